@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package servo
+
+import "math"
+
+// Estimate is where a clock is believed to be, against its reference, at some instant.
+type Estimate struct {
+	// Offset of the clock in ns, positive when ahead; Frequency error in ppb, positive when fast.
+	Offset, Frequency float64
+	// OffsetVar (ns²), FrequencyVar (ppb²) and Cov (ns·ppb) are the covariance of the two.
+	OffsetVar, FrequencyVar, Cov float64
+}
+
+// Sigma returns the standard deviation of Offset, in ns.
+func (e Estimate) Sigma() float64 { return math.Sqrt(max(0, e.OffsetVar)) }
+
+// After returns the estimate dt seconds later, for an oscillator whose frequency walks by wander ppb per root second.
+func (e Estimate) After(dt, wander float64) Estimate {
+	q := wander * wander
+	e.Offset += e.Frequency * dt
+	e.OffsetVar += 2*dt*e.Cov + dt*dt*e.FrequencyVar + q*dt*dt*dt/3
+	e.Cov += dt*e.FrequencyVar + q*dt*dt/2
+	e.FrequencyVar += q * dt
+	return e
+}
+
+// Plus returns the estimate of the sum of two independent estimates: a against b, and b against c, give a against c.
+func (e Estimate) Plus(o Estimate) Estimate {
+	return Estimate{e.Offset + o.Offset, e.Frequency + o.Frequency, e.OffsetVar + o.OffsetVar,
+		e.FrequencyVar + o.FrequencyVar, e.Cov + o.Cov}
+}
+
+// Minus returns the estimate of the difference of two independent estimates.
+func (e Estimate) Minus(o Estimate) Estimate {
+	o.Offset, o.Frequency = -o.Offset, -o.Frequency
+	return e.Plus(o)
+}
+
+// Observation is one measured offset of a free-running oscillator: of the clock as it would be had it never been
+// steered.
+type Observation struct {
+	// Time that the free-running oscillator shows, in ns. Observations come in the order of Time.
+	Time int64
+	// Offset from the reference is the sum of the two, in ns.
+	Offset         int64
+	OffsetFraction float64
+	// Variance of Offset, in ns², if nothing but chance is at work; a guess does, its scale is learned.
+	Variance float64
+	// DelayVariance is the same for the case that what delays a message beyond the least delay is what makes the error.
+	// 0 if nothing is known of the delay.
+	DelayVariance float64
+}
+
+// Verdict on an observation.
+type Verdict uint8
+
+const (
+	// Used: it went into the estimate.
+	Used Verdict = iota
+	// Outlier: it is too far from what was expected; the estimate is as before.
+	Outlier
+	// Jumped: so many outliers agree that the reference or the clock has moved; the estimate is as before.
+	Jumped
+)
+
+const (
+	// the models: random walks of the frequency whose variance grows by 10^-5 … 10^5 ppb² per second
+	walks        = 11
+	firstWalk    = -5.0 // decimal exponent
+	models       = 2 * walks
+	typicalWalk  = 0.0 // decimal exponent of what a plain crystal does: 1 ppb per root second
+	walkSpread   = 1.2 // standard deviation of that exponent among oscillators
+	memory       = 80  // observations over which models are compared
+	scaleMemory  = 64  // observations over which the scale of the noise is learned
+	scalePrior   = 2   // observations that the guess of the noise is worth
+	gate         = 6   // standard deviations beyond which an observation is an outlier
+	gateAfter    = 8   // observations before that is judged
+	jumpAfter    = 5   // outliers in a row that are a jump
+	unknownSigma = 5e5 // ppb: nothing is known of an oscillator's frequency
+)
+
+// model is a Kalman filter over offset and frequency for one hypothesis about the oscillator's wander and the nature of
+// the noise. Its covariances are in units of scale.
+type model struct {
+	walk            float64 // growth of the frequency's variance, (ppb²/s) / scale
+	byDelay         bool
+	x, f            float64
+	pxx, pxf, pff   float64
+	scale           float64 // of the noise against its guess
+	sum, weight     float64 // of normalised squared innovations
+	logLikelihood   float64
+	predictedOffset float64 // at the last observation, before it
+	predictedVar    float64
+}
+
+// Estimator finds offset and frequency of a free-running oscillator from noisy offsets, and with them how much the
+// oscillator wanders and how noisy the offsets are. It runs one Kalman filter for each of a set of hypotheses and
+// weighs them by how well each has predicted the recent observations.
+type Estimator struct {
+	bank     [models]model
+	weights  [models]float64
+	base     int64 // offset, in ns, that all filters leave out to keep their precision
+	time     int64
+	seen     int
+	outliers int
+	sign     float64
+}
+
+// NewEstimator returns an estimator that knows nothing.
+func NewEstimator() *Estimator {
+	e := &Estimator{}
+	e.Forget()
+	return e
+}
+
+// Forget makes it know nothing.
+func (e *Estimator) Forget() {
+	*e = Estimator{}
+	for i := range e.bank {
+		e.bank[i] = model{
+			walk: math.Pow(10, firstWalk+float64(i%walks)), byDelay: i >= walks, scale: 1,
+			pff: unknownSigma * unknownSigma,
+		}
+	}
+	e.weigh()
+}
+
+// Known reports whether there is an offset at all: from an observation or a seed.
+func (e *Estimator) Known() bool { return e.seen > 0 }
+
+// Observations returns how many have been used since the estimator knew nothing or was seeded.
+func (e *Estimator) Observations() int { return e.seen }
+
+// SetFrequency says what is known of the oscillator's frequency error before the first observation: ppb ± sigma.
+func (e *Estimator) SetFrequency(ppb, sigma float64) {
+	for i := range e.bank {
+		e.bank[i].f, e.bank[i].pff, e.bank[i].pxf = ppb, sigma*sigma, 0
+	}
+}
+
+// Seed has the estimator start at time from what another one knows of the same oscillator: offset ns + est, and the
+// wander in ppb per root second.
+func (e *Estimator) Seed(time int64, offset int64, est Estimate, wander float64) {
+	e.Forget()
+	e.time, e.base, e.seen = time, offset, 1
+	exponent := 2 * math.Log10(max(wander, 1e-6))
+	for i := range e.bank {
+		m := &e.bank[i]
+		m.x, m.f = est.Offset, est.Frequency
+		m.pxx, m.pxf, m.pff = est.OffsetVar, est.Cov, est.FrequencyVar
+		off := (math.Log10(m.walk) - exponent) / 0.5
+		m.logLikelihood = -off * off / 2
+	}
+	e.weigh()
+}
+
+// Observe takes an observation in. An outlier changes nothing.
+func (e *Estimator) Observe(o Observation) Verdict {
+	if e.seen == 0 {
+		e.time, e.base = o.Time, o.Offset
+		for i := range e.bank {
+			m := &e.bank[i]
+			m.x, m.pxx, m.pxf = o.OffsetFraction, m.variance(o), 0
+		}
+		e.seen = 1
+		return Used
+	}
+	z := float64(o.Offset-e.base) + o.OffsetFraction
+	dt := float64(o.Time-e.time) / 1e9
+	if dt < 0 {
+		return Outlier
+	}
+	if v := e.judge(z, dt, o); v != Used {
+		return v
+	}
+	for i := range e.bank {
+		e.bank[i].observe(z, dt, o, e.seen)
+	}
+	e.time = o.Time
+	e.seen++
+	e.weigh()
+	return Used
+}
+
+// judge holds an observation against the weighed prediction.
+func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
+	p := e.combined().After(dt, 0)
+	variance := p.OffsetVar
+	for i := range e.bank {
+		m := &e.bank[i]
+		variance += e.weights[i] * m.scale * (m.variance(o) + m.walk*dt*dt*dt/3)
+	}
+	d := z - p.Offset
+	if e.seen < gateAfter || d*d <= gate*gate*variance {
+		e.outliers = 0
+		return Used
+	}
+	if e.outliers > 0 && (d > 0) != (e.sign > 0) {
+		e.outliers = 0
+	}
+	e.sign = d
+	if e.outliers++; e.outliers >= jumpAfter {
+		return Jumped
+	}
+	return Outlier
+}
+
+// Jump moves the estimated offset by d ns, uncertain by sigma ns: the reference or the clock has been set.
+func (e *Estimator) Jump(d int64, sigma float64) {
+	e.base += d
+	e.outliers = 0
+	for i := range e.bank {
+		m := &e.bank[i]
+		m.pxx += sigma * sigma / m.scale
+	}
+}
+
+// At returns the estimate when the free-running oscillator shows time: its offset is the sum of the two results.
+func (e *Estimator) At(time int64) (offset int64, est Estimate) {
+	dt := float64(time-e.time) / 1e9
+	if dt < 0 {
+		est = e.combined()
+		est.Offset += est.Frequency * dt
+		return e.base, est
+	}
+	return e.base, e.combined().After(dt, e.Wander())
+}
+
+// Wander returns the estimated random walk of the frequency, in ppb per root second.
+func (e *Estimator) Wander() float64 {
+	var exponent float64
+	for i := range e.bank {
+		exponent += e.weights[i] * math.Log10(e.bank[i].walk*e.bank[i].scale)
+	}
+	return math.Pow(10, exponent/2)
+}
+
+// Noise returns by what factor the standard deviations of the observations differ from their guesses.
+func (e *Estimator) Noise() float64 {
+	var s float64
+	for i := range e.bank {
+		s += e.weights[i] * e.bank[i].scale
+	}
+	return math.Sqrt(s)
+}
+
+// Time returns what the free-running oscillator showed at the last observation used.
+func (e *Estimator) Time() int64 { return e.time }
+
+// combined is the weighed mean of the models' estimates at e.time, less base.
+func (e *Estimator) combined() (c Estimate) {
+	for i := range e.bank {
+		c.Offset += e.weights[i] * e.bank[i].x
+		c.Frequency += e.weights[i] * e.bank[i].f
+	}
+	for i := range e.bank {
+		m, w := &e.bank[i], e.weights[i]
+		dx, df := m.x-c.Offset, m.f-c.Frequency
+		c.OffsetVar += w * (m.scale*m.pxx + dx*dx)
+		c.FrequencyVar += w * (m.scale*m.pff + df*df)
+		c.Cov += w * (m.scale*m.pxf + dx*df)
+	}
+	return c
+}
+
+// weigh turns likelihoods and what is known of oscillators in general into weights.
+func (e *Estimator) weigh() {
+	best := math.Inf(-1)
+	for i := range e.bank {
+		m := &e.bank[i]
+		off := (math.Log10(m.walk*m.scale) - typicalWalk) / walkSpread
+		e.weights[i] = m.logLikelihood - off*off/2
+		best = max(best, e.weights[i])
+	}
+	var sum float64
+	for i := range e.weights {
+		e.weights[i] = math.Exp(e.weights[i] - best)
+		sum += e.weights[i]
+	}
+	for i := range e.weights {
+		e.weights[i] /= sum
+	}
+}
+
+func (m *model) variance(o Observation) float64 {
+	if m.byDelay && o.DelayVariance > 0 {
+		return o.DelayVariance
+	}
+	return o.Variance
+}
+
+// observe predicts over dt seconds and corrects by the offset z.
+func (m *model) observe(z, dt float64, o Observation, seen int) {
+	m.x += m.f * dt
+	m.pxx += 2*dt*m.pxf + dt*dt*m.pff + m.walk*dt*dt*dt/3
+	m.pxf += dt*m.pff + m.walk*dt*dt/2
+	m.pff += m.walk * dt
+
+	innovation := z - m.x
+	s := m.pxx + m.variance(o)
+	kx, kf := m.pxx/s, m.pxf/s
+	m.x += kx * innovation
+	m.f += kf * innovation
+	m.pff -= kf * m.pxf
+	m.pxf -= kx * m.pxf
+	m.pxx -= kx * m.pxx
+
+	if seen < 2 { // the frequency was anybody's guess: the innovation says nothing of the noise
+		return
+	}
+	n := innovation * innovation / s
+	const keep = 1 - 1.0/scaleMemory
+	m.sum, m.weight = keep*m.sum+n, keep*m.weight+1
+	m.scale = (scalePrior + m.sum) / (scalePrior + m.weight)
+	m.logLikelihood = (1-1.0/memory)*m.logLikelihood - (math.Log(m.scale*s)+n/m.scale)/2
+}

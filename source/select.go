@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"slices"
+	"time"
+)
+
+// Options are what the configuration says of a source.
+type Options struct {
+	// Prefer it among those that tell the truth; Trust what it says against untrusted ones; NoSelect: watch it only.
+	Prefer, Trust, NoSelect bool
+}
+
+// Candidate is what one source says of the host's time at the instant of a selection.
+type Candidate struct {
+	ID   ID
+	Kind Kind
+	Options
+	// State is Unreachable or WarmingUp for a source that cannot be used yet, else Usable; Reason says why.
+	State  State
+	Reason Reason
+	// Offset of the host's time less the source's; Sigma is the standard deviation to be expected of it, and MaxError
+	// its bound.
+	Offset, Sigma, MaxError time.Duration
+	// Rank among sources of the same kind by the protocol's own comparison, lower is better; equal ranks go by MaxError.
+	Rank int
+	// Suspect: its time has jumped against the host's. It is not followed until it agrees with the host again.
+	Suspect bool
+}
+
+// Own is what the host itself believes: a witness that cannot be followed.
+type Own struct {
+	// Known is false as long as no source has been followed.
+	Known bool
+	// Sigma is the standard deviation to be expected of the host's time, and MaxError its bound.
+	Sigma, MaxError time.Duration
+}
+
+// Policy says what it takes to be followed.
+type Policy struct {
+	// MinSources that must agree before any is followed, 1 at least.
+	MinSources int
+	// MaxDistance is the largest MaxError with which a source is usable.
+	MaxDistance time.Duration
+	// Kinds in the order of preference; a kind that is not named comes last.
+	Kinds []Kind
+}
+
+// Result of a selection.
+type Result struct {
+	// Leader is the source to follow, empty if there is none.
+	Leader ID
+	// Verdicts on the candidates, in their order.
+	Verdicts []Verdict
+}
+
+// Selector decides which sources tell the truth, and which one leads. It remembers the leader, so that equal sources do
+// not alternate. It belongs to one goroutine.
+type Selector struct {
+	policy   Policy
+	leader   ID
+	better   int // selections in a row that another source of the same rank was much better
+	verdicts []Verdict
+	clique   []bool
+	best     []bool
+}
+
+const (
+	agreementSigmas  = 4   // standard deviations within which a suspect source agrees with the host
+	muchBetter       = 0.5 // of the leader's maximum error
+	muchBetterRounds = 8   // selections for which another source has to be that much better
+	combinable       = 4   // times the leader's maximum error
+)
+
+// NewSelector returns a selector without a leader.
+func NewSelector(p Policy) *Selector { return &Selector{policy: p} }
+
+// SetPolicy changes the policy and keeps the leader.
+func (s *Selector) SetPolicy(p Policy) { s.policy = p }
+
+// Leader returns the source selected last, empty if none.
+func (s *Selector) Leader() ID { return s.leader }
+
+// Select judges the candidates. The result is valid until the next call.
+func (s *Selector) Select(candidates []Candidate, own Own) Result {
+	s.verdicts = s.verdicts[:0]
+	for i := range candidates {
+		s.verdicts = append(s.verdicts, s.eligible(&candidates[i]))
+	}
+	agree := s.intersect(candidates, own)
+	s.judge(candidates, own, agree)
+	s.lead(candidates, agree)
+	return Result{s.leader, s.verdicts}
+}
+
+// eligible says whether the candidate may vote at all.
+func (s *Selector) eligible(c *Candidate) Verdict {
+	switch {
+	case c.State != Usable:
+		return Verdict{State: c.State, Reason: c.Reason}
+	case c.NoSelect:
+		return Verdict{State: NoSelect, Reason: Reason{Code: Configured}}
+	case c.MaxError > s.policy.MaxDistance:
+		return Verdict{State: WarmingUp, Reason: Reason{Code: TooFar, A: c.MaxError, B: s.policy.MaxDistance}}
+	}
+	return Verdict{State: Usable}
+}
+
+func (c *Candidate) covers(point time.Duration) bool {
+	return c.Offset-c.MaxError <= point && point <= c.Offset+c.MaxError
+}
+
+// intersect marks in s.best the largest set of candidates that all overlap, and returns its weight.
+func (s *Selector) intersect(candidates []Candidate, own Own) (best vote) {
+	s.best = append(s.best[:0], make([]bool, len(candidates))...)
+	s.clique = append(s.clique[:0], make([]bool, len(candidates))...)
+	try := func(point time.Duration) {
+		v := s.count(candidates, own, point)
+		if v.beats(best) {
+			best = v
+			copy(s.best, s.clique)
+		}
+	}
+	for i := range candidates {
+		if s.verdicts[i].State == Usable {
+			try(candidates[i].Offset - candidates[i].MaxError)
+		}
+	}
+	if own.Known {
+		try(-own.MaxError)
+	}
+	return best
+}
+
+// vote is the weight of a set of sources that agree, most important first.
+type vote struct {
+	trusted, members, own, preferred, leader int
+	kind                                     int // preference of its best source; higher is better
+}
+
+func (v vote) beats(o vote) bool {
+	return v.members > 0 && slices.Compare(
+		[]int{v.trusted, v.members + v.own, v.own, v.preferred, v.leader, v.kind},
+		[]int{o.trusted, o.members + o.own, o.own, o.preferred, o.leader, o.kind}) > 0
+}
+
+// count weighs the candidates whose interval has the point, and marks them in s.clique.
+func (s *Selector) count(candidates []Candidate, own Own, point time.Duration) (v vote) {
+	v.kind = -len(s.policy.Kinds) - 1
+	for i := range candidates {
+		c := &candidates[i]
+		s.clique[i] = s.verdicts[i].State == Usable && c.covers(point)
+		if !s.clique[i] {
+			continue
+		}
+		v.members++
+		v.trusted += number(c.Trust)
+		v.preferred += number(c.Prefer)
+		v.leader += number(c.ID == s.leader)
+		v.kind = max(v.kind, -s.preference(c.Kind))
+	}
+	if own.Known && -own.MaxError <= point && point <= own.MaxError {
+		v.own = 1
+	}
+	return v
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (s *Selector) preference(k Kind) int {
+	if i := slices.Index(s.policy.Kinds, k); i >= 0 {
+		return i
+	}
+	return len(s.policy.Kinds)
+}
+
+// judge names those outside the agreement falsetickers, and those whose time has jumped.
+func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
+	voters := 0
+	for i := range candidates {
+		voters += number(s.verdicts[i].State == Usable)
+	}
+	for i := range candidates {
+		c, v := &candidates[i], &s.verdicts[i]
+		if v.State != Usable {
+			continue
+		}
+		limit := agreementSigmas * hypot(c.Sigma, own.Sigma)
+		switch {
+		case !s.best[i]:
+			*v = Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: voters}}
+		case c.Suspect && own.Known && (c.Offset > limit || c.Offset < -limit):
+			*v = Verdict{Falseticker, Reason{Code: HasJumped, A: c.Offset, B: limit}}
+		}
+	}
+}
+
+// lead chooses the leader among the truechimers and says of the others why it is not them.
+func (s *Selector) lead(candidates []Candidate, agree vote) {
+	best, current, truechimers := -1, -1, 0
+	for i := range candidates {
+		if s.verdicts[i].State != Usable {
+			continue
+		}
+		truechimers++
+		if candidates[i].ID == s.leader {
+			current = i
+		}
+		if best < 0 || s.outranks(&candidates[i], &candidates[best]) {
+			best = i
+		}
+	}
+	if truechimers < s.policy.MinSources {
+		for i := range candidates {
+			if s.verdicts[i].State == Usable {
+				s.verdicts[i].Reason = Reason{Code: TooFew, N: truechimers, M: s.policy.MinSources}
+			}
+		}
+		s.leader = ""
+		return
+	}
+	if best >= 0 {
+		best = s.keep(candidates, best, current)
+		s.leader = candidates[best].ID
+		s.explain(candidates, best, agree)
+		return
+	}
+	s.leader = ""
+}
+
+// outranks reports whether a is to be preferred to b, if they do not lead already.
+func (s *Selector) outranks(a, b *Candidate) bool {
+	if c := s.rank(a, b); c != 0 {
+		return c < 0
+	}
+	return a.MaxError < b.MaxError
+}
+
+// rank compares what does not depend on the quality of the samples: negative if a is to be preferred.
+func (s *Selector) rank(a, b *Candidate) int {
+	if a.Prefer != b.Prefer {
+		return number(b.Prefer) - number(a.Prefer)
+	}
+	if d := s.preference(a.Kind) - s.preference(b.Kind); d != 0 {
+		return d
+	}
+	return a.Rank - b.Rank
+}
+
+// keep holds on to the current leader unless the best one ranks above it or has been much better for a while.
+func (s *Selector) keep(candidates []Candidate, best, current int) int {
+	if current < 0 || current == best || s.rank(&candidates[best], &candidates[current]) < 0 {
+		s.better = 0
+		return best
+	}
+	if float64(candidates[best].MaxError) > muchBetter*float64(candidates[current].MaxError) {
+		s.better = 0
+		return current
+	}
+	if s.better++; s.better < muchBetterRounds {
+		return current
+	}
+	s.better = 0
+	return best
+}
+
+func (s *Selector) explain(candidates []Candidate, leader int, agree vote) {
+	l := &candidates[leader]
+	for i := range candidates {
+		c, v := &candidates[i], &s.verdicts[i]
+		if v.State != Usable {
+			continue
+		}
+		switch {
+		case i == leader:
+			*v = Verdict{Selected, Reason{Code: Leads, N: agree.members, M: len(candidates)}}
+		case c.Kind == NTP && l.Kind == NTP && !c.Suspect && c.Prefer == l.Prefer && c.MaxError <= combinable*l.MaxError:
+			*v = Verdict{Combined, Reason{Code: JoinsLeader, Other: l.ID}}
+		default:
+			v.Reason = Reason{Code: LeaderRanksHigher, Other: l.ID}
+		}
+	}
+}
+
+func hypot(a, b time.Duration) time.Duration {
+	// good to 6 % without a square root: the larger plus three eighths of the smaller
+	a, b = max(a, b), min(a, b)
+	return a + b*3/8
+}

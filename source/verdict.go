@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"fmt"
+	"time"
+)
+
+// State of a source.
+type State uint8
+
+const (
+	// Unreachable: nothing is heard of it.
+	Unreachable State = iota
+	// WarmingUp: it is heard, but cannot be judged yet.
+	WarmingUp
+	// Usable: it tells the truth, as far as can be seen, but is not followed.
+	Usable
+	// Falseticker: what it says cannot be true together with what the others say.
+	Falseticker
+	// Selected: it leads.
+	Selected
+	// Combined: its samples are used beside the leader's.
+	Combined
+	// NoSelect: the configuration forbids to follow it.
+	NoSelect
+)
+
+// String returns the state as the status shows it.
+func (s State) String() string {
+	switch s {
+	case Unreachable:
+		return "unreachable"
+	case WarmingUp:
+		return "warming up"
+	case Usable:
+		return "usable"
+	case Falseticker:
+		return "falseticker"
+	case Selected:
+		return "selected"
+	case Combined:
+		return "combined"
+	case NoSelect:
+		return "noselect"
+	}
+	return "unknown"
+}
+
+// Verdict on a source: its state and the reason.
+type Verdict struct {
+	State  State
+	Reason Reason
+}
+
+// Code says of what kind a reason is.
+type Code uint8
+
+// The reasons. What of A, B, N, M and Other each uses, Reason.String shows.
+const (
+	NoReason Code = iota
+	NoAnswer
+	NoMaster
+	DelayUnknown
+	FewSamples
+	NoUTCOffset
+	NoCrossing
+	Stale
+	Unsynchronized
+	Configured
+	TooFar
+	TooFew
+	Disagrees
+	HasJumped
+	Leads
+	JoinsLeader
+	LeaderRanksHigher
+	LinkDown
+)
+
+// Reason for a verdict. It is cheap to make; String makes the sentence.
+type Reason struct {
+	Code  Code
+	A, B  time.Duration
+	N, M  int
+	Other ID
+}
+
+// String returns a sentence without a full stop.
+func (r Reason) String() string {
+	switch r.Code {
+	case NoAnswer:
+		return "no answer"
+	case NoMaster:
+		return "no master is heard"
+	case DelayUnknown:
+		return "the path delay is not known yet"
+	case FewSamples:
+		return fmt.Sprintf("%d of %d samples needed", r.N, r.M)
+	case NoUTCOffset:
+		return "its time cannot be related to UTC: TAI−UTC is unknown, or its timescale is arbitrary"
+	case NoCrossing:
+		return "its clock has not been compared with the system clock yet"
+	case Stale:
+		return fmt.Sprintf("last sample is %v old", r.A.Round(100*time.Millisecond))
+	case Unsynchronized:
+		return "it says that it is not synchronised"
+	case Configured:
+		return "not to be followed, by configuration"
+	case TooFar:
+		return fmt.Sprintf("maximum error %v exceeds %v", r.A.Round(time.Microsecond), r.B)
+	case TooFew:
+		return fmt.Sprintf("%d of %d sources needed agree", r.N, r.M)
+	case Disagrees:
+		return fmt.Sprintf("offset %v ± %v does not overlap with the %d of %d sources that agree", r.A, r.B, r.N, r.M)
+	case HasJumped:
+		return fmt.Sprintf("its time has jumped; offset %v is more than the %v to be expected", r.A, r.B)
+	case Leads:
+		return fmt.Sprintf("best of the %d of %d sources that agree", r.N, r.M)
+	case JoinsLeader:
+		return "used together with " + string(r.Other)
+	case LeaderRanksHigher:
+		return string(r.Other) + " ranks higher"
+	case LinkDown:
+		return "the link is down"
+	}
+	return ""
+}
