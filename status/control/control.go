@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package control is the daemon's control socket: HTTP with JSON over a Unix stream socket, and the client for it.
+//
+//	GET  /v1/status              the whole status.Snapshot
+//	GET  /v1/sources             its sources
+//	GET  /v1/clocks              its clocks
+//	GET  /v1/ports               its PTP ports
+//	GET  /v1/watch?interval=1s   snapshots, one JSON document per line, until the client closes
+//	POST /v1/resume              steer again after a panic; only where the daemon permits writing
+//
+// A request that fails is answered with a status of 4xx or 5xx and {"error": "a sentence"}: 400 for a request that makes
+// no sense, 403 where writing is not permitted, 404 and 405 for unknown paths and methods, 409 for a resume that the
+// daemon refuses, 503 while there is no snapshot yet or when there are too many watchers.
+//
+// Everything a client can ask for is bounded: the size of a request, the time it may take, the number of connections,
+// the number of watchers, and how long a watcher may leave its lines unread.
+package control
+
+import (
+	"errors"
+	"time"
+)
+
+// DefaultSocket is where the daemon listens unless configured otherwise.
+const DefaultSocket = "/run/lockstep/lockstep.sock"
+
+// The limits of a Server.
+const (
+	// MaxConnections is how many connections are served at a time; more of them wait to be accepted.
+	MaxConnections = 64
+	// MaxWatchers is how many of them may watch.
+	MaxWatchers = 16
+	// MinInterval and MaxInterval bound the interval of a watch.
+	MinInterval = 100 * time.Millisecond
+	MaxInterval = time.Hour
+
+	maxHeaderBytes = 8 << 10
+	maxBodyBytes   = 4 << 10
+	requestTimeout = 5 * time.Second
+	idleTimeout    = 30 * time.Second
+	writeTimeout   = 10 * time.Second
+	drainTimeout   = time.Second
+	maxAnswerBytes = 8 << 20
+	changePeriod   = 100 * time.Millisecond
+)
+
+// Errors that a caller decides on.
+var (
+	// ErrInUse: a live daemon listens on the socket.
+	ErrInUse = errors.New("a running daemon listens on it")
+	// ErrNotRunning: no daemon listens on the socket.
+	ErrNotRunning = errors.New("lockstepd is not running")
+	// ErrNotReady: the daemon has nothing to show yet, or is busy.
+	ErrNotReady = errors.New("lockstepd is not ready")
+	// ErrReadOnly: the daemon does not permit writing.
+	ErrReadOnly = errors.New("the control socket is read-only")
+)
+
+// failure is the JSON body of an answer with an error status.
+type failure struct {
+	Error string `json:"error"`
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lockstep-time/lockstep/status"
+)
+
+// portKey is the labels that every metric of a port has.
+type portKey struct{ port, transport, domain string }
+
+func keyOf(p *status.Port) portKey {
+	return portKey{p.Interface, p.Transport, strconv.Itoa(int(p.Domain))}
+}
+
+func (k portKey) with(more ...string) []string {
+	return append([]string{k.port, k.transport, k.domain}, more...)
+}
+
+func portLabels(more ...string) []string {
+	return portKey{"port", "transport", "domain"}.with(more...)
+}
+
+func collectPort(p *status.Port, out chan<- prometheus.Metric) {
+	key := keyOf(p)
+	gauge("port_info", "Always 1; the labels tell by which clock the port takes timestamps.",
+		portLabels("clock", "timestamping")...).
+		send(out, 1, key.with(p.Clock, p.Timestamping)...)
+	gauge("port_state", "1 for the state that the port is in (IEEE 1588-2019 table 20), else 0.", portLabels("state")...).
+		sendStates(out, p.State, portStates(), key.with()...)
+	gauge("port_link_up", "1 if the link is up, else 0.", portLabels()...).send(out, flag(p.LinkUp), key.with()...)
+	gauge("port_mean_path_delay_seconds", "Mean path delay to the parent port.", portLabels()...).
+		send(out, seconds(p.MeanPathDelay), key.with()...)
+	for _, c := range []struct {
+		family family
+		values map[string]uint64
+	}{
+		{counter("port_received_messages_total", "PTP messages received, by type.", portLabels("type")...), p.Received},
+		{counter("port_sent_messages_total", "PTP messages sent, by type.", portLabels("type")...), p.Sent},
+		{counter("port_dropped_messages_total", "PTP messages dropped, by reason.", portLabels("reason")...), p.Dropped},
+	} {
+		for name, n := range c.values {
+			c.family.send(out, float64(n), key.with(name)...)
+		}
+	}
+}

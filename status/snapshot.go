@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package status is what the daemon shows of itself: one immutable snapshot of the discipline's state, which the
+// control socket, the metrics and the commands all read.
+package status
+
+import (
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/source"
+)
+
+// State says how the host's time is kept, in one word.
+type State string
+
+// The states of a host's time.
+const (
+	// Starting: no source has been selected since the start.
+	Starting State = "starting"
+	// Acquiring: a source is followed, and the clocks are still on their way to it.
+	Acquiring State = "acquiring"
+	// Locked: the clocks follow the selected source.
+	Locked State = "locked"
+	// Holdover: no usable source; the clocks keep their learned frequency, and the maximum error grows.
+	Holdover State = "holdover"
+	// Unsynchronised: the maximum error has passed the limit of holdover, or no source was ever usable.
+	Unsynchronised State = "unsynchronised"
+	// Panicked: a step beyond the panic threshold would be needed; nothing is steered until the daemon is told to.
+	Panicked State = "panic"
+)
+
+// Snapshot is the state of the daemon at one instant. It is never changed once made; all durations are in nanoseconds
+// in JSON.
+type Snapshot struct {
+	// Version of the daemon.
+	Version string `json:"version"`
+	// Time is when the snapshot was made, by the system clock (the virtual one where that is steered).
+	Time time.Time `json:"time"`
+	// Started is the same at the start of the daemon.
+	Started time.Time `json:"started"`
+	State   State     `json:"state"`
+	// Changed is when State or Selected last changed, and Reason why, as a sentence.
+	Changed time.Time `json:"changed"`
+	Reason  string    `json:"reason"`
+	// Selected is the source that leads, empty if none.
+	Selected source.ID `json:"selected,omitempty"`
+	// Offset of the system clock to the selected source as last estimated; MaxError bounds the system clock's error.
+	Offset   time.Duration `json:"offset_ns"`
+	MaxError time.Duration `json:"max_error_ns"`
+	// UTC tells where TAI − UTC comes from.
+	UTC UTCOffset `json:"utc"`
+	// Clocks of this host, the root of the tree first; Sources in the order of the configuration.
+	Clocks  []Clock  `json:"clocks"`
+	Sources []Source `json:"sources"`
+	Ports   []Port   `json:"ports"`
+	// Steps counts the steps of the clocks since the start.
+	Steps uint64 `json:"steps"`
+	// Events are the latest changes, oldest first, at most 32.
+	Events []Event `json:"events"`
+}
+
+// UTCOffset is TAI − UTC and its origin.
+type UTCOffset struct {
+	Known   bool `json:"known"`
+	Seconds int  `json:"seconds"`
+	// Origin: "source ptp:eth0", "leap-seconds list /usr/share/zoneinfo/leap-seconds.list", "configuration", "state file", "unknown".
+	Origin string `json:"origin"`
+	// Leap second armed for the end of the UTC day: -1, 0, 1.
+	Leap clock.Leap `json:"leap"`
+	// ListExpires is when the leap-seconds list expires; zero if there is none.
+	ListExpires time.Time `json:"list_expires,omitzero"`
+}
+
+// Clock is one clock of the tree.
+type Clock struct {
+	// Name: "system", "ptp0"; Device: "CLOCK_REALTIME", "/dev/ptp0", "virtual".
+	Name   string `json:"name"`
+	Device string `json:"device"`
+	// Interfaces whose NIC has this clock.
+	Interfaces []string `json:"interfaces,omitempty"`
+	Scale      string   `json:"scale"`
+	// Follows is what the clock is steered by: a source's ID, the name of another clock, or empty when it runs free.
+	Follows string `json:"follows,omitempty"`
+	// State of this clock's servo: "free", "acquiring", "locked", "holdover".
+	State string `json:"state"`
+	// Offset to what it follows as last measured, and its root mean square over the last 64 updates.
+	Offset    time.Duration `json:"offset_ns"`
+	OffsetRMS time.Duration `json:"offset_rms_ns"`
+	// MaxError bounds the clock's error.
+	MaxError time.Duration `json:"max_error_ns"`
+	// Frequency correction in force, in parts per billion.
+	Frequency float64 `json:"frequency_ppb"`
+	// Servo is the name of the steering law.
+	Servo string `json:"servo"`
+	// Updated is when it was last steered; Steps counts its steps.
+	Updated time.Time `json:"updated,omitzero"`
+	Steps   uint64    `json:"steps"`
+	// Method and Window of the last crossing by which it is compared with the other clocks.
+	Method string        `json:"crossing_method,omitempty"`
+	Window time.Duration `json:"crossing_window_ns,omitempty"`
+	// Error that keeps the clock from being steered, if any.
+	Error string `json:"error,omitempty"`
+}
+
+// Source is one source of time.
+type Source struct {
+	ID      source.ID `json:"id"`
+	Kind    string    `json:"kind"`
+	Name    string    `json:"name"`
+	Address string    `json:"address,omitempty"`
+	// State: "unreachable", "warming up", "usable", "falseticker", "selected", "combined", "noselect".
+	State string `json:"state"`
+	// Why it is in that state, as a sentence.
+	Reason string `json:"reason"`
+	Prefer bool   `json:"prefer,omitempty"`
+	Trust  bool   `json:"trust,omitempty"`
+	// Offset of the host's time to the source, positive when the host is ahead; Jitter is its standard deviation.
+	Offset time.Duration `json:"offset_ns"`
+	Jitter time.Duration `json:"jitter_ns"`
+	Delay  time.Duration `json:"delay_ns"`
+	// MaxError is the root distance: what the source's time may be wrong by as seen from here.
+	MaxError time.Duration `json:"max_error_ns"`
+	Stratum  int           `json:"stratum,omitempty"`
+	// Reference: the grandmaster's clock identity, or an NTP reference identifier.
+	Reference string `json:"reference,omitempty"`
+	// Reach is the register of the last eight polls (NTP), lowest bit the latest.
+	Reach uint8 `json:"reach"`
+	// Poll interval (NTP) or interval of Sync messages (PTP).
+	Interval time.Duration `json:"interval_ns"`
+	// Timestamps that the samples are made of: "hardware", "kernel", "user".
+	Timestamps string `json:"timestamps,omitempty"`
+	// LastSample is when the last sample was taken; Samples and Rejected count them since the start.
+	LastSample time.Time `json:"last_sample,omitzero"`
+	Samples    uint64    `json:"samples"`
+	Rejected   uint64    `json:"rejected"`
+}
+
+// Port is one PTP port.
+type Port struct {
+	Interface string `json:"interface"`
+	Transport string `json:"transport"`
+	Domain    uint8  `json:"domain"`
+	// State per IEEE 1588-2019 table 20, lower case: "listening", "uncalibrated", "slave", "faulty", "disabled".
+	State string `json:"state"`
+	// Identity of the port, and of the parent port and the grandmaster where it has them.
+	Identity      string        `json:"identity"`
+	Parent        string        `json:"parent,omitempty"`
+	Grandmaster   string        `json:"grandmaster,omitempty"`
+	Timescale     string        `json:"timescale,omitempty"`
+	MeanPathDelay time.Duration `json:"mean_path_delay_ns"`
+	// Timestamping: "hardware" or "kernel"; Clock by which stamps are taken: "ptp0".
+	Timestamping string `json:"timestamping"`
+	Clock        string `json:"clock"`
+	LinkUp       bool   `json:"link_up"`
+	// Speed of the link in bits per second, 0 if unknown.
+	Speed uint64 `json:"speed_bps,omitempty"`
+	// Counters by name: messages received and sent by type, and what was dropped by reason.
+	Received map[string]uint64 `json:"received,omitempty"`
+	Sent     map[string]uint64 `json:"sent,omitempty"`
+	Dropped  map[string]uint64 `json:"dropped,omitempty"`
+	Error    string            `json:"error,omitempty"`
+}
+
+// Event is one change worth telling.
+type Event struct {
+	Time time.Time `json:"time"`
+	Text string    `json:"text"`
+}
