@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hwts
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+// fakeNIC is a driver that has some filters, and gives a wider one for some of those it has not.
+type fakeNIC struct {
+	now      HardwareConfig
+	filters  []RxFilter
+	widened  map[RxFilter]RxFilter
+	readErr  error
+	setErr   error
+	requests []HardwareConfig
+}
+
+func (f *fakeNIC) name() string                  { return "fake0" }
+func (f *fakeNIC) read() (HardwareConfig, error) { return f.now, f.readErr }
+
+func (f *fakeNIC) set(h HardwareConfig) (HardwareConfig, error) {
+	f.requests = append(f.requests, h)
+	if f.setErr != nil {
+		return HardwareConfig{}, f.setErr
+	}
+	if wide, ok := f.widened[h.RxFilter]; ok {
+		h.RxFilter = wide
+	} else if h.RxFilter != RxNone && !slices.Contains(f.filters, h.RxFilter) {
+		return HardwareConfig{}, ioctlError(unix.ERANGE)
+	}
+	f.now = h
+	return h, nil
+}
+
+func acquire(t *testing.T, c *Configurator, uses Use, want HardwareConfig) {
+	t.Helper()
+	if got, err := c.Acquire(uses); err != nil || got != want {
+		t.Errorf("acquire %v: got %v, %v, want %v", uses, got, err, want)
+	}
+}
+
+func allFilters() []RxFilter {
+	return []RxFilter{RxPTPv2L4Event, RxPTPv2L2Event, RxPTPv2Event, RxNTPAll, RxAll}
+}
+
+func TestConfiguratorTakesTheNarrowest(t *testing.T) {
+	for uses, want := range map[Use]RxFilter{
+		PTPOverUDP: RxPTPv2L4Event, PTPOverEthernet: RxPTPv2L2Event, PTPOverUDP | PTPOverEthernet: RxPTPv2Event,
+		NTP: RxNTPAll, NTP | PTPOverUDP: RxAll,
+	} {
+		acquire(t, &Configurator{driver: &fakeNIC{filters: allFilters()}}, uses, HardwareConfig{TxOn, want})
+	}
+}
+
+func TestConfiguratorWidensForMorePortsAndRestores(t *testing.T) {
+	before := HardwareConfig{TxOneStepSync, RxPTPv2L2Event}
+	nic := &fakeNIC{now: before, filters: allFilters()}
+	c := &Configurator{driver: nic}
+	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+	acquire(t, c, PTPOverEthernet, HardwareConfig{TxOn, RxPTPv2Event})
+	acquire(t, c, NTP, HardwareConfig{TxOn, RxAll})
+	if err := c.Restore(); err != nil || nic.now != before {
+		t.Errorf("restored to %v, %v, want %v", nic.now, err, before)
+	}
+}
+
+func TestConfiguratorLeavesASufficientConfigurationAlone(t *testing.T) {
+	nic := &fakeNIC{now: HardwareConfig{TxOn, RxAll}, setErr: unix.EPERM}
+	c := &Configurator{driver: nic}
+	acquire(t, c, PTPOverUDP|NTP, nic.now)
+	if err := c.Restore(); err != nil || len(nic.requests) != 0 {
+		t.Errorf("%v; requests %v, want none", err, nic.requests)
+	}
+}
+
+func TestConfiguratorTakesWhatTheDriverGrants(t *testing.T) {
+	nic := &fakeNIC{widened: map[RxFilter]RxFilter{RxPTPv2L4Event: RxPTPv2L2Event, RxPTPv2Event: RxAll}}
+	c := &Configurator{driver: nic}
+	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxAll}) // the first one does not serve, the second one more than asked
+	acquire(t, c, NTP, HardwareConfig{TxOn, RxAll})
+	if len(nic.requests) != 2 {
+		t.Errorf("requests %v, want 2", nic.requests)
+	}
+}
+
+func TestConfiguratorKeepsWhatItHasWhenMoreIsRefused(t *testing.T) {
+	nic := &fakeNIC{filters: []RxFilter{RxPTPv2Event}}
+	c := &Configurator{driver: nic}
+	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2Event})
+	if _, err := c.Acquire(NTP); !errors.Is(err, clock.ErrNotSupported) {
+		t.Errorf("got %v, want ErrNotSupported", err)
+	}
+	if want := (HardwareConfig{TxOn, RxPTPv2Event}); nic.now != want {
+		t.Errorf("left at %v, want %v", nic.now, want)
+	}
+}
+
+func TestConfiguratorWithoutPrivilege(t *testing.T) {
+	c := &Configurator{driver: &fakeNIC{setErr: unix.EPERM}}
+	if _, err := c.Acquire(PTPOverUDP); !errors.Is(err, unix.EPERM) {
+		t.Errorf("got %v, want EPERM", err)
+	}
+	if err := c.Restore(); err != nil {
+		t.Errorf("nothing was changed, and restoring it fails: %v", err)
+	}
+}
+
+func TestConfiguratorReapplies(t *testing.T) {
+	nic := &fakeNIC{filters: allFilters()}
+	c := &Configurator{driver: nic}
+	if changed, err := c.Reapply(); changed || err != nil {
+		t.Errorf("with nothing acquired: %v, %v", changed, err)
+	}
+	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+	if changed, err := c.Reapply(); changed || err != nil {
+		t.Errorf("with nothing lost: %v, %v", changed, err)
+	}
+	nic.now = HardwareConfig{}
+	if changed, err := c.Reapply(); !changed || err != nil || nic.now.RxFilter != RxPTPv2L4Event {
+		t.Errorf("after a reset: %v, %v, %v", changed, err, nic.now)
+	}
+	nic.readErr = ioctlError(unix.ENODEV)
+	if _, err := c.Reapply(); !errors.Is(err, ErrNoInterface) {
+		t.Errorf("after removal: got %v, want ErrNoInterface", err)
+	}
+}
+
+func TestConfiguratorRestoresNeitherWhatOthersSetNorWhatItNeverRead(t *testing.T) {
+	nic := &fakeNIC{filters: allFilters()}
+	c := &Configurator{driver: nic}
+	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+	other := HardwareConfig{TxOn, RxAll}
+	nic.now = other
+	if err := c.Restore(); err != nil || nic.now != other {
+		t.Errorf("%v, left at %v, want %v", err, nic.now, other)
+	}
+	nic = &fakeNIC{filters: allFilters(), readErr: ioctlError(unix.EOPNOTSUPP)}
+	c = &Configurator{driver: nic}
+	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+	if err := c.Restore(); err != nil || len(nic.requests) != 1 {
+		t.Errorf("%v; requests %v, want 1", err, nic.requests)
+	}
+}
+
+func TestKernelRefusesLoopback(t *testing.T) {
+	if _, err := ReadConfig("lo"); !errors.Is(err, clock.ErrNotSupported) {
+		t.Errorf("read: got %v, want ErrNotSupported", err)
+	}
+	if _, err := ReadConfig("none-such"); !errors.Is(err, ErrNoInterface) {
+		t.Errorf("read: got %v, want ErrNoInterface", err)
+	}
+	if _, err := NewConfigurator("none-such").Acquire(NTP); !errors.Is(err, ErrNoInterface) {
+		t.Errorf("acquire: got %v, want ErrNoInterface", err)
+	}
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hwts
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mdlayher/ethtool"
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+// Capabilities says what an interface is and what its NIC can timestamp. All but Up, Speed and Duplex hold for as long as
+// the interface has this Index, and may be kept.
+type Capabilities struct {
+	// Interface is the name, Index the kernel's number of the interface.
+	Interface string `json:"interface"`
+	Index     int    `json:"index"`
+	// MAC is the hardware address, zero if it has none.
+	MAC MAC `json:"mac"`
+	// Kind of a virtual interface, such as "vlan" or "veth"; empty for most NICs.
+	Kind string `json:"kind,omitempty"`
+	// NIC is the name of the interface whose driver does the timestamping: of a VLAN the interface beneath it, otherwise
+	// Interface itself. Interfaces of the same NIC share its configuration and its PHC.
+	NIC string `json:"nic"`
+	// Driver is the name of the driver, Bus the NIC's place in the machine, such as a PCI address; empty if not told.
+	Driver string `json:"driver,omitempty"`
+	Bus    string `json:"bus,omitempty"`
+	// PHC is the N of /dev/ptpN, -1 if the NIC has none.
+	PHC int `json:"phc"`
+	// TxTypes and RxFilters that the driver has.
+	TxTypes   TxTypes   `json:"tx_types"`
+	RxFilters RxFilters `json:"rx_filters"`
+	// Flags are the SOF_TIMESTAMPING_* that the driver has.
+	Flags uint32 `json:"flags"`
+	// Up: the interface is up and has a carrier.
+	Up bool `json:"up"`
+	// Speed in Mbit/s, 0 if unknown; Duplex is "full", "half" or "unknown".
+	Speed  int    `json:"speed_mbit"`
+	Duplex string `json:"duplex"`
+}
+
+// Clock returns the ID of the PHC, the zero one if there is none.
+func (c *Capabilities) Clock() clock.ID {
+	if c.PHC < 0 {
+		return 0
+	}
+	return clock.PHC(c.PHC)
+}
+
+// Hardware reports whether the NIC stamps transmitted and received packets by a PHC.
+func (c *Capabilities) Hardware() bool {
+	const want = unix.SOF_TIMESTAMPING_TX_HARDWARE | unix.SOF_TIMESTAMPING_RX_HARDWARE |
+		unix.SOF_TIMESTAMPING_RAW_HARDWARE
+	return c.PHC >= 0 && c.Flags&want == want && c.TxTypes.Has(TxOn)
+}
+
+// KernelTransmit reports whether the driver has the kernel stamp transmitted packets. Received ones it always stamps.
+func (c *Capabilities) KernelTransmit() bool { return c.Flags&unix.SOF_TIMESTAMPING_TX_SOFTWARE != 0 }
+
+// Probe asks the kernel what an interface can do. It needs no privilege. It fails with ErrNoInterface. What a driver does
+// not tell is left zero, or -1 for PHC.
+func Probe(ifname string) (Capabilities, error) {
+	links, err := listLinks()
+	if err != nil {
+		return Capabilities{}, fmt.Errorf("probe %s: %w", ifname, err)
+	}
+	for i := range links {
+		if links[i].name == ifname {
+			p, err := newProber(links)
+			if err != nil {
+				return Capabilities{}, fmt.Errorf("probe %s: %w", ifname, err)
+			}
+			defer p.close()
+			return p.probe(&links[i]), nil
+		}
+	}
+	return Capabilities{}, fmt.Errorf("probe %s: %w", ifname, ErrNoInterface)
+}
+
+// Discover returns the capabilities of every interface but the loopback one, in the kernel's order.
+func Discover() ([]Capabilities, error) {
+	links, err := listLinks()
+	if err != nil {
+		return nil, fmt.Errorf("discover interfaces: %w", err)
+	}
+	p, err := newProber(links)
+	if err != nil {
+		return nil, fmt.Errorf("discover interfaces: %w", err)
+	}
+	defer p.close()
+	var all []Capabilities
+	for i := range links {
+		if !links[i].loopback() {
+			all = append(all, p.probe(&links[i]))
+		}
+	}
+	return all, nil
+}
+
+// prober has what asking takes. The netlink connections are nil where the kernel has no such thing.
+type prober struct {
+	links   []link
+	fd      int
+	generic *genetlink.Conn
+	family  uint16
+	ethtool *ethtool.Client
+}
+
+func newProber(links []link) (*prober, error) {
+	fd, err := ioctlSocket()
+	if err != nil {
+		return nil, err
+	}
+	p := &prober{links: links, fd: fd}
+	if conn, err := genetlink.Dial(&netlink.Config{Strict: true}); err == nil {
+		if family, err := conn.GetFamily(unix.ETHTOOL_GENL_NAME); err == nil {
+			p.generic, p.family = conn, family.ID
+		} else {
+			conn.Close()
+		}
+	}
+	if client, err := ethtool.New(); err == nil {
+		p.ethtool = client
+	}
+	return p, nil
+}
+
+func (p *prober) close() {
+	unix.Close(p.fd)
+	if p.generic != nil {
+		p.generic.Close()
+	}
+	if p.ethtool != nil {
+		p.ethtool.Close()
+	}
+}
+
+func (p *prober) probe(l *link) Capabilities {
+	c := Capabilities{
+		Interface: l.name, Index: l.index, MAC: l.hardware, Kind: l.kind, NIC: l.name, PHC: -1, Up: l.up(),
+		Duplex: "unknown",
+	}
+	nic := p.nic(l)
+	c.NIC = nic.name
+	info := p.tsInfo(l.name)
+	if info.phc < 0 && nic != l {
+		info = p.tsInfo(nic.name)
+	}
+	c.PHC, c.TxTypes, c.RxFilters, c.Flags = info.phc, info.tx, info.rx, info.flags
+	if d, err := unix.IoctlGetEthtoolDrvinfo(p.fd, nic.name); err == nil {
+		c.Driver, c.Bus = unix.ByteSliceToString(d.Driver[:]), unix.ByteSliceToString(d.Bus_info[:])
+	}
+	p.link(&c)
+	return c
+}
+
+// nic returns the interface whose driver stamps what goes through l: the kernel hands both the question and the
+// configuration down through VLANs and MAC VLANs.
+func (p *prober) nic(l *link) *link {
+	const deepest = 8
+	for range deepest {
+		if l.parent == 0 || (l.kind != "vlan" && l.kind != "macvlan") {
+			return l
+		}
+		parent := p.byIndex(l.parent)
+		if parent == nil {
+			return l
+		}
+		l = parent
+	}
+	return l
+}
+
+func (p *prober) byIndex(index int) *link {
+	for i := range p.links {
+		if p.links[i].index == index {
+			return &p.links[i]
+		}
+	}
+	return nil
+}
+
+func (p *prober) tsInfo(ifname string) tsInfo {
+	if p.generic != nil {
+		if info, err := requestTSInfo(p.generic, p.family, ifname); err == nil {
+			return info
+		}
+	}
+	info, _ := ioctlTSInfo(p.fd, ifname) // an error has it say that there is nothing
+	return info
+}
+
+func (p *prober) link(c *Capabilities) {
+	if p.ethtool == nil {
+		return
+	}
+	mode, err := p.ethtool.LinkMode(ethtool.Interface{Name: c.Interface})
+	if err != nil {
+		return
+	}
+	if mode.SpeedMegabits > 0 && mode.SpeedMegabits < 1<<31-1 {
+		c.Speed = mode.SpeedMegabits
+	}
+	if mode.Duplex == ethtool.Half || mode.Duplex == ethtool.Full {
+		c.Duplex = strings.ToLower(mode.Duplex.String())
+	}
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ntp
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/source"
+)
+
+const (
+	// flights is the number of requests that may be under way at once, for servers further away than the poll interval.
+	flights = 4
+	// burstLen is the number of requests of a burst, burstGap the time between them (RFC 5905 §13: BCOUNT, BTIME).
+	burstLen = 6
+	burstGap = 2 * time.Second
+	// After lostAfter requests in a row without a usable answer a server is asked at shorter intervals again, after
+	// unreachAfter it is given up for another one, and after deadAfter if it never gave one in the burst at the start.
+	lostAfter, deadAfter, unreachAfter = 3, 4, 8
+	// settle is within what time a new association sends its first request, so that several do not send at once.
+	settle = 50 * time.Millisecond
+)
+
+// Config says how a Client behaves. A field left zero takes the default stated with it, if any.
+type Config struct {
+	// MinPoll and MaxPoll limit the interval between requests, as exponents of two in seconds, −4 to 17. They have no
+	// default: 0 is 1 s. RFC 5905 §7.2 has 6 and 10 for servers of others. A server may ask for more than MaxPoll.
+	MinPoll, MaxPoll int8
+	// Burst has an association start with 6 requests at most 2 s apart.
+	Burst bool
+	// Version is the protocol version of the requests, 3 or 4. Default 4.
+	Version uint8
+	// Clock is the one that the stamps of requests and answers are of. Answers with stamps of other clocks are refused.
+	Clock clock.ID
+	// Precision is the granularity and noise of its stamps. Default 1 ns.
+	Precision time.Duration
+	// UserLatency is the standard deviation of the offset that comes from reading the clock in user space before a
+	// request is sent, in place of a stamp of its transmission. Default 20 µs.
+	UserLatency time.Duration
+	// StampTimeout is how long after the answer the stamp of the request's transmission is waited for. Default 50 ms;
+	// negative: not at all.
+	StampTimeout time.Duration
+	// FreshPort is the least poll interval with which every request leaves from a new port (RFC 9109). Default 16 s;
+	// negative: one port for the association.
+	FreshPort time.Duration
+	// MaxRootDistance is the largest maximum error that a sample may have. Default 1.5 s.
+	MaxRootDistance time.Duration
+	// Pivot tells the era of the server's timestamps: they are taken as within 68 years of this instant, nanoseconds
+	// since 1970 UTC. Default: what the clock reads, which must then be right to 68 years.
+	Pivot int64
+}
+
+func (c Config) withDefaults() Config {
+	c.MinPoll = min(max(c.MinPoll, minPoll), maxPoll)
+	c.MaxPoll = min(max(c.MaxPoll, c.MinPoll), maxPoll)
+	if c.Version == 0 {
+		c.Version = Version
+	}
+	if c.Precision <= 0 {
+		c.Precision = 1
+	}
+	if c.UserLatency <= 0 {
+		c.UserLatency = 20 * time.Microsecond
+	}
+	if c.StampTimeout == 0 {
+		c.StampTimeout = 50 * time.Millisecond
+	}
+	if c.FreshPort == 0 {
+		c.FreshPort = 16 * time.Second
+	}
+	if c.MaxRootDistance <= 0 {
+		c.MaxRootDistance = 1500 * time.Millisecond
+	}
+	return c
+}
+
+// Output is what a Client acts through. None of its methods may call the Client, but for Replace, which may call Reset,
+// and Measured, which may call Hint, SetPoll and Stepped.
+type Output interface {
+	// Send sends b to the server. It returns what Transmitted will name the datagram by, and what the clock read right
+	// before. It must not keep b.
+	Send(b []byte) (id uint32, sent clock.Timestamp, err error)
+	// Measured hands over a sample, which is valid during the call only.
+	Measured(s *source.Sample)
+	// Rebind asks for another local port from the next request on. What arrives at the old one may be thrown away.
+	Rebind()
+	// Replace says that the server is of no use, and why, as a clause. It is repeated while this holds.
+	Replace(why string)
+}
+
+// Client is the client side of one association with a server (RFC 5905 §8 to §10, §13).
+//
+// Requests carry nothing about this host: all fields are zero but version, mode, and a random number in place of the
+// transmit timestamp, by which the answer is known. The random numbers must come from a cryptographic generator
+// (rand.ChaCha8 seeded from crypto/rand) where strangers could otherwise guess them.
+type Client struct {
+	cfg Config
+	rng *rand.Rand
+	out Output
+
+	// running: there is a server, and it has not refused its service.
+	running bool
+	poll    pollControl
+	// next is when the next request is due, last when the last one was sent; burst requests of a burst are left.
+	next, last clock.Mono
+	sent       bool
+	burst      int
+	// rebind: the network has changed; the next request leaves from a new port.
+	rebind bool
+
+	flight [flights]exchange
+	newest int
+
+	// unanswered counts requests since the last usable answer, refused is why the latest answer was not usable.
+	unanswered int
+	refused    Refusal
+	reach      uint8
+	delays     delays
+
+	status Status
+	buf    [HeaderLen]byte
+	sample source.Sample
+}
+
+// exchange is one request and what is known of its answer.
+type exchange struct {
+	// cookie is what the answer must carry as its origin; zero for none.
+	cookie Timestamp
+	id     uint32
+	sentAt clock.Mono
+	// t1 is when the request was sent: by the stamp of its transmission if stamped, else as read before.
+	t1      clock.Timestamp
+	stamped bool
+	// answered: head and t4 are of the answer; done: it was made use of or refused.
+	answered, done bool
+	head           Header
+	t4             clock.Timestamp
+	// deadline is until when the answer waits for the stamp of the request.
+	deadline clock.Mono
+}
+
+func (x *exchange) waiting() bool { return x.answered && !x.done }
+
+// NewClient returns a Client that does nothing until Reset gives it a server.
+func NewClient(cfg Config, rng *rand.Rand, out Output) *Client {
+	cfg = cfg.withDefaults()
+	c := &Client{cfg: cfg, rng: rng, out: out}
+	c.poll.reset(cfg.MinPoll, cfg.MaxPoll)
+	return c
+}
+
+// Reset starts the association anew, with the server that Send sends to from now on. Status keeps its counters; reach, the
+// poll interval and what the server before said are forgotten.
+func (c *Client) Reset(now clock.Mono) {
+	c.running = true
+	c.poll.reset(c.cfg.MinPoll, c.cfg.MaxPoll)
+	c.drop()
+	c.unanswered, c.refused, c.reach, c.delays = 0, 0, 0, delays{}
+	c.rebind, c.sent, c.burst = false, false, 0
+	if c.cfg.Burst {
+		c.burst = burstLen
+	}
+	s := &c.status
+	s.Header, s.Kiss, s.Offset, s.Delay, s.MaxError, s.LastSample = Header{}, "", 0, 0, 0, 0
+	c.next = now.Add(c.random(settle))
+}
+
+// NetworkChanged has the server asked soon, and from a new port: the way to it may be another one.
+func (c *Client) NetworkChanged(now clock.Mono) {
+	if !c.running {
+		return
+	}
+	c.drop()
+	c.rebind = true
+	next := now.Add(c.random(10 * settle))
+	if c.sent {
+		next = max(next, c.last.Add(c.soonest()))
+	}
+	c.next = min(c.next, next)
+	if c.cfg.Burst && !c.poll.limited() {
+		c.burst = max(c.burst, burstLen)
+	}
+}
+
+// Stepped says that the clock was stepped: requests under way give no sample any more.
+func (c *Client) Stepped() { c.drop() }
+
+// drop forgets the requests under way.
+func (c *Client) drop() { c.flight = [flights]exchange{} }
+
+// NextWake returns when Wake is to be called next. It may change with every call of another method.
+func (c *Client) NextWake() clock.Mono {
+	wake := clock.Never
+	if c.running {
+		wake = c.next
+	}
+	for i := range c.flight {
+		if x := &c.flight[i]; x.waiting() {
+			wake = min(wake, x.deadline)
+		}
+	}
+	return wake
+}
+
+// Wake does what is due at now. Called early, it does nothing.
+func (c *Client) Wake(now clock.Mono) {
+	for i := range c.flight {
+		if x := &c.flight[i]; x.waiting() && now >= x.deadline {
+			c.finish(now, x)
+		}
+	}
+	if c.running && now >= c.next {
+		c.request(now)
+	}
+}
+
+// request sends a request, and says so if the server has been silent for too long.
+func (c *Client) request(now clock.Mono) {
+	silent := c.unanswered > 0 && c.unanswered%unreachAfter == 0
+	dead := c.unanswered == deadAfter && c.burst > 0 && c.status.Header.Version == 0
+	switch {
+	case c.unanswered == lostAfter:
+		c.poll.lost()
+	case silent:
+		c.poll.silent()
+	}
+	c.schedule(now)
+	if c.rebind || c.cfg.FreshPort > 0 && c.burst == 0 && Log2(c.poll.current) >= c.cfg.FreshPort {
+		c.rebind = false
+		c.drop()
+		c.out.Rebind()
+	}
+	c.send(now)
+	c.reach <<= 1
+	c.unanswered++
+	if silent || dead {
+		c.out.Replace(c.silence())
+	}
+}
+
+// silence says what has become of the latest requests.
+func (c *Client) silence() string {
+	if c.refused != 0 {
+		return "no usable answer: " + c.refused.Error()
+	}
+	return "no answer"
+}
+
+// schedule sets the time of the next request: a little later than the interval, never earlier.
+func (c *Client) schedule(now clock.Mono) {
+	interval := Log2(c.poll.current)
+	if c.burst > 0 {
+		c.burst--
+	}
+	if c.burst > 0 {
+		interval = min(interval, burstGap)
+	}
+	c.next, c.last, c.sent = now.Add(interval+c.random(interval/16)), now, true
+}
+
+func (c *Client) send(now clock.Mono) {
+	var cookie Timestamp
+	for cookie == 0 || c.find(cookie) != nil {
+		cookie = Timestamp(c.rng.Uint64())
+	}
+	h := Header{Version: c.cfg.Version, Mode: ModeClient, Precision: 32, Transmit: cookie}
+	id, sent, err := c.out.Send(h.Append(c.buf[:0]))
+	if err != nil {
+		c.status.SendErrors++
+		return
+	}
+	c.status.Sent++
+	c.newest = (c.newest + 1) % flights
+	c.flight[c.newest] = exchange{cookie: cookie, id: id, sentAt: now, t1: sent}
+}
+
+// find returns the request with that cookie, nil if there is none.
+func (c *Client) find(cookie Timestamp) *exchange {
+	for i := range c.flight {
+		if x := &c.flight[i]; x.cookie == cookie && cookie != 0 {
+			return x
+		}
+	}
+	return nil
+}
+
+// Transmitted hands over the stamp of the transmission of what Send returned id for.
+// A stamp that is late, of another clock, or of nothing that is known is ignored and counted.
+func (c *Client) Transmitted(now clock.Mono, id uint32, ts clock.Timestamp) {
+	for k := range flights {
+		x := &c.flight[(c.newest+flights-k)%flights]
+		if x.cookie == 0 || x.id != id || x.stamped || x.done || ts.Clock() != c.cfg.Clock {
+			continue
+		}
+		x.t1, x.stamped = ts, true
+		if x.answered {
+			c.finish(now, x)
+		}
+		return
+	}
+	c.status.StrayStamps++
+}
+
+// SetPoll sets the poll interval, as an exponent of two in seconds, within the limits of Config and the server's own.
+func (c *Client) SetPoll(now clock.Mono, poll int8) {
+	c.poll.set(poll)
+	c.hasten()
+}
+
+// Hint tells how well the sample just measured was predicted: by how much it was missed, and the noise of samples,
+// as one standard deviation. The poll interval is lengthened while predictions hold and shortened when they fail.
+func (c *Client) Hint(now clock.Mono, miss, noise time.Duration) {
+	c.poll.hint(miss, noise)
+	c.hasten()
+}
+
+// hasten brings the next request forward where the interval has become shorter.
+func (c *Client) hasten() {
+	if c.sent && c.running {
+		interval := Log2(c.poll.current)
+		c.next = min(c.next, c.last.Add(interval+interval/16))
+	}
+}
+
+// soonest is the shortest time that must pass between any two requests.
+func (c *Client) soonest() time.Duration {
+	interval := Log2(c.poll.current)
+	if c.poll.limited() {
+		return interval
+	}
+	return min(interval, burstGap)
+}
+
+// random returns a duration in [0, d).
+func (c *Client) random(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(c.rng.Int64N(int64(d)))
+}
+
+// Status is what is known of the association.
+type Status struct {
+	// Header is of the last usable answer; zero if there was none.
+	Header Header
+	// Kiss is the last kiss code, empty if there was none.
+	Kiss string
+	// Stopped: there is no server, or it refused its service.
+	Stopped bool
+	// Reach has a bit for each of the last eight requests, the lowest for the latest: whether it gave a sample.
+	Reach uint8
+	// Interval between requests outside of bursts, and its exponent.
+	Interval time.Duration
+	Poll     int8
+	// Offset, Delay and MaxError of the last sample, and when it was measured. Valid if Samples is not 0.
+	Offset, Delay, MaxError time.Duration
+	LastSample              clock.Mono
+	// Sent requests, SendErrors, Received datagrams, Samples, and of these the ones with a stamp of the transmission.
+	Sent, SendErrors, Received, Samples, Stamped uint64
+	// StrayStamps are stamps of transmissions that no request was waiting for.
+	StrayStamps uint64
+	// Refused datagrams by reason.
+	Refused Refusals
+}
+
+// Status returns what is known now.
+func (c *Client) Status() Status {
+	s := c.status
+	s.Stopped, s.Reach, s.Poll, s.Interval = !c.running, c.reach, c.poll.current, Log2(c.poll.current)
+	return s
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ntp_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/source"
+)
+
+func TestPollFollowsHints(t *testing.T) {
+	r := newRig(t, ntp.Config{MinPoll: 2, MaxPoll: 5})
+	miss := time.Microsecond
+	r.onSample = func(*source.Sample) { r.client.Hint(r.now, miss, time.Microsecond) }
+	r.start(20 * time.Minute)
+	if got := r.client.Status().Poll; got != 5 {
+		t.Errorf("poll %d while predictions hold", got)
+	}
+	miss = -3 * time.Microsecond
+	r.run(20 * time.Minute)
+	if got := r.client.Status().Poll; got != 5 {
+		t.Errorf("poll %d while predictions are fair", got)
+	}
+	miss = -10 * time.Microsecond
+	r.run(time.Minute + 10*time.Second)
+	if got := r.client.Status().Poll; got != 4 {
+		t.Errorf("poll %d after two failures", got)
+	}
+	r.run(20 * time.Minute)
+	if got := r.client.Status().Poll; got != 2 {
+		t.Errorf("poll %d while predictions fail", got)
+	}
+}
+
+// With the verdicts of an Estimator the poll interval becomes as long as the clock's wander allows.
+func TestPollFollowsEstimator(t *testing.T) {
+	poll := func(wander float64) (sum int) {
+		r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 12})
+		r.jitter = 100 * time.Microsecond
+		e := ntp.NewEstimator(ntp.EstimatorConfig{Wander: wander})
+		offset, frequency, last := 0.0, 2e4, r.now
+		r.onSample = func(s *source.Sample) {
+			dt := r.now.Sub(last).Seconds()
+			last = r.now
+			offset += frequency * dt
+			frequency += wander * math.Sqrt(dt) * r.rng.NormFloat64()
+			v, ok := e.Add(r.now, offset+float64(s.Offset), s.Delay, s.Uncertainty)
+			if !ok {
+				t.Fatal("sample not taken")
+			}
+			r.client.Hint(r.now, time.Duration(v.Miss), time.Duration(v.Noise))
+		}
+		r.client.Reset(r.now)
+		for range 10 {
+			r.run(10 * time.Hour)
+			sum += int(r.client.Status().Poll)
+		}
+		return sum
+	}
+	calm, restless := poll(0.1), poll(100)
+	if calm < 105 || restless > 75 {
+		t.Errorf("mean polls %.1f for a calm clock, %.1f for a restless one", float64(calm)/10, float64(restless)/10)
+	}
+}
+
+func TestPollIsSetWithinLimits(t *testing.T) {
+	r := newRig(t, ntp.Config{MinPoll: 2, MaxPoll: 10})
+	r.start(time.Minute)
+	for _, c := range []struct{ set, want int8 }{{9, 9}, {17, 10}, {-4, 2}} {
+		r.client.SetPoll(r.now, c.set)
+		if got := r.client.Status(); got.Poll != c.want || got.Interval != ntp.Log2(c.want) {
+			t.Errorf("set to %d: poll %d, interval %v", c.set, got.Poll, got.Interval)
+		}
+	}
+	r.client.SetPoll(r.now, 10)
+	r.run(10 * time.Second)
+	r.client.SetPoll(r.now, 2)
+	n := len(r.sent)
+	r.run(5 * time.Second)
+	if len(r.sent) == n {
+		t.Error("no request soon after the interval was shortened")
+	}
+}
+
+func TestKissRate(t *testing.T) {
+	r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 6, Burst: true})
+	r.server.MinInterval = 7 * time.Second
+	r.start(10 * time.Minute)
+	s := r.client.Status()
+	if s.Kiss != "RATE" || s.Refused[ntp.ErrKiss] != 3 || s.Poll != 3 {
+		t.Errorf("kiss %q, %d times, poll %d", s.Kiss, s.Refused[ntp.ErrKiss], s.Poll)
+	}
+	for i, at := range r.sent[1:] {
+		gap, want := at.Sub(r.sent[i]), time.Duration(8*time.Second)
+		if i < 4 {
+			want = time.Second << max(i-1, 0)
+		}
+		if gap < want {
+			t.Errorf("request %d came after %v", i+1, gap)
+		}
+	}
+	r.client.SetPoll(r.now, 0)
+	r.client.NetworkChanged(r.now)
+	r.run(time.Minute)
+	if s := r.client.Status(); s.Poll != 3 || s.Refused[ntp.ErrKiss] != 3 {
+		t.Errorf("poll %d, %d kisses after the server's wish", s.Poll, s.Refused[ntp.ErrKiss])
+	}
+	if len(r.replaced) != 0 {
+		t.Errorf("replaced: %v", r.replaced)
+	}
+	r.server.MinInterval, r.server.Kiss, r.server.Poll = 0, "RATE", 9
+	r.run(time.Minute)
+	if s := r.client.Status(); s.Poll != 9 || len(r.replaced) != 1 {
+		t.Errorf("poll %d, replaced %v", s.Poll, r.replaced)
+	}
+	r.server.Kiss = ""
+	r.start(time.Minute)
+	if s := r.client.Status(); s.Poll != 0 || s.Kiss != "" {
+		t.Errorf("after a reset: poll %d, kiss %q", s.Poll, s.Kiss)
+	}
+}
+
+func TestKissDeny(t *testing.T) {
+	for _, kiss := range []string{"DENY", "RSTR"} {
+		r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 6, Burst: true})
+		r.server.Kiss = kiss
+		r.start(time.Hour)
+		if s := r.client.Status(); s.Sent != 1 || !s.Stopped || s.Kiss != kiss || len(r.replaced) != 1 {
+			t.Errorf("%s: %d requests, replaced %v, status %+v", kiss, s.Sent, r.replaced, s)
+		}
+		r.client.NetworkChanged(r.now)
+		r.client.Hint(r.now, 0, 1)
+		r.run(time.Hour)
+		if len(r.sent) != 1 {
+			t.Errorf("%s: asked again", kiss)
+		}
+		r.server.Kiss = ""
+		r.start(time.Minute)
+		if len(r.samples) == 0 {
+			t.Errorf("%s: no samples of another server", kiss)
+		}
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 10})
+	r.start(time.Minute)
+	r.client.SetPoll(r.now, 8)
+	r.server.Dead = true
+	r.run(time.Hour)
+	s := r.client.Status()
+	if s.Reach != 0 || s.Poll != 6 || len(r.replaced) == 0 || r.replaced[0] != "no answer" {
+		t.Errorf("reach %#x, poll %d, replaced %v", s.Reach, s.Poll, r.replaced)
+	}
+	r.server.Dead, r.server.Leap = false, ntp.LeapUnknown
+	n := len(r.replaced)
+	r.run(20 * time.Minute)
+	if len(r.replaced) == n || r.replaced[len(r.replaced)-1] != "no usable answer: server is not synchronised" {
+		t.Errorf("replaced %v", r.replaced)
+	}
+	r.server.Leap = ntp.LeapNone
+	r.run(80 * time.Second)
+	if s := r.client.Status(); s.Poll != 0 || s.Reach != 0xff {
+		t.Errorf("poll %d, reach %#x after the server came back", s.Poll, s.Reach)
+	}
+}
+
+// A server that is dead from the start is given up in seconds, and asked no more often for it.
+func TestDeadFromTheStart(t *testing.T) {
+	for _, err := range []error{nil, errors.New("network is unreachable")} {
+		r := newRig(t, ntp.Config{MinPoll: 6, MaxPoll: 10, Burst: true})
+		r.server.Dead, r.sendErr = true, err
+		r.start(10 * time.Second)
+		if len(r.replaced) != 1 {
+			t.Errorf("replaced %v", r.replaced)
+		}
+		r.run(time.Hour)
+		if n := len(r.sent); n > 64 {
+			t.Errorf("%d requests in an hour", n)
+		}
+		if s := r.client.Status(); (s.SendErrors > 0) != (err != nil) || s.Reach != 0 {
+			t.Errorf("status %+v", s)
+		}
+	}
+}
+
+func TestFreshPorts(t *testing.T) {
+	for _, c := range []struct {
+		poll        int8
+		fresh       time.Duration
+		most, least int
+	}{{0, 0, 0, 0}, {3, 0, 0, 0}, {4, 0, 38, 35}, {6, 0, 10, 9}, {6, -1, 0, 0}, {1, time.Second, 301, 280}} {
+		r := newRig(t, ntp.Config{MinPoll: c.poll, MaxPoll: max(c.poll, 1), FreshPort: c.fresh})
+		r.start(10 * time.Minute)
+		if r.rebinds > c.most || r.rebinds < c.least {
+			t.Errorf("poll %d, limit %v: %d ports", c.poll, c.fresh, r.rebinds)
+		}
+	}
+}
+
+func TestNetworkChanged(t *testing.T) {
+	r := newRig(t, ntp.Config{MinPoll: 10, MaxPoll: 10, Burst: true})
+	r.start(time.Minute)
+	n, ports := len(r.sent), r.rebinds
+	r.client.NetworkChanged(r.now)
+	r.run(3 * time.Second)
+	if len(r.sent) < n+2 || r.rebinds <= ports {
+		t.Errorf("%d requests, %d ports after a change of the network", len(r.sent)-n, r.rebinds-ports)
+	}
+	n = len(r.sent)
+	for range 10_000 { // a flapping link
+		r.client.NetworkChanged(r.now)
+		r.run(10 * time.Millisecond)
+	}
+	if got := len(r.sent) - n; got > 52 {
+		t.Errorf("%d requests in 100 s of a flapping link", got)
+	}
+}

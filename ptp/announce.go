@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ptp
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+// maxStepsRemoved: messages with this many or more are refused (IEEE 1588-2019 §9.3.2.5).
+const maxStepsRemoved = 255
+
+func (p *Port) onAnnounce(now clock.Mono, b []byte, from netip.Addr) Reason {
+	var m Announce
+	if err := m.Parse(b); err != nil {
+		return reasonOf(err)
+	}
+	if r := p.eligible(&m); r != accepted {
+		return r
+	}
+	row := p.masters.find(m.Source)
+	if row < 0 {
+		if !p.masters.stranger.take(now, strangerEach, strangerBurst) {
+			return ReasonRate
+		}
+		if row = p.masters.place(now, p.parent); row < 0 {
+			return ReasonTableFull
+		}
+		p.masters.rows[row] = foreignMaster{used: true, announce: parentOf(&m, from)}
+	}
+	f := &p.masters.rows[row]
+	if f.announce.Address != from {
+		return p.otherAddress(now, row)
+	}
+	if !f.limit.take(now, announceEach, announceBurst) {
+		return ReasonRate
+	}
+	if r := f.sequence.accept(m.SequenceID); r != accepted {
+		return r
+	}
+	f.previous, f.last = f.last, now
+	f.heard = min(f.heard+1, 2)
+	before := f.announce
+	f.announce = parentOf(&m, from)
+	f.data = m.DataSet(p.cfg.Identity)
+	f.interval = f.announce.AnnounceInterval
+	if row == p.parent {
+		p.announceBy, p.graced = now.Add(p.announceTimeoutInterval(f.interval)), false
+	}
+	if p.elect(now) == row && f.announce != before {
+		p.out.ParentChanged(&f.announce)
+	}
+	return accepted
+}
+
+// eligible applies IEEE 1588-2019 §9.3.2.5 as far as the message itself decides.
+func (p *Port) eligible(m *Announce) Reason {
+	switch {
+	case m.StepsRemoved >= maxStepsRemoved:
+		return ReasonStepsRemoved
+	case m.Flags.Has(FlagAlternateMaster):
+		return ReasonAlternateMaster
+	case m.Grandmaster == p.cfg.Identity.Clock:
+		return ReasonOwn
+	}
+	return accepted
+}
+
+// otherAddress refuses a message of a known master from elsewhere. A master other than the parent that fell silent may
+// have moved, and is forgotten so that it can begin anew.
+func (p *Port) otherAddress(now clock.Mono, row int) Reason {
+	if f := &p.masters.rows[row]; row != p.parent && now.Sub(f.last) > foreignWindow*f.announce.AnnounceInterval {
+		*f = foreignMaster{}
+	}
+	return ReasonAddress
+}
+
+// elect takes the best master as parent (state decision, IEEE 1588-2019 §9.3.3: a client goes only the way of decision
+// code S1). It returns the parent's row if that stays as it was, -1 if there is none or the change has been told.
+func (p *Port) elect(now clock.Mono) int {
+	best := p.masters.best(now, p.parent)
+	if best == p.parent {
+		return best
+	}
+	why := "master chosen"
+	if p.parent >= 0 {
+		why = "better master"
+	}
+	p.follow(now, best, why)
+	return -1
+}
+
+func (p *Port) follow(now clock.Mono, row int, why string) {
+	p.forgetMaster()
+	p.parent = row
+	f := &p.masters.rows[row]
+	p.announceBy = now.Add(p.announceTimeoutInterval(f.interval))
+	p.out.ParentChanged(&f.announce)
+	p.setState(Uncalibrated, why)
+}
+
+// announceTimeoutInterval is announceReceiptTimeoutInterval plus the random part of up to one announce interval that
+// ANNOUNCE_RECEIPT_TIMEOUT_EXPIRES has (IEEE 1588-2019 §9.2.6.12).
+func (p *Port) announceTimeoutInterval(interval time.Duration) time.Duration {
+	return time.Duration(p.cfg.AnnounceReceiptTimeout)*interval + time.Duration(p.rng.Int64N(int64(interval)))
+}
+
+func (p *Port) announceTimeout(now clock.Mono) {
+	if !p.graced && now.Sub(p.announceBy) > lateWake {
+		p.graced, p.announceBy = true, now.Add(grace)
+		return
+	}
+	p.masters.rows[p.parent] = foreignMaster{}
+	p.parent = -1
+	if best := p.masters.best(now, -1); best >= 0 {
+		p.follow(now, best, "announce receipt timeout, next best master")
+		return
+	}
+	p.forgetMaster()
+	p.out.ParentChanged(nil)
+	p.setState(Listening, "announce receipt timeout")
+}

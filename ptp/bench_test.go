@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ptp_test
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp"
+)
+
+type counting struct{ measured int }
+
+func (c *counting) SendEvent(b []byte) (uint32, error)      { return uint32(b[30])<<8 | uint32(b[31]), nil }
+func (c *counting) Measured(*ptp.Measurement)               { c.measured++ }
+func (*counting) StateChanged(ptp.State, ptp.State, string) {}
+func (*counting) ParentChanged(*ptp.Parent)                 {}
+
+// exchanger runs one Announce, Sync, Follow_Up, Delay_Req and Delay_Resp per round.
+type exchanger struct {
+	port             *ptp.Port
+	out              counting
+	now              clock.Mono
+	seq              uint16
+	buf              []byte
+	addr             netip.Addr
+	announce         ptp.Announce
+	sync             ptp.Sync
+	followUp         ptp.FollowUp
+	resp             ptp.DelayResp
+	delayReqSequence uint16
+}
+
+func newExchanger() *exchanger {
+	e := &exchanger{buf: make([]byte, 0, 128), addr: netip.AddrFrom4([4]byte{10, 0, 0, 1})}
+	e.port = ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), &e.out)
+	e.announce, e.sync = announce(1, 0), sync(1, 0)
+	e.sync.Flags |= ptp.FlagTwoStep
+	e.followUp.Header, e.resp.Header, e.resp.Requesting = e.sync.Header, e.sync.Header, clientPort
+	return e
+}
+
+func (e *exchanger) receive(b []byte, err error, ts clock.Timestamp) {
+	if err != nil {
+		panic(err)
+	}
+	e.port.Receive(e.now, b, ts, e.addr)
+}
+
+func (e *exchanger) round() {
+	e.seq++
+	e.now = e.now.Add(time.Second)
+	at := clock.At(clientPHC, epoch+int64(e.now))
+	master, _ := ptp.TimestampOf(epoch + int64(e.now) - 1000)
+	e.announce.SequenceID, e.sync.SequenceID, e.followUp.SequenceID = e.seq, e.seq, e.seq
+	b, err := e.announce.Append(e.buf)
+	e.receive(b, err, clock.Timestamp{})
+	b, err = e.sync.Append(e.buf)
+	e.receive(b, err, at)
+	e.followUp.PreciseOrigin = master
+	b, err = e.followUp.Append(e.buf)
+	e.receive(b, err, clock.Timestamp{})
+	sent := e.port.Counters().Sent[ptp.MessageDelayReq]
+	if e.port.NextWake() <= e.now.Add(time.Second) {
+		e.now = e.port.NextWake()
+		e.port.Wake(e.now)
+	}
+	if e.port.Counters().Sent[ptp.MessageDelayReq] == sent {
+		return
+	}
+	e.delayReqSequence++
+	e.port.Transmitted(e.now, uint32(e.delayReqSequence), clock.At(clientPHC, epoch+int64(e.now)))
+	e.resp.SequenceID = e.delayReqSequence
+	e.resp.Receive, _ = ptp.TimestampOf(epoch + int64(e.now) + 1000)
+	b, err = e.resp.Append(e.buf)
+	e.receive(b, err, clock.Timestamp{})
+}
+
+func TestNoAllocations(t *testing.T) {
+	e := newExchanger()
+	for range 20 {
+		e.round()
+	}
+	before := *e.port.Counters()
+	if n := testing.AllocsPerRun(1000, e.round); n != 0 {
+		t.Errorf("%v allocations per exchange", n)
+	}
+	after := e.port.Counters()
+	if after.Measurements-before.Measurements < 1000 || after.Delays-before.Delays < 300 {
+		t.Errorf("%d measurements, %d delays, rejected %v", after.Measurements, after.Delays, after.Rejected)
+	}
+}
+
+func BenchmarkExchange(b *testing.B) {
+	e := newExchanger()
+	b.ReportAllocs()
+	for b.Loop() {
+		e.round()
+	}
+}
+
+func BenchmarkRejected(b *testing.B) {
+	e := newExchanger()
+	for range 20 {
+		e.round()
+	}
+	s := sync(9, 1)
+	raw, err := s.Append(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		e.receive(raw, nil, clock.Timestamp{})
+	}
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ptp
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+const (
+	// foreignMasters bounds the foreign master table; IEEE 1588-2019 §9.3.2.4.5 asks for at least 5.
+	foreignMasters = 16
+	// foreignWindow is FOREIGN_MASTER_TIME_WINDOW in announce intervals, within which FOREIGN_MASTER_THRESHOLD = 2
+	// messages qualify a master (§9.3.2.4.4).
+	foreignWindow = 4
+
+	minLogAnnounce, maxLogAnnounce int8 = -4, 6
+
+	// A master sends at most 16 Announce messages per second; more of them are not looked at.
+	announceEach, announceBurst = time.Second / 32, 16
+	// Senders that are not in the table share a budget.
+	strangerEach, strangerBurst = time.Second / 50, 32
+)
+
+// foreignMaster is one row of the table: a port that announces itself.
+type foreignMaster struct {
+	used     bool
+	announce Parent
+	data     DataSet
+	interval time.Duration
+	sequence sequence
+	limit    limiter
+	// last and previous are when the latest two distinct messages came, heard how many there were, 2 at most.
+	last, previous clock.Mono
+	heard          int
+}
+
+func (f *foreignMaster) qualified(now clock.Mono) bool {
+	return f.heard == 2 && now.Sub(f.previous) <= foreignWindow*f.interval
+}
+
+// foreignTable holds the masters heard of (IEEE 1588-2019 §9.3.2.4), in a fixed place.
+type foreignTable struct {
+	rows     [foreignMasters]foreignMaster
+	stranger limiter
+}
+
+func (t *foreignTable) find(id PortIdentity) int {
+	for i := range t.rows {
+		if t.rows[i].used && t.rows[i].announce.Port == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// place finds a row for a new master: a free one, else that of the unqualified master silent for longest. Qualified
+// masters and the parent stay, so that a flood of invented ones displaces only others of its kind.
+func (t *foreignTable) place(now clock.Mono, parent int) int {
+	oldest := -1
+	for i := range t.rows {
+		f := &t.rows[i]
+		if !f.used {
+			return i
+		}
+		if i != parent && !f.qualified(now) && (oldest < 0 || f.last < t.rows[oldest].last) {
+			oldest = i
+		}
+	}
+	return oldest
+}
+
+// best returns the best of the qualified masters and the parent (E_rbest of §9.3.2.3), -1 if there is none. Of two that
+// compare equal the parent stays.
+func (t *foreignTable) best(now clock.Mono, parent int) int {
+	best := parent
+	for i := range t.rows {
+		f := &t.rows[i]
+		if !f.used || i == parent || !f.qualified(now) {
+			continue
+		}
+		if best < 0 || Compare(&f.data, &t.rows[best].data) < 0 {
+			best = i
+		}
+	}
+	return best
+}
+
+// Parent is the port that a client follows and what it announces (parentDS and timePropertiesDS, IEEE 1588-2019 §8.2.3
+// and §8.2.4).
+type Parent struct {
+	// Port is parentPortIdentity, Address where its Announce messages come from; zero where the transport has none.
+	Port    PortIdentity
+	Address netip.Addr
+	// The grandmaster's attributes.
+	Grandmaster          ClockIdentity
+	Priority1, Priority2 uint8
+	Quality              ClockQuality
+	// StepsRemoved is that of the Announce: 0 when the parent is the grandmaster itself.
+	StepsRemoved uint16
+	Time         TimeProperties
+	// AnnounceInterval is the interval of its Announce messages, within 62.5 ms and 64 s.
+	AnnounceInterval time.Duration
+}
+
+func parentOf(m *Announce, from netip.Addr) Parent {
+	return Parent{
+		Port:             m.Source,
+		Address:          from,
+		Grandmaster:      m.Grandmaster,
+		Priority1:        m.Priority1,
+		Priority2:        m.Priority2,
+		Quality:          m.Quality,
+		StepsRemoved:     m.StepsRemoved,
+		Time:             m.TimeProperties(),
+		AnnounceInterval: logInterval(m.LogInterval, minLogAnnounce, maxLogAnnounce),
+	}
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ptp_test
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/ptptest"
+)
+
+type message interface {
+	Append(dst []byte) ([]byte, error)
+}
+
+func encode(t testing.TB, m message) []byte {
+	t.Helper()
+	b, err := m.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func portNumber(last byte) ptp.PortIdentity {
+	return ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, last}), Port: 1}
+}
+
+func announce(last byte, seq uint16) ptp.Announce {
+	id := portNumber(last)
+	return ptp.Announce{
+		Header:    ptp.Header{Source: id, SequenceID: seq},
+		Priority1: 128, Quality: ptp.ClockQuality{Class: 6, Accuracy: 0x21, OffsetScaledLogVariance: 0x4e5d}, Priority2: 128,
+		Grandmaster: id.Clock,
+	}
+}
+
+func sync(last byte, seq uint16) ptp.Sync {
+	return ptp.Sync{
+		Header: ptp.Header{Source: portNumber(last), SequenceID: seq},
+		Origin: ptp.Timestamp{Seconds: epoch / 1e9},
+	}
+}
+
+// locked returns a network with one master, followed; its messages have sequenceIds below 100.
+func locked(t *testing.T, seed uint64) (*net, *host) {
+	n := newNet(t, seed, ptp.Config{})
+	h := n.addMaster(1, ptptest.Config{})
+	n.run(10500 * time.Millisecond)
+	n.state(ptp.Slave)
+	return n, h
+}
+
+func TestEveryRejectionIsCounted(t *testing.T) {
+	other := netip.AddrFrom4([4]byte{10, 0, 0, 66})
+	stamp := clock.At(clientPHC, epoch)
+	edit := func(m message, f func(b []byte)) func(*testing.T) []byte {
+		return func(t *testing.T) []byte {
+			b := encode(t, m)
+			f(b)
+			return b
+		}
+	}
+	whole := func(m message) func(*testing.T) []byte { return edit(m, func([]byte) {}) }
+	a, s := announce(1, 500), sync(1, 500)
+	cases := []struct {
+		want ptp.Reason
+		b    func(*testing.T) []byte
+		ts   clock.Timestamp
+		from netip.Addr
+	}{
+		{want: ptp.ReasonTruncated, b: func(*testing.T) []byte { return make([]byte, 10) }},
+		{want: ptp.ReasonLength, b: edit(&s, func(b []byte) { b[2] = 1 })},
+		{want: ptp.ReasonVersion, b: edit(&s, func(b []byte) { b[1] = 1 })},
+		{want: ptp.ReasonType, b: edit(&s, func(b []byte) { b[0] = 7 })},
+		{want: ptp.ReasonTimestamp, b: edit(&s, func(b []byte) { b[40] = 0xff }), ts: stamp},
+		{want: ptp.ReasonTLV, b: func(t *testing.T) []byte {
+			b := append(encode(t, &a), 0, 3, 0, 9)
+			b[3] += 4
+			return b
+		}},
+		{want: ptp.ReasonRange, b: edit(&s, func(b []byte) { b[34] = 0xff }), ts: stamp},
+		{want: ptp.ReasonDomain, b: edit(&a, func(b []byte) { b[4] = 9 })},
+		{want: ptp.ReasonSdoID, b: edit(&a, func(b []byte) { b[0] |= 0x10 })},
+		{want: ptp.ReasonOwn, b: edit(&a, func(b []byte) { copy(b[20:], clientPort.Clock[:]) })},
+		{want: ptp.ReasonOwn, b: edit(&a, func(b []byte) { copy(b[53:], clientPort.Clock[:]) })},
+		{want: ptp.ReasonNotUsed, b: whole(&ptp.DelayReq{Header: s.Header})},
+		{want: ptp.ReasonNotUsed, b: whole(&ptp.Management{Header: s.Header})},
+		{want: ptp.ReasonNotUsed, b: whole(&ptp.DelayResp{Header: s.Header, Requesting: portNumber(77)})},
+		{want: ptp.ReasonNotParent, b: edit(&s, func(b []byte) { b[29] = 7 }), ts: stamp},
+		{want: ptp.ReasonAddress, b: whole(&s), ts: stamp, from: other},
+		{want: ptp.ReasonAddress, b: whole(&a), from: other},
+		{want: ptp.ReasonDuplicate, b: edit(&a, func(b []byte) { b[30], b[31] = 0, 11 })},
+		{want: ptp.ReasonStale, b: edit(&a, func(b []byte) { b[30], b[31] = 0, 3 })},
+		{want: ptp.ReasonDuplicate, b: edit(&s, func(b []byte) { b[30], b[31] = 0, 11 }), ts: stamp},
+		{want: ptp.ReasonStepsRemoved, b: edit(&a, func(b []byte) { b[62] = 255 })},
+		{want: ptp.ReasonAlternateMaster, b: edit(&a, func(b []byte) { b[6] = 1 })},
+		{want: ptp.ReasonUnstamped, b: whole(&s)},
+		{want: ptp.ReasonOtherClock, b: whole(&s), ts: clock.At(clock.System, epoch)},
+		{want: ptp.ReasonCorrection, b: edit(&s, func(b []byte) { b[8] = 0x7f }), ts: stamp},
+		{want: ptp.ReasonUnmatched, b: whole(&ptp.FollowUp{Header: sync(1, 4).Header})},
+		{want: ptp.ReasonUnmatched, b: whole(&ptp.DelayResp{Header: s.Header, Requesting: clientPort})},
+	}
+	for i, tc := range cases {
+		n, h := locked(t, 20)
+		before, measured := *n.port.Counters(), len(n.measurements)
+		if !tc.from.IsValid() {
+			tc.from = h.addr
+		}
+		n.port.Receive(n.now, tc.b(t), tc.ts, tc.from)
+		after := *n.port.Counters()
+		before.Rejected[tc.want]++
+		if after.Rejected != before.Rejected || len(n.measurements) != measured {
+			t.Errorf("case %d: want %v, rejected %v", i, tc.want, after.Rejected)
+		}
+	}
+}
+
+// A 2008 device leaves what is minorSdoId now at anything.
+func TestSdoIDOfOldDevices(t *testing.T) {
+	n := newNet(t, 21, ptp.Config{SdoID: 0x100})
+	n.addMaster(1, ptptest.Config{SdoID: 0x142})
+	n.run(10 * time.Second)
+	n.state(ptp.Uncalibrated)
+	if len(n.measurements) == 0 {
+		t.Error("does not measure")
+	}
+	n = newNet(t, 21, ptp.Config{SdoID: 0x100, MinorVersion: 1})
+	n.addMaster(1, ptptest.Config{SdoID: 0x142, MinorVersion: 1})
+	n.run(10 * time.Second)
+	n.state(ptp.Listening)
+}
+
+// 10,000 hostile datagrams per second of every kind do not change what a locked port measures.
+func TestFloodWhileLocked(t *testing.T) {
+	n, _ := locked(t, 22)
+	attacker := netip.AddrFrom4([4]byte{10, 0, 0, 66})
+	states := len(n.log)
+	measured := len(n.measurements)
+	var seq uint16
+	var flood func()
+	flood = func() {
+		n.after(100*time.Microsecond, flood)
+		seq++
+		b := hostile(n.rng, seq)
+		n.port.Receive(n.now, b, n.osc.stamp(n.now), attacker)
+	}
+	flood()
+	n.run(20 * time.Second)
+	if len(n.log) != states {
+		t.Errorf("the state changed: %q", n.log[states:])
+	}
+	if got := len(n.measurements) - measured; got != 20 {
+		t.Errorf("%d measurements", got)
+	}
+	for _, m := range n.measurements[measured:] {
+		if m.Offset != 0 || m.MeanPathDelay != 1000<<16 {
+			t.Fatalf("offset %v delay %v", m.Offset, m.MeanPathDelay.Duration())
+		}
+	}
+	for _, r := range []ptp.Reason{ptp.ReasonRate, ptp.ReasonAddress, ptp.ReasonNotParent, ptp.ReasonTruncated} {
+		if n.rejected(r) == 0 {
+			t.Errorf("none rejected as %v", r)
+		}
+	}
+}
+
+// hostile makes random octets, spoofed messages of the parent, and worthless masters without end.
+func hostile(rng *rand.Rand, seq uint16) []byte {
+	var m message
+	switch rng.IntN(6) {
+	case 0:
+		b := make([]byte, rng.IntN(200))
+		for i := range b {
+			b[i] = byte(rng.Uint32())
+		}
+		return b
+	case 1:
+		s := sync(1, seq)
+		m = &s
+	case 2:
+		m = &ptp.DelayResp{Header: ptp.Header{Source: portNumber(1), SequenceID: seq % 32}, Requesting: clientPort}
+	case 3:
+		a := announce(1, seq)
+		a.Priority1 = 255
+		m = &a
+	case 4:
+		s := sync(byte(seq), seq)
+		m = &s
+	default:
+		a := announce(byte(seq)|0x80, seq)
+		a.Source.Port, a.Priority1 = seq, 254
+		m = &a
+	}
+	b, _ := m.Append(nil)
+	return b
+}
+
+// A parent that sends too much is held to the rate that the standard allows.
+func TestParentFlood(t *testing.T) {
+	n, h := locked(t, 23)
+	calls := len(n.measurements)
+	s := sync(1, 1000)
+	b := encode(t, &s)
+	for i := range 10_000 {
+		b[30], b[31] = byte((1000+i)>>8), byte(1000+i)
+		n.port.Receive(n.now.Add(time.Duration(i)*100*time.Microsecond), b, n.osc.stamp(n.now).Add(time.Duration(i)), h.addr)
+	}
+	if got := len(n.measurements) - calls; got > 1400 || got < 1000 {
+		t.Errorf("%d measurements in a second", got)
+	}
+}
+
+func TestForeignMasterTable(t *testing.T) {
+	n, h := locked(t, 24)
+	at := n.now
+	// More masters than there are places, each qualified and worse than the parent; then one more.
+	for round := range uint16(2) {
+		for i := range byte(15) {
+			a := announce(100+i, round)
+			a.Priority1 = 200
+			n.port.Receive(at, encode(t, &a), clock.Timestamp{}, netip.AddrFrom4([4]byte{10, 0, 1, i}))
+		}
+	}
+	a := announce(50, 1)
+	a.Priority1 = 1
+	n.port.Receive(at, encode(t, &a), clock.Timestamp{}, netip.Addr{})
+	s := n.port.Status(at)
+	if s.Masters != 16 || s.Parent.Address != h.addr || n.rejected(ptp.ReasonTableFull) != 1 {
+		t.Errorf("%d masters, %d refused", s.Masters, n.rejected(ptp.ReasonTableFull))
+	}
+	// Once they are silent there is room again.
+	n.run(5 * time.Second)
+	for seq := range uint16(2) {
+		a.SequenceID = seq
+		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, netip.Addr{})
+	}
+	if s := n.port.Status(n.now); s.Parent.Port != a.Source {
+		t.Errorf("does not follow %v but %v", a.Source, s.Parent.Port)
+	}
+}
+
+// FuzzReceive has a followed port take any sequence of datagrams: octets of length, time, source and content.
+func FuzzReceive(f *testing.F) {
+	a, s := announce(1, 200), sync(1, 200)
+	fu := ptp.FollowUp{Header: sync(1, 201).Header}
+	resp := ptp.DelayResp{Header: s.Header, Requesting: clientPort}
+	for _, m := range []message{&a, &s, &fu, &resp, &ptp.Signaling{Header: s.Header}, &ptp.Management{Header: s.Header}} {
+		b := encode(f, m)
+		f.Add(append([]byte{byte(len(b)), 5, 1}, b...))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p := ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), &failing{})
+		addr := netip.AddrFrom4([4]byte{10, 0, 0, 1})
+		now := clock.Mono(0)
+		data = data[:min(len(data), 4096)]
+		for seq := range uint16(3) {
+			a := announce(1, seq)
+			p.Receive(now, encode(t, &a), clock.Timestamp{}, addr)
+		}
+		for len(data) > 3 {
+			now = now.Add(time.Duration(data[1]) * 10 * time.Millisecond)
+			ts := clock.Timestamp{}
+			if data[2]&1 != 0 {
+				ts = clock.At(clientPHC, epoch+int64(now))
+			}
+			if data[2]&2 != 0 {
+				p.Stepped(now, time.Duration(data[2])<<53)
+				p.Steered(ts, float64(data[1])*1e4)
+			}
+			end := min(3+int(data[0]), len(data))
+			p.Receive(now, data[3:end], ts, addr)
+			p.Transmitted(now, uint32(data[1]), ts)
+			if p.NextWake() <= now {
+				p.Wake(now)
+			}
+			if st := p.Status(now); st.Masters > 16 || st.State < ptp.Listening || st.State > ptp.Slave {
+				t.Fatalf("%+v", st)
+			}
+			data = data[end:]
+		}
+	})
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ptp
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+const (
+	// The parent sends at most 128 Sync, 128 Follow_Up and 128 Delay_Resp to this port per second.
+	parentEach, parentBurst = time.Second / 1024, 256
+	// settleTime is how long after a step event messages are not used: they may have waited with an old timestamp.
+	settleTime = 50 * time.Millisecond
+	// An expiry noticed later than lateWake means that the process was kept from running, and that what arrived
+	// meanwhile may still wait to be read: grace is given for it once.
+	lateWake, grace = 50 * time.Millisecond, 100 * time.Millisecond
+	// Sync messages are missed after this many intervals, and not before minSyncTimeout.
+	syncTimeoutIntervals = 10
+	minSyncTimeout       = 3 * time.Second
+)
+
+// Port is the client-only port of an ordinary clock, multicast with the delay request-response mechanism. It measures
+// one clock against the best master of its domain. Its methods have to be called from one goroutine.
+type Port struct {
+	cfg   Config
+	rng   *rand.Rand
+	out   Output
+	state State
+	// clock is that of the timestamps, learned if not configured.
+	clock clock.ID
+
+	masters foreignTable
+	// parent is the row of the parent, -1 for none; announceBy when its silence is too long.
+	parent     int
+	announceBy clock.Mono
+	graced     bool
+	limit      limiter
+
+	settled clock.Mono
+	// syncBy is when Sync messages have been missing for too long.
+	syncBy       clock.Mono
+	syncInterval time.Duration
+	syncs        syncs
+	track        track
+	steering     steering
+	delay        delayMechanism
+
+	measurement Measurement
+	counters    Counters
+}
+
+// NewPort makes a port in state Listening. Values of cfg beyond their range are brought into it. rng is used by the
+// port alone.
+func NewPort(cfg Config, rng *rand.Rand, out Output) *Port {
+	p := &Port{cfg: cfg.complete(), rng: rng, out: out, state: Listening, parent: -1}
+	p.clock = p.cfg.Clock
+	p.forgetMaster()
+	return p
+}
+
+// Receive handles a datagram. ts is when it arrived by the NIC or the kernel; the zero Timestamp if that is not known,
+// and for general messages, which need none. from is the sender's address, the zero Addr where the transport has none:
+// once a master has announced itself, messages of the same identity from other addresses are refused.
+func (p *Port) Receive(now clock.Mono, b []byte, ts clock.Timestamp, from netip.Addr) {
+	p.reject(p.receive(now, b, ts, from))
+}
+
+func (p *Port) reject(r Reason) {
+	if r != accepted {
+		p.counters.Rejected[r]++
+	}
+}
+
+func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from netip.Addr) Reason {
+	if p.down() {
+		return ReasonPortDown
+	}
+	var h Header
+	if err := h.Parse(b); err != nil {
+		return reasonOf(err)
+	}
+	p.counters.Received[h.Type]++
+	if r := p.concerned(&h); r != accepted {
+		return r
+	}
+	switch h.Type {
+	case MessageAnnounce:
+		return p.onAnnounce(now, b, from)
+	case MessageSync, MessageFollowUp, MessageDelayResp:
+	default:
+		return ReasonNotUsed
+	}
+	if p.parent < 0 || h.Source != p.masters.rows[p.parent].announce.Port {
+		return ReasonNotParent
+	}
+	if from != p.masters.rows[p.parent].announce.Address {
+		return ReasonAddress
+	}
+	var response DelayResp
+	if h.Type == MessageDelayResp {
+		// Most of these are for other ports, and must not use up the parent's budget.
+		if err := response.Parse(b); err != nil {
+			return reasonOf(err)
+		}
+		if response.Requesting != p.cfg.Identity {
+			return ReasonNotUsed
+		}
+	}
+	if !p.limit.take(now, parentEach, parentBurst) {
+		return ReasonRate
+	}
+	switch h.Type {
+	case MessageSync:
+		return p.onSync(now, b, ts)
+	case MessageFollowUp:
+		return p.onFollowUp(now, b)
+	}
+	return p.onDelayResp(now, &response)
+}
+
+// concerned checks that a message is of this port's domain and not its own (IEEE 1588-2019 §9.5.1, §7.1.4).
+func (p *Port) concerned(h *Header) Reason {
+	sdo := p.cfg.SdoID
+	if h.MinorVersion == 0 {
+		// What is minorSdoId now was reserved in IEEE 1588-2008.
+		sdo = sdo&^0xff | h.SdoID&0xff
+	}
+	switch {
+	case h.Domain != p.cfg.Domain:
+		return ReasonDomain
+	case h.SdoID != sdo:
+		return ReasonSdoID
+	case h.Source.Clock == p.cfg.Identity.Clock:
+		return ReasonOwn
+	}
+	return accepted
+}
+
+// stamp checks the timestamp of an event message.
+func (p *Port) stamp(ts clock.Timestamp) Reason {
+	switch {
+	case ts.IsZero() || ts.Clock() == 0:
+		return ReasonUnstamped
+	case p.clock == 0:
+		p.clock = ts.Clock()
+	case ts.Clock() != p.clock:
+		return ReasonOtherClock
+	}
+	return accepted
+}
+
+// Wake handles what is due. It may be called at any time, and late.
+func (p *Port) Wake(now clock.Mono) {
+	if p.down() || p.parent < 0 {
+		return
+	}
+	if now >= p.announceBy {
+		p.announceTimeout(now)
+	}
+	if now >= p.syncBy {
+		p.syncTimeout()
+	}
+	if now >= p.delay.next {
+		p.sendDelayReq(now)
+	}
+	p.expireSyncs(now)
+	p.expireExchanges(now)
+}
+
+// NextWake returns when Wake is to be called next, clock.Never if not before another event.
+func (p *Port) NextWake() clock.Mono {
+	return min(p.announceBy, p.syncBy, p.delay.next)
+}
+
+// LinkChanged tells that the link went down or came up. A port starts with its link taken to be up. Going down ends the
+// port in Faulty; coming up it listens anew.
+func (p *Port) LinkChanged(_ clock.Mono, up bool) {
+	switch {
+	case p.state == Disabled:
+	case !up && p.state != Faulty:
+		p.stop(Faulty, "link down")
+	case up && p.state == Faulty:
+		p.setState(Listening, "link up")
+	}
+}
+
+// Disable switches the port off (DESIGNATED_DISABLED, IEEE 1588-2019 §9.2.6.5).
+func (p *Port) Disable() {
+	if p.state != Disabled {
+		p.stop(Disabled, "disabled")
+	}
+}
+
+// Enable ends Disable (DESIGNATED_ENABLED, IEEE 1588-2019 §9.2.6.4). The link is taken to be up.
+func (p *Port) Enable() {
+	if p.state == Disabled {
+		p.setState(Listening, "enabled")
+	}
+}
+
+func (p *Port) down() bool { return p.state == Faulty || p.state == Disabled }
+
+func (p *Port) stop(s State, why string) {
+	had := p.parent >= 0
+	p.masters = foreignTable{}
+	p.parent = -1
+	p.clock = p.cfg.Clock
+	p.forgetMaster()
+	if had {
+		p.out.ParentChanged(nil)
+	}
+	p.setState(s, why)
+}
+
+// forgetMaster drops all that was measured against the parent.
+func (p *Port) forgetMaster() {
+	p.announceBy, p.syncBy, p.graced = clock.Never, clock.Never, false
+	p.syncInterval = 0
+	p.syncs = syncs{}
+	p.track.clear()
+	p.delay.reset(&p.cfg)
+}
+
+func (p *Port) setState(s State, why string) {
+	if old := p.state; old != s {
+		p.state = s
+		p.out.StateChanged(old, s, why)
+	}
+}
+
+// Steered tells that from reading at on the measured clock runs with a frequency correction of ppb parts per billion.
+// Told of all of them, at first of the one in force at the start, the port keeps path delays right while the clock is
+// being steered.
+func (p *Port) Steered(at clock.Timestamp, ppb float64) {
+	if p.clock == 0 {
+		p.clock = at.Clock()
+	}
+	if at.Clock() == p.clock {
+		p.steering.change(at.Nanoseconds(), ppb)
+	}
+}
+
+// Stepped tells that the measured clock was stepped by d just before now. What was measured goes over to the clock's new
+// time; Delay_Req messages on their way without a transmit timestamp are given up, as are event messages received in
+// the next 50 ms: nobody can tell by which time they were stamped. The path delay stays.
+func (p *Port) Stepped(now clock.Mono, d time.Duration) {
+	p.settled = now.Add(settleTime)
+	p.syncs.step(int64(d))
+	p.track.step(int64(d))
+	p.steering.step(int64(d))
+	p.delay.step(int64(d))
+}
+
+// Status returns what there is to show, masters qualified at now counted.
+func (p *Port) Status(now clock.Mono) Status {
+	s := Status{
+		State:            p.state,
+		HasParent:        p.parent >= 0,
+		DelayKnown:       p.delay.filter.n > 0,
+		MeanPathDelay:    p.delay.filter.value.Duration(),
+		DelayDeviation:   p.delay.deviation(),
+		SyncInterval:     p.syncInterval,
+		DelayReqInterval: p.delay.interval,
+		Counters:         p.counters,
+	}
+	for i := range p.masters.rows {
+		f := &p.masters.rows[i]
+		if i == p.parent || f.used && f.qualified(now) {
+			s.Masters++
+		}
+	}
+	if s.HasParent {
+		s.Parent = p.masters.rows[p.parent].announce
+	}
+	return s
+}
+
+// Counters returns what has been counted so far. It is valid until the next call of a method.
+func (p *Port) Counters() *Counters { return &p.counters }

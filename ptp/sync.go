@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ptp
+
+import (
+	"math"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+const (
+	minLogSync, maxLogSync int8 = -7, 6
+	// maxCorrection is what a correctionField is believed up to.
+	maxCorrection = TimeInterval(time.Second) << 16
+	// minPairTimeout and pairIntervals bound how long a Sync and its Follow_Up wait for each other.
+	minPairTimeout = time.Second
+	pairIntervals  = 2
+)
+
+// half is a Sync that waits for its Follow_Up, or a Follow_Up that came first. Event and general messages are read from
+// different sockets, so both happen.
+type half struct {
+	used       bool
+	seq        uint16
+	ns         int64 // t2 of a Sync, t1 of a Follow_Up
+	correction TimeInterval
+	since      clock.Mono
+}
+
+type halves struct {
+	slot [16]half
+	next int
+	used int
+}
+
+// put keeps h in place of the oldest and reports whether that was still waiting.
+func (s *halves) put(h half) (lost bool) {
+	e := &s.slot[s.next]
+	s.next = (s.next + 1) % len(s.slot)
+	lost = e.used
+	if !lost {
+		s.used++
+	}
+	*e = h
+	return lost
+}
+
+func (s *halves) take(seq uint16) (h half, ok bool) {
+	for i := range s.slot {
+		if e := &s.slot[i]; e.used && e.seq == seq {
+			e.used = false
+			s.used--
+			return *e, true
+		}
+	}
+	return half{}, false
+}
+
+func (s *halves) expire(before clock.Mono) (n uint64) {
+	if s.used == 0 {
+		return 0
+	}
+	for i := range s.slot {
+		if e := &s.slot[i]; e.used && e.since < before {
+			e.used = false
+			s.used--
+			n++
+		}
+	}
+	return n
+}
+
+// syncs pairs the Sync and Follow_Up messages of the parent.
+type syncs struct {
+	sequence sequence
+	// waiting Syncs, and early Follow_Ups.
+	waiting, early halves
+}
+
+func (s *syncs) step(d int64) {
+	for i := range s.waiting.slot {
+		s.waiting.slot[i].ns += d
+	}
+}
+
+func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
+	var m Sync
+	if err := m.Parse(b); err != nil {
+		return reasonOf(err)
+	}
+	if r := p.syncs.sequence.accept(m.SequenceID); r != accepted {
+		return r
+	}
+	if r := p.stamp(ts); r != accepted {
+		return r
+	}
+	if now < p.settled {
+		return ReasonSettling
+	}
+	if !plausible(m.Correction) {
+		return ReasonCorrection
+	}
+	p.syncSeen(now, m.LogInterval)
+	s := half{true, m.SequenceID, ts.Nanoseconds(), m.Correction, now}
+	if !m.Flags.Has(FlagTwoStep) {
+		return p.oneStep(now, s, m.Origin)
+	}
+	if f, ok := p.syncs.early.take(m.SequenceID); ok {
+		return p.synced(now, s, f)
+	}
+	p.expireSyncs(now)
+	if p.syncs.waiting.put(s) {
+		return ReasonNoFollowUp
+	}
+	return accepted
+}
+
+func (p *Port) oneStep(now clock.Mono, s half, origin Timestamp) Reason {
+	t1, err := origin.Int64()
+	if err != nil {
+		return reasonOf(err)
+	}
+	return p.synced(now, s, half{ns: t1})
+}
+
+func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
+	var m FollowUp
+	if err := m.Parse(b); err != nil {
+		return reasonOf(err)
+	}
+	t1, err := m.PreciseOrigin.Int64()
+	if err != nil {
+		return reasonOf(err)
+	}
+	if !plausible(m.Correction) {
+		return ReasonCorrection
+	}
+	f := half{true, m.SequenceID, t1, m.Correction, now}
+	p.expireSyncs(now)
+	if s, ok := p.syncs.waiting.take(m.SequenceID); ok {
+		return p.synced(now, s, f)
+	}
+	if p.syncs.sequence.seen(m.SequenceID) {
+		return ReasonUnmatched
+	}
+	if _, twice := p.syncs.early.take(m.SequenceID); twice {
+		p.syncs.early.put(f)
+		return ReasonDuplicate
+	}
+	if p.syncs.early.put(f) {
+		return ReasonUnmatched
+	}
+	return accepted
+}
+
+// plausible reports whether a correctionField is below 1 s either way.
+func plausible(c TimeInterval) bool { return c < maxCorrection && c > -maxCorrection }
+
+// syncSeen takes note of the Sync interval and starts what depends on Sync messages coming.
+func (p *Port) syncSeen(now clock.Mono, log int8) {
+	if log == NoLogInterval {
+		log = 0
+	}
+	p.syncInterval = logInterval(log, minLogSync, maxLogSync)
+	p.syncBy = now.Add(max(syncTimeoutIntervals*p.syncInterval, minSyncTimeout))
+	p.startDelay(now)
+}
+
+func (p *Port) syncTimeout() {
+	p.syncBy = clock.Never
+	p.delay.next = clock.Never
+	p.setState(Uncalibrated, "no Sync messages")
+}
+
+func (p *Port) expireSyncs(now clock.Mono) {
+	before := now - clock.Mono(max(pairIntervals*p.syncInterval, minPairTimeout))
+	p.counters.Rejected[ReasonNoFollowUp] += p.syncs.waiting.expire(before)
+	p.counters.Rejected[ReasonUnmatched] += p.syncs.early.expire(before)
+}
+
+// synced handles a Sync s whose origin f is known (IEEE 1588-2019 §11.2).
+func (p *Port) synced(now clock.Mono, s, f half) Reason {
+	forward, ok := p.difference(s.ns, f.ns, s.correction, f.correction, Span{ns: int64(p.cfg.DelayAsymmetry)})
+	if !ok {
+		return ReasonRange
+	}
+	if p.track.n > 0 && s.ns <= p.track.point(0).t2 {
+		if int16(s.seq-p.track.point(0).seq) <= 0 {
+			return ReasonStale
+		}
+		// The clock was set back, and nobody told.
+		p.track.clear()
+		p.steering.forget()
+		p.delay.abandon()
+	}
+	p.track.add(point{s.ns, forward, s.correction + f.correction, s.seq})
+	p.resolve()
+	p.measured(s.ns, forward)
+	p.expireExchanges(now)
+	return accepted
+}
+
+// difference returns a − b − c1 − c2 − asymmetry.
+func (p *Port) difference(a, b int64, c1, c2 TimeInterval, asymmetry Span) (Span, bool) {
+	ns, ok := subInt64(a, b)
+	d, ok1 := Span{ns: ns}.Sub(c1.span())
+	d, ok2 := d.Sub(c2.span())
+	d, ok3 := d.Sub(asymmetry)
+	return d, ok && ok1 && ok2 && ok3 && d.ns > math.MinInt64/2 && d.ns < math.MaxInt64/2
+}
+
+// measured hands out what the Sync that arrived at t2 told.
+func (p *Port) measured(t2 int64, forward Span) {
+	m := &p.measurement
+	m.At = clock.At(p.clock, t2)
+	m.Forward = forward
+	m.DelayKnown = p.delay.filter.n > 0
+	m.MeanPathDelay = p.delay.filter.value
+	m.DelayDeviation = p.delay.deviation()
+	m.Exact, _ = forward.Sub(m.MeanPathDelay.span())
+	m.Offset = m.Exact.Duration()
+	m.HasBackward, p.delay.fresh = p.delay.fresh, false
+	m.Backward, m.PathDelay = p.delay.backward, p.delay.latest
+	m.BackwardAt = clock.At(p.clock, p.delay.backwardAt)
+	m.Interval = p.syncInterval
+	m.Parent = p.masters.rows[p.parent].announce
+	p.counters.Measurements++
+	if m.DelayKnown {
+		p.setState(Slave, "path delay measured")
+	}
+	p.out.Measured(m)
+}
