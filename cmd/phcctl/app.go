@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/phc"
+)
+
+// The exit status.
+const (
+	exitOK          = 0
+	exitIO          = 1 // the device or the system failed, or the device is gone
+	exitUsage       = 2 // wrong arguments, a value out of range, a set that was not confirmed
+	exitPermission  = 3
+	exitUnsupported = 4 // by the driver or the kernel
+	exitNoClock     = 5 // no such clock or interface, or the name is ambiguous
+	exitHeld        = 6 // another process may be steering the clock, and --force was not given
+)
+
+// errUsage marks errors in the arguments, errRefused a change that nobody confirmed.
+var (
+	errUsage   = errors.New("usage")
+	errRefused = errors.New("nothing was changed")
+)
+
+// usagef returns an error in the arguments.
+func usagef(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", errUsage, fmt.Errorf(format, args...))
+}
+
+// heldError: other processes have the clock open for writing.
+type heldError struct {
+	device  string
+	holders []phc.Holder
+}
+
+func (e *heldError) Error() string {
+	var who []string
+	for _, h := range e.holders {
+		who = append(who, fmt.Sprintf("%s (pid %d)", h.Command, h.PID))
+	}
+	return fmt.Sprintf("%s may be steered by %s, which has it open; add --force to change it all the same", e.device, strings.Join(who, ", "))
+}
+
+// exitCode returns the exit status for the error that a command ended with.
+func exitCode(err error) int {
+	var held *heldError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &held):
+		return exitHeld
+	case errors.Is(err, fs.ErrPermission):
+		return exitPermission
+	case errors.Is(err, clock.ErrGone):
+		return exitIO
+	case errors.Is(err, clock.ErrNotSupported):
+		return exitUnsupported
+	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, phc.ErrAmbiguous), errors.Is(err, hwts.ErrNoInterface):
+		return exitNoClock
+	case errors.Is(err, errUsage), errors.Is(err, errRefused), errors.Is(err, clock.ErrRange), errors.Is(err, hwts.ErrConfig):
+		return exitUsage
+	}
+	return exitIO
+}
+
+// app is what the commands have in common: where they write, and the host that they look at.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	// terminal tells whether a person is at in and err.
+	terminal bool
+
+	json  bool
+	force bool
+	// taiSeconds is TAI − UTC as given on the command line, 0 if it was not.
+	taiSeconds int
+
+	open     func(name string) (*phc.Device, error)
+	list     func() ([]phc.Info, error)
+	holders  func(index int) ([]phc.Holder, error)
+	discover func() ([]hwts.Capabilities, error)
+	nic      nicDriver
+	// system reads the system clock in ns, kernelTAI the kernel's TAI − UTC, leapTAI that of the leap-seconds list.
+	system    func() (int64, error)
+	kernelTAI func() (seconds int, ok bool)
+	leapTAI   func(utc int64) (seconds int, ok bool)
+	// sleep waits, or returns early with the context's error.
+	sleep func(context.Context, time.Duration) error
+}
+
+// newApp returns the app of this host.
+func newApp() *app {
+	realtime := clock.NewRealtime()
+	return &app{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr),
+		open: phc.Open, list: phc.List, holders: phc.Holders, discover: hwts.Discover,
+		nic: nicDriver{probe: hwts.Probe, read: hwts.ReadConfig, set: hwts.SetConfig},
+		system: func() (int64, error) {
+			t, err := realtime.Now()
+			return t.Nanoseconds(), err
+		},
+		kernelTAI: func() (int, bool) {
+			s, err := realtime.ReadKernel()
+			return s.TAIOffset, err == nil && s.TAIOffsetValid
+		},
+		leapTAI: func(utc int64) (int, bool) {
+			table, err := clock.LoadLeapSeconds(clock.DefaultLeapSeconds)
+			if err != nil {
+				return 0, false
+			}
+			return table.TAIOffset(clock.Instant{Nanoseconds: utc, Scale: clock.UTC})
+		},
+		sleep: sleep,
+	}
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// result is what an operation found out or did. It marshals to JSON.
+type result interface {
+	// text writes it for people.
+	text(w io.Writer)
+}
+
+// print writes a result in the form that was asked for.
+func (a *app) print(r result) error {
+	if !a.json {
+		r.text(a.out)
+		return nil
+	}
+	return a.printJSON(r)
+}
+
+// printJSON writes one line.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// tai returns TAI − UTC in seconds: as given, as the kernel has it, or of the leap-seconds list. Not ok if nobody knows.
+func (a *app) tai() (seconds int, ok bool) {
+	if a.taiSeconds != 0 {
+		return a.taiSeconds, true
+	}
+	if s, ok := a.kernelTAI(); ok {
+		return s, true
+	}
+	now, err := a.system()
+	if err != nil {
+		return 0, false
+	}
+	return a.leapTAI(now)
+}
+
+// mayChange fails if another process has the clock open for writing, and --force was not given.
+func (a *app) mayChange(d *phc.Device) error {
+	if a.force {
+		return nil
+	}
+	holders, err := a.holders(d.Index())
+	if err != nil {
+		return err
+	}
+	var writers []phc.Holder
+	for _, h := range holders {
+		if h.Writable {
+			writers = append(writers, h)
+		}
+	}
+	if len(writers) > 0 {
+		return &heldError{d.Name(), writers}
+	}
+	return nil
+}
+
+// confirm asks a person; without one, the answer is no.
+func (a *app) confirm(question string) bool {
+	if a.force {
+		return true
+	}
+	if !a.terminal {
+		return false
+	}
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	var answer string
+	fmt.Fscanln(a.in, &answer)
+	return strings.HasPrefix(strings.ToLower(answer), "y")
+}
+
+// title is how a clock is called in what is written for people.
+func title(d *phc.Device) string {
+	if d.Driver() == "" {
+		return d.Name()
+	}
+	return fmt.Sprintf("%s (%s)", d.Name(), d.Driver())
+}

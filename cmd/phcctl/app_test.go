@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/phc"
+)
+
+// bench is a host of fake clocks in virtual time, and what phcctl wrote.
+type bench struct {
+	t        *testing.T
+	app      *app
+	now      int64
+	clocks   map[string]*phc.Fake
+	holders  []phc.Holder
+	out, err bytes.Buffer
+}
+
+const epoch = 1_700_000_000_000_000_000
+
+// newBench returns a host whose system clock is right, whose kernel knows TAI − UTC of 37 s, and whose clocks are like c: ptp0, and
+// ptp1 with the opposite frequency error.
+func newBench(t *testing.T, c phc.FakeConfig) *bench {
+	b := &bench{t: t, now: epoch, clocks: map[string]*phc.Fake{}}
+	for i := range 2 {
+		c := c
+		c.Index, c.Now = i, func() int64 { return b.now }
+		c.Rand = rand.New(rand.NewPCG(uint64(i), 1))
+		if i == 1 {
+			c.Frequency = -c.Frequency
+		}
+		b.clocks[fmt.Sprintf("/dev/ptp%d", i)] = phc.NewFake(c)
+	}
+	b.app = &app{
+		in: strings.NewReader(""), out: &b.out, err: &b.err,
+		open: func(name string) (*phc.Device, error) {
+			f, ok := b.clocks["/dev/"+strings.TrimPrefix(name, "/dev/")]
+			if !ok {
+				return nil, fmt.Errorf("%s: %w", name, phc.ErrNotPHC)
+			}
+			return f.Device, nil
+		},
+		list: func() ([]phc.Info, error) {
+			return []phc.Info{{Index: 0, Device: "/dev/ptp0", ClockName: "fake", Driver: "igb", Bus: "0000:01:00.0", Interfaces: []string{"eth0"}, Parent: -1}}, nil
+		},
+		holders:   func(int) ([]phc.Holder, error) { return b.holders, nil },
+		discover:  func() ([]hwts.Capabilities, error) { return []hwts.Capabilities{fakeNIC()}, nil },
+		system:    func() (int64, error) { return b.now, nil },
+		kernelTAI: func() (int, bool) { return 37, true },
+		leapTAI:   func(int64) (int, bool) { return 0, false },
+		sleep: func(ctx context.Context, d time.Duration) error {
+			b.now += int64(d)
+			return ctx.Err()
+		},
+	}
+	return b
+}
+
+func fakeNIC() hwts.Capabilities {
+	return hwts.Capabilities{Interface: "eth0", NIC: "eth0", Driver: "igb", PHC: 0, Up: true, Speed: 1000, TxTypes: 3, RxFilters: 1<<12 | 1}
+}
+
+// run runs a command line. The clocks are closed by it, so a bench is good for one run that opens them.
+func (b *bench) run(args ...string) int {
+	b.t.Helper()
+	b.out.Reset()
+	b.err.Reset()
+	return run(context.Background(), b.app, args)
+}
+
+// must runs a command line that must succeed and returns the lines of its output as JSON.
+func (b *bench) must(args ...string) (lines []map[string]any) {
+	b.t.Helper()
+	if code := b.run(append([]string{"--json"}, args...)...); code != 0 {
+		b.t.Fatalf("%v: status %d: %s", args, code, b.err.String())
+	}
+	for d := json.NewDecoder(&b.out); d.More(); {
+		var line map[string]any
+		if err := d.Decode(&line); err != nil {
+			b.t.Fatalf("%v: %v", args, err)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// want checks a status, and that what was complained says what.
+func (b *bench) want(code int, what string, args ...string) {
+	b.t.Helper()
+	if got := b.run(args...); got != code || !strings.Contains(b.err.String(), what) {
+		b.t.Errorf("%v: status %d, want %d with %q: %s", args, got, code, what, b.err.String())
+	}
+}
+
+func TestGet(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{Start: 37*time.Second + 123, Window: 400})
+	got := b.must("get")[0]
+	if got["device"] != "/dev/ptp0" || got["error_ns"] != 123.0 || got["scale"] != "TAI" || got["uncertainty_ns"] != 200.0 ||
+		got["time"] != "2023-11-14 22:13:57.000000123 TAI" {
+		t.Errorf("%v", got)
+	}
+	b = newBench(t, phc.FakeConfig{Start: -5})
+	if b.run("get", "ptp0"); !strings.Contains(b.out.String(), "-5 ns ± 1 ns (extended)") {
+		t.Error(b.out.String())
+	}
+}
+
+func TestSet(t *testing.T) {
+	for _, c := range []struct {
+		args   []string
+		offset time.Duration
+	}{
+		{[]string{"set", "ptp0", "now", "--tai"}, 37 * time.Second},
+		{[]string{"set", "ptp0", "now"}, 0},
+		{[]string{"set", "ptp0", "2023-11-14T22:13:20.000000001Z"}, 1},
+		{[]string{"set", "ptp0", "2023-11-14T22:13:20Z", "--tai", "--tai-offset", "40"}, 40 * time.Second},
+		{[]string{"set", "ptp0", "1600000000000000007"}, -100_000_000e9 + 7},
+		{[]string{"--tai", "ptp0", "--", "set"}, 37 * time.Second},
+	} {
+		b := newBench(t, phc.FakeConfig{Start: -time.Hour, Window: 400, Latency: 50})
+		got := b.must(c.args...)
+		if e := b.clocks["/dev/ptp0"].Error(); e != c.offset || got[0]["did"] != "set" {
+			t.Errorf("%v: the clock is off by %d, want %d; %v", c.args, e, c.offset, got)
+		}
+	}
+}
+
+func TestSetInWrongScale(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{Start: 37*time.Second + 400})
+	b.want(exitUsage, "Add --tai", "set", "ptp0", "now")
+	if e := b.clocks["/dev/ptp0"].Error(); e != 37*time.Second+400 {
+		t.Errorf("it was set all the same, to %v", e)
+	}
+	b = newBench(t, phc.FakeConfig{Start: 37 * time.Second})
+	b.want(exitUsage, "Leave out --tai", "set", "ptp0", "2023-11-14T22:13:57Z", "--tai") // TAI in disguise
+	b = newBench(t, phc.FakeConfig{})
+	b.must("set", "ptp0", "now", "--tai") // as drivers leave their clocks, on UTC
+	for answer, want := range map[string]time.Duration{"y\n": 0, "n\n": 37 * time.Second, "": 37 * time.Second} {
+		b := newBench(t, phc.FakeConfig{Start: 37 * time.Second})
+		b.app.terminal, b.app.in = true, strings.NewReader(answer)
+		b.run("set", "ptp0", "now")
+		if e := b.clocks["/dev/ptp0"].Error(); e != want {
+			t.Errorf("answer %q: off by %v", answer, e)
+		}
+	}
+	b = newBench(t, phc.FakeConfig{Start: 37 * time.Second})
+	b.must("set", "ptp0", "now", "--force")
+	if e := b.clocks["/dev/ptp0"].Error(); e != 0 {
+		t.Errorf("forced: off by %v", e)
+	}
+}
+
+func TestSetUnknownTAI(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	b.app.kernelTAI = func() (int, bool) { return 0, false }
+	b.want(exitUsage, "--tai-offset", "set", "ptp0", "now", "--tai")
+	b = newBench(t, phc.FakeConfig{})
+	b.app.kernelTAI = func() (int, bool) { return 0, false }
+	b.app.leapTAI = func(utc int64) (int, bool) { return 36, utc == epoch }
+	b.must("set", "ptp0", "now", "--tai", "--force")
+	if e := b.clocks["/dev/ptp0"].Error(); e != 36*time.Second {
+		t.Errorf("off by %v", e)
+	}
+}
+
+func TestAdj(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	got := b.must("adj", "ptp0", "-1.5us")[0]
+	if got["moved_ns"] != -1500.0 || b.clocks["/dev/ptp0"].Error() != -1500 {
+		t.Errorf("%v", got)
+	}
+	b = newBench(t, phc.FakeConfig{})
+	b.want(exitUsage, "unit", "adj", "ptp0", "5")
+}
+
+func TestFreq(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{Quantum: 119.2})
+	got := b.must("ptp0", "--", "freq", "-50ppm", "wait", "10s", "freq", "cmp")
+	if len(got) != 4 || got[0]["frequency_before_ppb"] != 0.0 || got[2]["frequency_ppb"].(float64) > -49999.9 {
+		t.Errorf("%v", got)
+	}
+	if off := got[3]["offset_ns"].(float64); off > -499_000 || off < -501_000 {
+		t.Errorf("offset after 10 s: %v", off)
+	}
+	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{MaxAdjust: 1000}})
+	b.want(exitUsage, "±1000 ppb", "freq", "ptp0", "1001")
+}
+
+func TestHeld(t *testing.T) {
+	for _, args := range [][]string{{"adj", "ptp0", "1us"}, {"set", "ptp0", "now"}, {"freq", "ptp0", "5"}, {"ptp0", "--", "adj", "1us"}, {"vclocks", "ptp0", "1"}} {
+		b := newBench(t, phc.FakeConfig{MaxVirtualClocks: 2})
+		b.holders = []phc.Holder{{PID: 1, Command: "reader"}, {PID: 42, Command: "ptp4l", Writable: true}}
+		b.want(exitHeld, "ptp4l (pid 42)", args...)
+		if strings.Contains(b.err.String(), "reader") {
+			t.Error("a process that only reads was blamed")
+		}
+		b = newBench(t, phc.FakeConfig{MaxVirtualClocks: 2})
+		b.holders = []phc.Holder{{PID: 42, Command: "ptp4l", Writable: true}}
+		b.must(append([]string{"--force"}, args...)...)
+	}
+	b := newBench(t, phc.FakeConfig{})
+	b.holders = []phc.Holder{{PID: 42, Command: "ptp4l", Writable: true}}
+	b.must("freq", "ptp0") // showing is no change
+}
+
+func TestStatus(t *testing.T) {
+	for errno, code := range map[unix.Errno]int{unix.EACCES: exitPermission, unix.EPERM: exitPermission, unix.ENODEV: exitIO,
+		unix.EOPNOTSUPP: exitUnsupported, unix.EIO: exitIO, unix.ERANGE: exitUsage, unix.EBUSY: exitIO} {
+		b := newBench(t, phc.FakeConfig{Fault: func(c phc.Call) error {
+			if c == phc.CallAdjust {
+				return errno
+			}
+			return nil
+		}})
+		b.want(code, "/dev/ptp0 (fake)", "adj", "ptp0", "1us")
+		if n := strings.Count(b.err.String(), "\n"); n != 1 {
+			t.Errorf("%v: %d lines", errno, n)
+		}
+	}
+	b := newBench(t, phc.FakeConfig{})
+	b.want(exitNoClock, "ptp9", "get", "ptp9")
+	b.want(exitUnsupported, "fake", "phase", "ptp0", "5ns")
+	for _, args := range [][]string{{"bogus"}, {"freq"}, {"get", "a", "b"}, {"cmp", "ptp0", "--samples", "x"}, {"ptp0"}, {"ptp0", "--", "jump"},
+		{"ptp0", "--", "adj"}, {"ptp0", "--", "get", "5"}, {"set", "ptp0", "yesterday"}, {"freq", "ptp0", "NaN"}} {
+		b := newBench(t, phc.FakeConfig{})
+		b.want(exitUsage, "", args...)
+	}
+}
+
+// Nothing is done if anything in a chain is wrong.
+func TestChainIsCheckedFirst(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	b.want(exitUsage, "unit", "ptp0", "--", "adj", "1s", "wait", "5")
+	if e := b.clocks["/dev/ptp0"].Error(); e != 0 {
+		t.Errorf("the clock was moved by %v", e)
+	}
+}
+
+func TestListNone(t *testing.T) {
+	for _, err := range []error{nil, fmt.Errorf("no /sys/class/ptp: %w", phc.ErrNotPHC)} {
+		b := newBench(t, phc.FakeConfig{})
+		b.app.list = func() ([]phc.Info, error) { return nil, err }
+		if code := b.run("list"); code != 0 || !strings.HasPrefix(b.out.String(), "no PTP hardware clock: ") {
+			t.Errorf("status %d: %s", code, b.out.String())
+		}
+		b.want(exitNoClock, "", "get")
+	}
+}
+
+func TestList(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{Start: 37*time.Second - 40, Frequency: 10, Window: 330, Methods: []clock.Method{clock.Precise, clock.Extended}})
+	b.holders = []phc.Holder{{PID: 7, Command: "ptp4l", Writable: true}}
+	if code := b.run("list"); code != 0 {
+		t.Fatal(b.err.String())
+	}
+	for _, s := range []string{"/dev/ptp0", "igb (fake)", "0000:01:00.0", "eth0 1G", "62499 ppm", "precise, extended 330ns", "-40 ns TAI", "ptp4l[7]"} {
+		if !strings.Contains(b.out.String(), s) {
+			t.Errorf("no %q in\n%s", s, b.out.String())
+		}
+	}
+	b = newBench(t, phc.FakeConfig{})
+	b.app.open = func(string) (*phc.Device, error) { return nil, fmt.Errorf("open /dev/ptp0: %w", unix.EACCES) }
+	if code := b.run("list"); code != 0 || !strings.Contains(b.out.String(), "permission denied") {
+		t.Errorf("status %d\n%s", code, b.out.String())
+	}
+}
+
+func TestCaps(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{Window: 330, Caps: phc.Caps{Pins: 4, ExtTS: 2, AdjustPhase: true, MaxPhase: 999}, MaxVirtualClocks: 20})
+	if code := b.run("caps", "ptp0"); code != 0 {
+		t.Fatal(b.err.String())
+	}
+	for _, s := range []string{"±62499999 ppb", "yes, up to ±999 ns", "window 330ns", "0 of 20"} {
+		if !strings.Contains(b.out.String(), s) {
+			t.Errorf("no %q in\n%s", s, b.out.String())
+		}
+	}
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// minus is what a leading "-" of a number is turned into before flags are parsed, which would take it for one of theirs.
+const minus = "−"
+
+// protectNumbers has arguments such as "-5us" survive the parsing of flags.
+func protectNumbers(args []string) []string {
+	protected := make([]string, len(args))
+	for i, arg := range args {
+		if len(arg) > 1 && arg[0] == '-' && (arg[1] == '.' || arg[1] >= '0' && arg[1] <= '9') {
+			arg = minus + arg[1:]
+		}
+		protected[i] = arg
+	}
+	return protected
+}
+
+// plainMinus undoes protectNumbers, and takes minus signs from elsewhere.
+func plainMinus(s string) string { return strings.Replace(s, minus, "-", 1) }
+
+// parseDuration reads "+1.5ms", "-20ns" and the like; the unit must be there.
+func parseDuration(s string) (time.Duration, error) {
+	s = plainMinus(s)
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, usagef("duration %q: want a number and a unit, like 250ns, -1.5us, 20ms, 3s", s)
+	}
+	return d, nil
+}
+
+// parsePPB reads a frequency in parts per billion, or with the unit ppb or ppm.
+func parsePPB(s string) (float64, error) {
+	s = plainMinus(s)
+	number, factor := strings.TrimSuffix(s, "ppb"), 1.0
+	if n, ok := strings.CutSuffix(s, "ppm"); ok {
+		number, factor = n, 1000
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, usagef("frequency %q: want parts per billion, like 50000, -12.5 or 50ppm", s)
+	}
+	return v * factor, nil
+}
+
+// parseTime reads nanoseconds since 1970, or RFC 3339.
+func parseTime(s string) (int64, error) {
+	if ns, err := strconv.ParseInt(s, 10, 64); err == nil {
+		if ns < 0 {
+			return 0, usagef("time %q is before 1970", s)
+		}
+		return ns, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Unix() < 0 || t.Year() > 2261 {
+		return 0, usagef("time %q: want now, nanoseconds since 1970-01-01, or 2026-01-02T15:04:05.123456789Z, not before 1970", s)
+	}
+	return t.UnixNano(), nil
+}
+
+// parseIndex reads a channel's or pin's number.
+func parseIndex(what, s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, usagef("%s %q: want a number from 0", what, s)
+	}
+	return n, nil
+}
+
+// span writes nanoseconds with a unit that fits, without losing any.
+func span(ns int64) string {
+	abs := math.Abs(float64(ns))
+	switch {
+	case abs < 10e3:
+		return fmt.Sprintf("%d ns", ns)
+	case abs < 10e6:
+		return fmt.Sprintf("%.3f µs", float64(ns)/1e3)
+	case abs < 1e9:
+		return fmt.Sprintf("%.6f ms", float64(ns)/1e6)
+	}
+	sign, s, r := "", ns/1e9, ns%1e9
+	if ns < 0 {
+		sign, s, r = "-", -s, -r
+	}
+	return fmt.Sprintf("%s%d.%09d s", sign, s, r)
+}
+
+// signed is span with a sign always.
+func signed(ns int64) string {
+	if ns >= 0 {
+		return "+" + span(ns)
+	}
+	return span(ns)
+}
+
+// calendar writes a reading as date and time of day of its own scale.
+func calendar(ns int64) string {
+	return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05.000000000")
+}
+
+// ppb writes a frequency with its sign.
+func ppb(v float64) string { return fmt.Sprintf("%+.3f ppb", v) }

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/phc"
+)
+
+func TestCompare(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{Frequency: 1000, Window: 100})
+	got := b.must("cmp", "ptp0", "--count", "5", "--interval", "2s")
+	if len(got) != 5 || got[4]["offset_ns"] != 8000.0 || math.Abs(got[4]["rate_ppb"].(float64)-1000) > 0.1 || got[0]["b"] != "system" {
+		t.Errorf("%v", got)
+	}
+	b = newBench(t, phc.FakeConfig{Frequency: 1000, Window: 100})
+	b.now += 5e9
+	if got := b.must("cmp", "ptp0", "ptp1")[0]; got["offset_ns"] != 10000.0 || got["uncertainty_ns"] != 100.0 {
+		t.Errorf("%v", got)
+	}
+	b = newBench(t, phc.FakeConfig{})
+	b.want(exitUsage, "same clock", "cmp", "ptp0", "/dev/ptp0")
+	b.want(exitUsage, "second", "cmp", "system", "ptp0")
+	b.want(exitUsage, "1 to 25", "cmp", "ptp1", "--samples", "26")
+}
+
+// A clock that vanishes while it is watched ends that with one clear line, and what was collected is there.
+func TestWatchVanish(t *testing.T) {
+	n := 0
+	b := newBench(t, phc.FakeConfig{Fault: func(c phc.Call) error {
+		if n++; n > 3 {
+			return unix.ENODEV
+		}
+		return nil
+	}})
+	dir := t.TempDir()
+	csv, svg := filepath.Join(dir, "x.csv"), filepath.Join(dir, "x.svg")
+	b.want(exitIO, clock.ErrGone.Error(), "cmp", "ptp0", "--watch", "--csv", csv, "--plot", svg)
+	if lines, err := os.ReadFile(csv); err != nil || strings.Count(string(lines), "\n") != 4 {
+		t.Errorf("%v: %s", err, lines)
+	}
+	if picture, err := os.ReadFile(svg); err != nil || !strings.Contains(string(picture), "<svg") {
+		t.Errorf("%v: no picture", err)
+	}
+}
+
+func TestWatchInterrupted(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	ctx, cancel := context.WithCancel(context.Background())
+	n := 0
+	b.app.sleep = func(ctx context.Context, d time.Duration) error {
+		if n++; n == 3 {
+			cancel()
+		}
+		return ctx.Err()
+	}
+	if code := run(ctx, b.app, []string{"cmp", "ptp0", "--watch", "--csv", "-"}); code != 0 || strings.Count(b.out.String(), "\n") != 4 {
+		t.Errorf("status %d: %s%s", code, b.out.String(), b.err.String())
+	}
+}
+
+func TestPlotName(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	b.want(exitUsage, ".svg", "cmp", "ptp0", "--plot", "x.gif")
+	b.want(exitUsage, ".svg", "stability", "ptp1", "--plot", "x")
+	b = newBench(t, phc.FakeConfig{})
+	b.want(exitIO, "no such file", "cmp", "ptp0", "--csv", "/nonexistent/x.csv")
+}
+
+// White phase noise of 50 ns, against a perfect clock: ADEV at 1 s is √3 · 50e-9, TDEV at 16 s 50/√16 ns.
+func TestStability(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{WhitePhase: 50, Frequency: 5000})
+	png := filepath.Join(t.TempDir(), "s.png")
+	got := b.must("stability", "ptp0", "--for", "2h", "--samples", "1", "--plot", png)[0]
+	points := got["points"].([]any)
+	adev, tdev := points[0].(map[string]any)["adev"].(float64), points[4].(map[string]any)["tdev_ns"].(float64)
+	if math.Abs(adev/(math.Sqrt(3)*50e-9)-1) > 0.1 || math.Abs(tdev/12.5-1) > 0.1 {
+		t.Errorf("ADEV %g, TDEV %g", adev, tdev)
+	}
+	if rate := got["rate_ppb"].(float64); math.Abs(rate-5000) > 1 || got["samples"] != 7201.0 {
+		t.Errorf("%v ppb of %v samples", rate, got["samples"])
+	}
+	if mtie := points[0].(map[string]any)["mtie_ns"].(float64); mtie > 500 {
+		t.Errorf("MTIE %g ns contains the rate", mtie)
+	}
+	if info, err := os.Stat(png); err != nil || info.Size() < 1000 {
+		t.Errorf("no picture: %v", err)
+	}
+	b = newBench(t, phc.FakeConfig{})
+	b.want(exitUsage, "four intervals", "stability", "ptp0", "--for", "2s")
+	b = newBench(t, phc.FakeConfig{WhitePhase: 5})
+	if b.app.terminal = true; b.run("stability", "ptp0", "--for", "1m") != 0 || !strings.Contains(b.err.String(), "61 of 61") {
+		t.Errorf("no progress: %s", b.err.String())
+	}
+	if !strings.Contains(b.out.String(), "TAU") {
+		t.Error(b.out.String())
+	}
+}
+
+func TestPins(t *testing.T) {
+	c := phc.FakeConfig{Caps: phc.Caps{Pins: 2, ExtTS: 2, PerOut: 1, PPS: true}, MaxVirtualClocks: 3}
+	got := newBench(t, c).must("pins", "ptp0", "set", "SDP1", "extts", "1")[0]
+	if pin := got["pins"].([]any)[1].(map[string]any); pin["function"] != "extts" || pin["channel"] != 1.0 {
+		t.Errorf("%v", pin)
+	}
+	b := newBench(t, c)
+	b.want(exitUsage, "", "pins", "ptp0", "set", "1")
+	b.want(exitUsage, "none, extts", "pins", "ptp1", "set", "1", "clock")
+	b = newBench(t, c)
+	b.want(exitUsage, "0 to 1", "pins", "ptp0", "set", "5", "extts", "0")
+	b = newBench(t, c)
+	if b.run("pins", "ptp0"); !strings.Contains(b.out.String(), "SDP0") {
+		t.Error(b.out.String())
+	}
+	b = newBench(t, phc.FakeConfig{})
+	if b.run("pins", "ptp0"); !strings.Contains(b.out.String(), "no programmable pins") {
+		t.Error(b.out.String())
+	}
+	b = newBench(t, c)
+	if got := b.must("perout", "ptp0", "0", "--period", "1s", "--duty", "25%", "--phase", "-1ms", "--pin", "0")[0]; got["high_ns"] != 250e6 || got["phase_ns"] != 999e6 ||
+		b.clocks["/dev/ptp0"].Outputs()[0] != time.Second {
+		t.Errorf("%v", got)
+	}
+	b = newBench(t, c)
+	if got := b.must("perout", "ptp0", "0", "--period", "1ms")[0]; got["start_ns"].(float64) < epoch+1e9 {
+		t.Errorf("%v", got)
+	}
+	for _, args := range [][]string{{"--period", "0s"}, {}, {"--period", "1s", "--duty", "2"}} {
+		b = newBench(t, c)
+		b.want(exitUsage, "", append([]string{"perout", "ptp0", "0"}, args...)...)
+	}
+	newBench(t, c).must("perout", "ptp0", "0", "--off")
+	newBench(t, c).must("pps", "ptp0", "on")
+	newBench(t, c).want(exitUsage, "neither", "pps", "ptp0", "yes")
+	if got := newBench(t, c).must("vclocks", "ptp0", "2")[0]; got["before"] != 0.0 || got["count"] != 2.0 || got["max"] != 3.0 {
+		t.Errorf("%v", got)
+	}
+	newBench(t, phc.FakeConfig{}).want(exitUnsupported, "5.14", "vclocks", "ptp0")
+}
+
+// A signal that is 3 ppm fast: intervals are short by 3 µs, and a missing pulse changes the mean interval but not the rate.
+func TestExtTS(t *testing.T) {
+	var b *bench
+	pulses := 0
+	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1, Pins: 1}, Fault: func(c phc.Call) error {
+		if c == phc.CallEvents {
+			pulses++
+			b.now += 999_997_000
+			if pulses == 4 {
+				b.now += 999_997_000
+			}
+			b.clocks["/dev/ptp0"].Edge(0)
+		}
+		return nil
+	}})
+	got := b.must("extts", "ptp0", "0", "--pin", "0", "--count", "6")
+	last := got[len(got)-1]
+	if len(got) != 7 || got[1]["interval_ns"] != 999_997_000.0 || last["max_interval_ns"] != 1_999_994_000.0 || math.Abs(last["rate_ppb"].(float64)+3000) > 1 {
+		t.Errorf("%v", got)
+	}
+	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}})
+	b.want(exitUsage, "rising", "extts", "ptp0", "0", "--edge", "up")
+	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}})
+	b.want(exitIO, "no event within 1ns", "extts", "ptp0", "0", "--timeout", "1ns")
+	b = newBench(t, phc.FakeConfig{})
+	b.want(exitUnsupported, "no external timestamp channel", "extts", "ptp0", "0")
+}
+
+func TestIntervals(t *testing.T) {
+	s := &intervals{}
+	for _, at := range []int64{0, 1e9 + 10, 2e9 - 10, 3e9} {
+		s.add(at, time.Second)
+	}
+	if s.Mean != 1e9 || s.Min != 1e9-20 || s.Max != 1e9+10 || math.Abs(s.Deviation-math.Sqrt(300)) > 1e-3 || s.Rate != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestNIC(t *testing.T) {
+	config := hwts.HardwareConfig{TxType: hwts.TxOff, RxFilter: hwts.RxNone}
+	driver := nicDriver{
+		probe: func(name string) (hwts.Capabilities, error) {
+			if name != "eth0" {
+				return hwts.Capabilities{}, fmt.Errorf("probe %s: %w", name, hwts.ErrNoInterface)
+			}
+			return fakeNIC(), nil
+		},
+		read: func(string) (hwts.HardwareConfig, error) { return config, nil },
+		set: func(_ string, h hwts.HardwareConfig) (hwts.HardwareConfig, error) {
+			if h.RxFilter == hwts.RxAll {
+				return h, clock.ErrNotSupported
+			}
+			if h.RxFilter == hwts.RxPTPv2L4Event {
+				h.RxFilter = hwts.RxPTPv2Event // more than asked for
+			}
+			config = h
+			return h, nil
+		},
+	}
+	b := newBench(t, phc.FakeConfig{})
+	b.app.nic = driver
+	got := b.must("nic", "eth0")[0]["interfaces"].([]any)[0].(map[string]any)
+	if got["phc"] != 0.0 || fmt.Sprint(got["tx_types"]) != "[off on]" || fmt.Sprint(got["rx_filters"]) != "[none ptpv2-event]" {
+		t.Errorf("%v", got)
+	}
+	change := b.must("nic", "set", "eth0", "--tx", "on", "--rx", "ptp-v2-l4-event")[0]
+	if fmt.Sprint(change["granted"]) != "map[rx:ptpv2-event tx:on]" || fmt.Sprint(change["before"]) != "map[rx:none tx:off]" {
+		t.Errorf("%v", change)
+	}
+	if b.must("nic", "set", "eth0", "--tx", "off"); config.RxFilter != hwts.RxPTPv2Event || config.TxType != hwts.TxOff {
+		t.Errorf("%v", config)
+	}
+	b.want(exitUnsupported, "driver igb has tx off, on and rx none, ptpv2-event", "nic", "set", "eth0", "--rx", "all")
+	b.want(exitUsage, "--tx", "nic", "set", "eth0")
+	b.want(exitUsage, "bogus", "nic", "set", "eth0", "--rx", "bogus")
+	b.want(exitNoClock, "eth7", "nic", "eth7")
+	if b.run("nic"); !strings.Contains(b.out.String(), "/dev/ptp0") {
+		t.Error(b.out.String())
+	}
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
+)
+
+// nicDriver is how interfaces are asked and configured.
+type nicDriver struct {
+	probe func(string) (hwts.Capabilities, error)
+	read  func(string) (hwts.HardwareConfig, error)
+	set   func(string, hwts.HardwareConfig) (hwts.HardwareConfig, error)
+}
+
+// nicInfo is what timestamping an interface can do, and what is configured.
+type nicInfo struct {
+	hwts.Capabilities
+	TxTypes   []string `json:"tx_types"`
+	RxFilters []string `json:"rx_filters"`
+	Stamps    []string `json:"stamps"`
+	// Configured is nil where the driver has nothing to configure, or cannot tell.
+	Configured *nicConfig `json:"configured,omitempty"`
+}
+
+// nicConfig is a configuration by names.
+type nicConfig struct {
+	Tx string `json:"tx"`
+	Rx string `json:"rx"`
+}
+
+func (c *nicConfig) String() string {
+	if c == nil {
+		return "not told by the driver"
+	}
+	return fmt.Sprintf("tx %s, rx %s", c.Tx, c.Rx)
+}
+
+func configOf(h hwts.HardwareConfig) *nicConfig {
+	return &nicConfig{h.TxType.String(), h.RxFilter.String()}
+}
+
+// stampFlags are the SOF_TIMESTAMPING_* that tell where stamps can come from, by ethtool's names.
+func stampFlags() []struct {
+	flag uint32
+	name string
+} {
+	return []struct {
+		flag uint32
+		name string
+	}{
+		{unix.SOF_TIMESTAMPING_TX_HARDWARE, "hardware-transmit"}, {unix.SOF_TIMESTAMPING_TX_SOFTWARE, "software-transmit"},
+		{unix.SOF_TIMESTAMPING_RX_HARDWARE, "hardware-receive"}, {unix.SOF_TIMESTAMPING_RX_SOFTWARE, "software-receive"},
+		{unix.SOF_TIMESTAMPING_SOFTWARE, "software-system-clock"}, {unix.SOF_TIMESTAMPING_RAW_HARDWARE, "hardware-raw-clock"},
+	}
+}
+
+func (a *app) describe(c hwts.Capabilities) nicInfo {
+	n := nicInfo{Capabilities: c, TxTypes: []string{}, RxFilters: []string{}, Stamps: []string{}}
+	for _, t := range c.TxTypes.List() {
+		n.TxTypes = append(n.TxTypes, t.String())
+	}
+	for _, f := range c.RxFilters.List() {
+		n.RxFilters = append(n.RxFilters, f.String())
+	}
+	for _, f := range stampFlags() {
+		if c.Flags&f.flag != 0 {
+			n.Stamps = append(n.Stamps, f.name)
+		}
+	}
+	if h, err := a.nic.read(c.Interface); err == nil {
+		n.Configured = configOf(h)
+	}
+	return n
+}
+
+// nicList is several interfaces.
+type nicList struct {
+	Interfaces []nicInfo `json:"interfaces"`
+}
+
+func (l *nicList) text(w io.Writer) {
+	if len(l.Interfaces) == 0 {
+		fmt.Fprintln(w, "no network interface but loopback")
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, n := range l.Interfaces {
+		link := linkInfo{n.Interface, n.Up, n.Speed}
+		fmt.Fprintf(t, "%v\n", link)
+		row := func(name, value string) { fmt.Fprintf(t, "  %s\t%s\n", name, orDash(value)) }
+		row("driver", strings.TrimSpace(n.Driver+" "+n.Bus))
+		if n.NIC != n.Interface {
+			row("on top of", n.NIC)
+		}
+		clock := "none"
+		if n.PHC >= 0 {
+			clock = fmt.Sprintf("/dev/ptp%d", n.PHC)
+		}
+		row("hardware clock", clock)
+		row("timestamps", strings.Join(n.Stamps, ", "))
+		row("transmit types", strings.Join(n.TxTypes, ", "))
+		row("receive filters", strings.Join(n.RxFilters, ", "))
+		row("configured", n.Configured.String())
+	}
+	t.Flush()
+}
+
+// nics describes the named interfaces, or all.
+func (a *app) nics(names []string) (result, error) {
+	l := &nicList{Interfaces: []nicInfo{}}
+	if len(names) == 0 {
+		all, err := a.discover()
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range all {
+			l.Interfaces = append(l.Interfaces, a.describe(c))
+		}
+		return l, nil
+	}
+	for _, name := range names {
+		c, err := a.nic.probe(name)
+		if err != nil {
+			return nil, err
+		}
+		l.Interfaces = append(l.Interfaces, a.describe(c))
+	}
+	return l, nil
+}
+
+// nicChange is what a driver made of a configuration that it was asked for.
+type nicChange struct {
+	Interface string     `json:"interface"`
+	Before    *nicConfig `json:"before,omitempty"`
+	Asked     *nicConfig `json:"asked"`
+	Granted   *nicConfig `json:"granted"`
+}
+
+func (c *nicChange) text(w io.Writer) {
+	fmt.Fprintf(w, "%s  was: %v; asked for: %v; granted: %v\n", c.Interface, c.Before, c.Asked, c.Granted)
+}
+
+// parseTx and parseRx take the names that are usual elsewhere as well.
+func parseTx(s string) (hwts.TxType, error) {
+	if s == "onestep" {
+		s = hwts.TxOneStepSync.String()
+	}
+	return hwts.ParseTxType(s)
+}
+
+func parseRx(s string) (hwts.RxFilter, error) {
+	if s == "ntp" {
+		s = hwts.RxNTPAll.String()
+	}
+	if rest, ok := strings.CutPrefix(s, "ptp-v"); ok {
+		s = "ptpv" + rest
+	}
+	return hwts.ParseRxFilter(s)
+}
+
+// setNIC configures an interface; an empty name keeps that half as it is.
+func (a *app) setNIC(name, tx, rx string) (result, error) {
+	if tx == "" && rx == "" {
+		return nil, usagef("nic set %s: give --tx, --rx or both", name)
+	}
+	before, err := a.nic.read(name)
+	if err != nil && !errors.Is(err, clock.ErrNotSupported) {
+		return nil, err
+	}
+	want, known := before, err == nil
+	if tx != "" {
+		if want.TxType, err = parseTx(tx); err != nil {
+			return nil, err
+		}
+	}
+	if rx != "" {
+		if want.RxFilter, err = parseRx(rx); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := a.nic.set(name, want); err != nil {
+		return nil, a.whatNICHas(name, err)
+	}
+	granted, err := a.nic.read(name)
+	if err != nil {
+		return nil, fmt.Errorf("timestamping of %s is set, but: %w", name, err)
+	}
+	c := &nicChange{Interface: name, Asked: configOf(want), Granted: configOf(granted)}
+	if known {
+		c.Before = configOf(before)
+	}
+	return c, nil
+}
+
+// whatNICHas adds to a refusal what the driver would take.
+func (a *app) whatNICHas(name string, err error) error {
+	if !errors.Is(err, clock.ErrNotSupported) {
+		return err
+	}
+	c, perr := a.nic.probe(name)
+	if perr != nil {
+		return err
+	}
+	n := a.describe(c)
+	return fmt.Errorf("%w; driver %s has tx %s and rx %s", err, orDash(c.Driver), orDash(strings.Join(n.TxTypes, ", ")), orDash(strings.Join(n.RxFilters, ", ")))
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package phc
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+func TestCompareMethods(t *testing.T) {
+	all := []clock.Method{clock.Precise, clock.Extended, clock.Basic}
+	for i, want := range all {
+		w := newWorld()
+		f := NewFake(FakeConfig{Index: 2, Now: w.Now, System: func() int64 { return w.now - 37e9 }, Start: 250, Window: 400, Methods: all[i:]})
+		c, err := f.Compare(10)
+		if err != nil {
+			t.Fatalf("%v: %v", want, err)
+		}
+		if c.Method != want || c.A.Clock() != clock.PHC(2) || c.B.Clock() != clock.System {
+			t.Errorf("%v: %+v", want, c)
+		}
+		if off := c.A.Nanoseconds() - c.B.Nanoseconds(); off != 37e9+250 {
+			t.Errorf("%v: offset %d", want, off)
+		}
+		if want != clock.Precise && c.Uncertainty != 200 {
+			t.Errorf("%v: uncertainty %v", want, c.Uncertainty)
+		}
+	}
+}
+
+func TestCompareNone(t *testing.T) {
+	f := NewFake(FakeConfig{Now: newWorld().Now, Methods: []clock.Method{clock.Software}})
+	if _, err := f.Compare(5); !errors.Is(err, clock.ErrNotSupported) {
+		t.Errorf("%v", err)
+	}
+	for _, n := range []int{0, -1, MaxReadings + 1} {
+		if _, err := f.Compare(n); !errors.Is(err, clock.ErrRange) {
+			t.Errorf("%d readings: %v", n, err)
+		}
+	}
+}
+
+// The methods that do not work are tried once only.
+func TestCompareProbesOnce(t *testing.T) {
+	for _, errno := range []error{unix.EOPNOTSUPP, unix.ENOTTY, unix.EINVAL, unix.ENODEV} {
+		calls := map[Call]int{}
+		f := NewFake(FakeConfig{Now: newWorld().Now, Methods: []clock.Method{clock.Precise, clock.Extended, clock.Basic},
+			Fault: func(c Call) error {
+				calls[c]++
+				if c == CallPrecise || c == CallExtended && errno != unix.ENODEV {
+					return errno
+				}
+				return nil
+			}})
+		want := clock.Basic
+		if errno == unix.ENODEV { // PRECISE without the right clock source; EXTENDED answers
+			want = clock.Extended
+		}
+		for range 3 {
+			c, err := f.Compare(5)
+			if err != nil || c.Method != want {
+				t.Fatalf("%v: %v, %v", errno, c.Method, err)
+			}
+		}
+		if calls[CallPrecise] != 1 || want == clock.Basic && calls[CallExtended] != 1 {
+			t.Errorf("%v: %v", errno, calls)
+		}
+	}
+}
+
+// A failure that may pass costs the method only that one comparison.
+func TestCompareTransientPrecise(t *testing.T) {
+	f := NewFake(FakeConfig{Now: newWorld().Now, Methods: []clock.Method{clock.Precise, clock.Extended},
+		Fault: failing(CallPrecise, 1, unix.ETIMEDOUT)})
+	for _, want := range []clock.Method{clock.Extended, clock.Precise} {
+		if c, err := f.Compare(5); err != nil || c.Method != want {
+			t.Errorf("%v, %v; want %v", c.Method, err, want)
+		}
+	}
+}
+
+func TestCompareGone(t *testing.T) {
+	f := NewFake(FakeConfig{Now: newWorld().Now, Fault: func(Call) error { return unix.ENODEV },
+		Methods: []clock.Method{clock.Precise, clock.Extended}})
+	if _, err := f.Compare(5); !errors.Is(err, clock.ErrGone) {
+		t.Errorf("%v", err)
+	}
+}
+
+// The mean of the tightest readings beats the shift that comes with wide windows.
+func TestCompareAsymmetry(t *testing.T) {
+	w := newWorld()
+	f := NewFake(FakeConfig{Now: w.Now, Rand: seeded(), Window: 330, Latency: 200, Asymmetry: 0.27, WhitePhase: 8})
+	var sum, squares float64
+	const n = 200
+	for range n {
+		w.advance(time.Second)
+		c, err := f.Compare(MaxReadings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := float64(c.A.Nanoseconds() - c.B.Nanoseconds())
+		sum += e
+		squares += e * e
+	}
+	if mean, rms := sum/n, math.Sqrt(squares/n); mean > 10 || rms > 14 {
+		t.Errorf("mean %.1f ns, rms %.1f ns", mean, rms)
+	}
+}
+
+func TestReduceSetBack(t *testing.T) {
+	if _, _, _, ok := Reduce([]Reading{{10, 5, 0}}); ok {
+		t.Error("a reading without a window was used")
+	}
+	if _, _, _, ok := Reduce(nil); ok {
+		t.Error("no readings were used")
+	}
+	device, other, u, ok := Reduce([]Reading{{10, 5, 0}, {100, 7, 110}})
+	if !ok || device != 7 || other != 105 || u != 5 {
+		t.Errorf("%d %d %v %v", device, other, u, ok)
+	}
+}
+
+// A and B are a pair: with readings of one offset, whatever their instants, the difference is that offset.
+func TestReduceIsConsistent(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		offset := rapid.Int64Range(-4e18, 4e18).Draw(t, "offset")
+		base := rapid.Int64Range(0, 4e18).Draw(t, "base")
+		half := rapid.Int64Range(0, 1000).Draw(t, "half window")
+		n := rapid.IntRange(1, MaxReadings).Draw(t, "n")
+		readings := make([]Reading, n)
+		for i := range readings {
+			at := base + int64(i)*rapid.Int64Range(1, 5000).Draw(t, "step")
+			readings[i] = Reading{at - half, at + offset, at + half}
+		}
+		device, other, u, ok := Reduce(readings)
+		if !ok || device-other != offset || u != time.Duration(max(1, half)) {
+			t.Fatalf("%d, %v, %v", device-other, u, ok)
+		}
+	})
+}
+
+func FuzzReduce(f *testing.F) {
+	f.Add(make([]byte, 24))
+	f.Add(binary.LittleEndian.AppendUint64(make([]byte, 40), math.MaxInt64))
+	f.Add([]byte("0000000\x00000000000000000x")) // a window that an eighth more of does not fit into an int64
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var readings []Reading
+		for ; len(b) >= 24 && len(readings) < MaxReadings; b = b[24:] {
+			readings = append(readings, Reading{int64(binary.LittleEndian.Uint64(b)),
+				int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:]))})
+		}
+		if _, _, u, ok := Reduce(readings); ok && u < 1 {
+			t.Errorf("uncertainty %v", u)
+		}
+	})
+}
+
+func TestReadings(t *testing.T) {
+	w := newWorld()
+	f := NewFake(FakeConfig{Now: w.Now, System: func() int64 { return w.now - 5 }, Start: 100, Window: 10})
+	dst := make([]Reading, 40)
+	n, err := f.Readings(unix.CLOCK_MONOTONIC_RAW, dst)
+	if err != nil || n != MaxReadings || dst[0].Device-(dst[0].Before+dst[0].After)/2 != 100 {
+		t.Errorf("%d, %v, %+v", n, err, dst[0])
+	}
+	old := NewFake(FakeConfig{Now: w.Now, Fault: failing(CallExtended, 1, unix.EINVAL)})
+	if _, err := old.Readings(unix.CLOCK_MONOTONIC, dst); !errors.Is(err, clock.ErrNotSupported) {
+		t.Errorf("older kernel: %v", err)
+	}
+}
+
+func TestProbeMethods(t *testing.T) {
+	f := NewFake(FakeConfig{Now: newWorld().Now, Window: 330, Methods: []clock.Method{clock.Extended}})
+	p := f.ProbeMethods()
+	if len(p) != 3 || p[1].Err != nil || p[1].Window != 330 {
+		t.Fatalf("%+v", p)
+	}
+	for _, i := range []int{0, 2} {
+		if !errors.Is(p[i].Err, clock.ErrNotSupported) {
+			t.Errorf("%v: %v", p[i].Method, p[i].Err)
+		}
+	}
+}
+
+// Time passes between the three comparisons, and the first clock is fast: neither shows.
+func TestBetween(t *testing.T) {
+	w := newWorld()
+	tick := func() int64 { w.now += 1_000_000; return w.now }
+	a := NewFake(FakeConfig{Index: 0, Now: w.Now, System: tick, Frequency: 50000, Start: time.Hour, Window: 20})
+	b := NewFake(FakeConfig{Index: 1, Now: w.Now, System: tick, Frequency: -20000, Window: 20})
+	c, err := Between(a, b, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := time.Duration(c.A.Nanoseconds() - c.B.Nanoseconds())
+	want := a.Error() - b.Error()
+	if (off - want).Abs() > 100 { // a ran on by 1 ms at 50 ppm since
+		t.Errorf("offset %v, want %v", off, want)
+	}
+	if c.A.Clock() != clock.PHC(0) || c.B.Clock() != clock.PHC(1) || c.Uncertainty != 20 {
+		t.Errorf("%+v", c)
+	}
+}

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package phc
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+// FakeConfig says what a [Fake] is like. Now is required; Rand is where anything is random. The zero values of the rest
+// are a perfect clock.
+type FakeConfig struct {
+	// Index is the N of the /dev/ptpN that it plays; Driver the name of its driver, "fake" by default.
+	Index  int
+	Driver string
+	// Now returns the true time in nanoseconds. It is the only time source, and must not go back.
+	Now func() int64
+	// System returns what the system clock reads at that instant; the true time by default.
+	System func() int64
+	// Rand gives all randomness.
+	Rand *rand.Rand
+	// Start is what the clock reads at first, as a difference to the true time.
+	Start time.Duration
+	// Frequency is the error of its oscillator in ppb, Wander that frequency's random walk in ppb per square root of a second.
+	Frequency, Wander float64
+	// WhitePhase is the standard deviation of the noise of each reading in ns.
+	WhitePhase float64
+	// Tick is the unit of its readings in ns; 0 and 1 both mean nanoseconds.
+	Tick int64
+	// Quantum is the unit of its frequency correction in ppb (119.2 on an Intel 82576); the rest is cut off, as its driver does.
+	Quantum float64
+	// Window is the width of a reading's window at best; Latency the mean of an exponentially distributed addition to it.
+	Window, Latency time.Duration
+	// Asymmetry is how far the device's reading moves from the middle of the window, as a fraction of that addition.
+	Asymmetry float64
+	// Caps is what it can do; without MaxAdjust, that is 62 499 999 ppb.
+	Caps Caps
+	// Methods of comparing that it has; by default Extended and Basic.
+	Methods []clock.Method
+	// MaxVirtualClocks there may be; 0 means a kernel without.
+	MaxVirtualClocks int
+	// Fault is asked before each call to the kernel, if not nil. What it returns, mostly a unix.Errno, is the call's result.
+	Fault func(Call) error
+}
+
+// Call is one of the calls to the kernel that a device makes, for [FakeConfig.Fault].
+type Call string
+
+// The calls.
+const (
+	CallRead     Call = "clock_gettime"
+	CallSet      Call = "clock_settime"
+	CallAdjust   Call = "clock_adjtime"
+	CallCaps     Call = "PTP_CLOCK_GETCAPS"
+	CallPrecise  Call = "PTP_SYS_OFFSET_PRECISE"
+	CallExtended Call = "PTP_SYS_OFFSET_EXTENDED"
+	CallBasic    Call = "PTP_SYS_OFFSET"
+	CallPin      Call = "PTP_PIN"
+	CallExtTS    Call = "PTP_EXTTS_REQUEST"
+	CallPerOut   Call = "PTP_PEROUT_REQUEST"
+	CallPPS      Call = "PTP_ENABLE_PPS"
+	CallEvents   Call = "read"
+)
+
+// Fake is a PTP hardware clock without hardware: a [Device] on a simulated driver, so that everything above the system
+// calls is the production code. It never sleeps, and reads no time but what it is given.
+type Fake struct {
+	*Device
+	driver *fakeKernel
+}
+
+// NewFake returns a fake clock.
+func NewFake(c FakeConfig) *Fake {
+	if c.Driver == "" {
+		c.Driver = "fake"
+	}
+	if c.System == nil {
+		c.System = c.Now
+	}
+	if c.Caps.MaxAdjust == 0 {
+		c.Caps.MaxAdjust = 62499999
+	}
+	if c.Methods == nil {
+		c.Methods = []clock.Method{clock.Extended, clock.Basic}
+	}
+	c.Caps.CrossTimestamp = slices.Contains(c.Methods, clock.Precise)
+	now := c.Now()
+	k := &fakeKernel{
+		config: c,
+		osc:    oscillator{wander: c.Wander, rand: c.Rand, at: now, ns: now + int64(c.Start), own: c.Frequency},
+		pins:   make([]unix.PtpPinDesc, c.Caps.Pins),
+		events: make(chan unix.PtpExttsEvent, 128),
+		closed: make(chan struct{}),
+	}
+	for i := range k.pins {
+		k.pins[i].Index = uint32(i)
+		copy(k.pins[i].Name[:], fmt.Sprintf("SDP%d", i))
+	}
+	fault := k.config.Fault
+	k.config.Fault = nil
+	d, err := newDevice(k, c.Index, c.Driver)
+	if err != nil {
+		panic(err) // the fake's own answer to the request for capabilities
+	}
+	k.config.Fault = fault
+	return &Fake{Device: d, driver: k}
+}
+
+// SetOscillator changes the error of the oscillator, as a change of temperature would.
+func (f *Fake) SetOscillator(ppb float64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.driver.osc.advance(f.driver.config.Now())
+	f.driver.osc.own = ppb
+}
+
+// Error returns how far the clock is from the true time now, without the noise of reading it.
+func (f *Fake) Error() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.driver.config.Now()
+	f.driver.osc.advance(now)
+	return time.Duration(f.driver.osc.ns - now)
+}
+
+// Edge gives a channel an edge at what the clock reads now. It reports whether it was stamped: the channel must have been
+// asked for, and the queue of 128 events not be full.
+func (f *Fake) Edge(channel int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.driver.stamping[uint32(channel)] {
+		return false
+	}
+	select {
+	case f.driver.events <- unix.PtpExttsEvent{T: clockTime(f.driver.read1()), Index: uint32(channel)}:
+		return true
+	default:
+		return false
+	}
+}
+
+// Outputs returns the periods of the periodic outputs that run, by channel.
+func (f *Fake) Outputs() map[int]time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	running := map[int]time.Duration{}
+	for channel, period := range f.driver.outputs {
+		running[int(channel)] = period
+	}
+	return running
+}
+
+// fakeKernel answers as the kernel and a driver would. The Device's lock guards it, but for events and closed.
+type fakeKernel struct {
+	config   FakeConfig
+	osc      oscillator
+	dialed   int64 // the frequency in the kernel's unit, as last set
+	pins     []unix.PtpPinDesc
+	stamping map[uint32]bool
+	outputs  map[uint32]time.Duration
+	vclocks  int
+	events   chan unix.PtpExttsEvent
+	once     sync.Once
+	closed   chan struct{}
+}
+
+func (k *fakeKernel) fault(c Call) error {
+	if k.config.Fault == nil {
+		return nil
+	}
+	return k.config.Fault(c)
+}
+
+// read1 returns what one reading of the register gives now.
+func (k *fakeKernel) read1() int64 {
+	k.osc.advance(k.config.Now())
+	ns := k.osc.ns
+	if k.config.WhitePhase > 0 {
+		ns += int64(math.Round(k.osc.frac + k.config.WhitePhase*k.config.Rand.NormFloat64()))
+	}
+	if k.config.Tick > 1 {
+		ns -= ns % k.config.Tick
+	}
+	return ns
+}
+
+// reading returns one reading in its window around what the other clock reads now.
+func (k *fakeKernel) reading(other int64) (before, device, after int64) {
+	late := 0.0
+	if k.config.Latency > 0 {
+		late = k.config.Rand.ExpFloat64() * float64(k.config.Latency)
+	}
+	w := int64(k.config.Window) + int64(late)
+	before = other - w/2
+	return before, k.read1() + int64(math.Round(late*k.config.Asymmetry)), before + w
+}
+
+func (k *fakeKernel) gettime(t *unix.Timespec) error {
+	if err := k.fault(CallRead); err != nil {
+		return err
+	}
+	*t = unix.NsecToTimespec(k.read1())
+	return nil
+}
+
+func (k *fakeKernel) settime(t *unix.Timespec) error {
+	if err := k.fault(CallSet); err != nil {
+		return err
+	}
+	if k.vclocks > 0 {
+		return unix.EBUSY
+	}
+	k.osc.advance(k.config.Now())
+	k.osc.ns, k.osc.frac = t.Nano(), 0
+	return nil
+}
+
+func (k *fakeKernel) getres(t *unix.Timespec) error {
+	*t = unix.NsecToTimespec(1)
+	return nil
+}
+
+func (k *fakeKernel) adjtime(t *unix.Timex) error {
+	if err := k.fault(CallAdjust); err != nil {
+		return err
+	}
+	if k.vclocks > 0 && t.Modes != 0 {
+		return unix.EBUSY
+	}
+	k.osc.advance(k.config.Now())
+	switch {
+	case t.Modes&unix.ADJ_SETOFFSET != 0:
+		if t.Time.Usec < 0 || t.Time.Usec >= 1e9 {
+			return unix.EINVAL
+		}
+		k.osc.shift(int64(t.Time.Sec)*1e9+int64(t.Time.Usec), 0)
+	case t.Modes&unix.ADJ_FREQUENCY != 0:
+		k.dialed = int64(t.Freq)
+		k.osc.adjustment = k.quantise(float64(k.dialed) / perPPB)
+	case t.Modes&unix.ADJ_OFFSET != 0:
+		if !k.config.Caps.AdjustPhase {
+			return unix.EOPNOTSUPP
+		}
+		k.osc.shift(int64(t.Offset), 0)
+	}
+	assign(&t.Freq, k.dialed)
+	return nil
+}
+
+func (k *fakeKernel) quantise(ppb float64) float64 {
+	if q := k.config.Quantum; q > 0 {
+		return math.Trunc(ppb/q) * q
+	}
+	return ppb
+}
+
+func (k *fakeKernel) has(m clock.Method) error {
+	if slices.Contains(k.config.Methods, m) {
+		return nil
+	}
+	return unix.EOPNOTSUPP
+}
+
+func (k *fakeKernel) ioctl(req uint, arg unsafe.Pointer) error {
+	switch req {
+	case unix.PTP_CLOCK_GETCAPS:
+		return k.getCaps((*unix.PtpClockCaps)(arg))
+	case unix.PTP_SYS_OFFSET_PRECISE:
+		return k.precise((*unix.PtpSysOffsetPrecise)(arg))
+	case unix.PTP_SYS_OFFSET_EXTENDED:
+		return k.extended((*unix.PtpSysOffsetExtended)(arg))
+	case unix.PTP_SYS_OFFSET:
+		return k.basic((*unix.PtpSysOffset)(arg))
+	case unix.PTP_PIN_GETFUNC, unix.PTP_PIN_SETFUNC:
+		return k.pin(req, (*unix.PtpPinDesc)(arg))
+	case unix.PTP_EXTTS_REQUEST, unix.PTP_EXTTS_REQUEST2:
+		return k.extts((*unix.PtpExttsRequest)(arg))
+	case unix.PTP_PEROUT_REQUEST, unix.PTP_PEROUT_REQUEST2:
+		return k.perout((*unix.PtpPeroutRequest)(arg))
+	case unix.PTP_MASK_EN_SINGLE:
+		return nil
+	}
+	return unix.ENOTTY
+}
+
+func (k *fakeKernel) ioctlValue(req uint, _ uintptr) error {
+	if req == unix.PTP_ENABLE_PPS {
+		return k.fault(CallPPS)
+	}
+	return nil
+}
+
+func (k *fakeKernel) getCaps(c *unix.PtpClockCaps) error {
+	if err := k.fault(CallCaps); err != nil {
+		return err
+	}
+	from := &k.config.Caps
+	number := func(b bool) int32 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	*c = unix.PtpClockCaps{
+		Max_adj: int32(from.MaxAdjust), N_alarm: int32(from.Alarms), N_ext_ts: int32(from.ExtTS),
+		N_per_out: int32(from.PerOut), N_pins: int32(from.Pins), Pps: number(from.PPS),
+		Cross_timestamping: number(from.CrossTimestamp), Adjust_phase: number(from.AdjustPhase),
+		Max_phase_adj: int32(from.MaxPhase),
+	}
+	return nil
+}
+
+func (k *fakeKernel) precise(p *unix.PtpSysOffsetPrecise) error {
+	if err := k.fault(CallPrecise); err != nil {
+		return err
+	}
+	p.Device, p.Realtime, p.Monoraw = clockTime(k.read1()), clockTime(k.config.System()), clockTime(k.config.Now())
+	return k.has(clock.Precise)
+}
+
+func (k *fakeKernel) extended(e *unix.PtpSysOffsetExtended) error {
+	if err := k.fault(CallExtended); err != nil {
+		return err
+	}
+	if err := k.has(clock.Extended); err != nil {
+		return err
+	}
+	for i := range e.Samples {
+		other := k.config.Now()
+		if e.Clockid == unix.CLOCK_REALTIME {
+			other = k.config.System()
+		}
+		before, device, after := k.reading(other)
+		e.Ts[i] = [3]unix.PtpClockTime{clockTime(before), clockTime(device), clockTime(after)}
+	}
+	return nil
+}
+
+func (k *fakeKernel) basic(b *unix.PtpSysOffset) error {
+	if err := k.fault(CallBasic); err != nil {
+		return err
+	}
+	if err := k.has(clock.Basic); err != nil {
+		return err
+	}
+	// Neighbouring readings share a reading of the system clock: the windows follow each other.
+	other, advance := k.config.System(), int64(0)
+	b.Ts[0] = clockTime(other)
+	for i := range b.Samples {
+		before, device, after := k.reading(other)
+		width := after - before
+		b.Ts[2*i+1] = clockTime(device + advance + width/2)
+		advance += width
+		b.Ts[2*i+2] = clockTime(other + advance)
+	}
+	return nil
+}
+
+func (k *fakeKernel) pin(req uint, p *unix.PtpPinDesc) error {
+	if err := k.fault(CallPin); err != nil {
+		return err
+	}
+	if int(p.Index) >= len(k.pins) {
+		return unix.EINVAL
+	}
+	own := &k.pins[p.Index]
+	if req == unix.PTP_PIN_GETFUNC {
+		*p = *own
+		return nil
+	}
+	for i := range k.pins {
+		if k.pins[i].Func == p.Func && k.pins[i].Chan == p.Chan {
+			k.pins[i].Func, k.pins[i].Chan = unix.PTP_PF_NONE, 0
+		}
+	}
+	own.Func, own.Chan = p.Func, p.Chan
+	return nil
+}
+
+func (k *fakeKernel) extts(r *unix.PtpExttsRequest) error {
+	if err := k.fault(CallExtTS); err != nil {
+		return err
+	}
+	if k.stamping == nil {
+		k.stamping = map[uint32]bool{}
+	}
+	k.stamping[r.Index] = r.Flags&unix.PTP_ENABLE_FEATURE != 0
+	return nil
+}
+
+func (k *fakeKernel) perout(r *unix.PtpPeroutRequest) error {
+	if err := k.fault(CallPerOut); err != nil {
+		return err
+	}
+	if k.outputs == nil {
+		k.outputs = map[uint32]time.Duration{}
+	}
+	if period := nanoseconds(r.Period); period > 0 {
+		k.outputs[r.Index] = time.Duration(period)
+	} else {
+		delete(k.outputs, r.Index)
+	}
+	return nil
+}
+
+func (k *fakeKernel) read(ctx context.Context, events []unix.PtpExttsEvent) (int, error) {
+	if err := k.fault(CallEvents); err != nil || len(events) == 0 {
+		return 0, err
+	}
+	select {
+	case events[0] = <-k.events:
+	case <-k.closed:
+		return 0, os.ErrClosed
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	for n := 1; n < len(events); n++ {
+		select {
+		case events[n] = <-k.events:
+		default:
+			return n, nil
+		}
+	}
+	return len(events), nil
+}
+
+func (k *fakeKernel) virtualClocks() (n, limit int, err error) {
+	if k.config.MaxVirtualClocks == 0 {
+		return 0, 0, fs.ErrNotExist
+	}
+	return k.vclocks, k.config.MaxVirtualClocks, nil
+}
+
+func (k *fakeKernel) setVirtualClocks(n int) error {
+	k.vclocks = n
+	return nil
+}
+
+func (k *fakeKernel) close() error {
+	k.once.Do(func() { close(k.closed) })
+	return nil
+}

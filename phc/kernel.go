@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package phc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernel is what a Device asks of the operating system. Its errors are bare errno values.
+type kernel interface {
+	// ioctl does the request req; arg points to its structure, or holds its value.
+	ioctl(req uint, arg unsafe.Pointer) error
+	// ioctlValue does a request whose argument is a number instead of a pointer.
+	ioctlValue(req uint, arg uintptr) error
+	// adjtime, gettime, settime and getres act on the device's dynamic clock id.
+	adjtime(*unix.Timex) error
+	gettime(*unix.Timespec) error
+	settime(*unix.Timespec) error
+	getres(*unix.Timespec) error
+	// read waits until there are events, and reads as many as fit. It ends early when ctx does.
+	read(ctx context.Context, events []unix.PtpExttsEvent) (int, error)
+	// virtualClocks returns how many there are and may be; setVirtualClocks changes it. Not there: [os.ErrNotExist].
+	virtualClocks() (n, limit int, err error)
+	setVirtualClocks(n int) error
+	close() error
+}
+
+// device is the kernel of an open character device.
+type device struct {
+	index int
+	file  *os.File
+	raw   syscall.RawConn
+	// fd is valid until close; Device's lock keeps calls away from a closed one.
+	fd uintptr
+}
+
+// openDevice opens /dev/ptpN for writing, or for reading only where that is all that is allowed.
+func openDevice(path string, index int) (*device, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EROFS) {
+		if g, rerr := os.OpenFile(path, os.O_RDONLY, 0); rerr == nil {
+			f, err = g, nil
+		}
+	}
+	if err != nil {
+		return nil, errno(err)
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	d := &device{index: index, file: f, raw: raw}
+	if err := raw.Control(func(fd uintptr) { d.fd = fd }); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// errno digs the system's error out of what package os wraps around it.
+func errno(err error) error {
+	var e unix.Errno
+	if errors.As(err, &e) {
+		return e
+	}
+	return err
+}
+
+func (d *device) ioctl(req uint, arg unsafe.Pointer) error {
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, d.fd, uintptr(req), uintptr(arg)); e != 0 {
+		return e
+	}
+	return nil
+}
+
+func (d *device) ioctlValue(req uint, arg uintptr) error {
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, d.fd, uintptr(req), arg); e != 0 {
+		return e
+	}
+	return nil
+}
+
+func (d *device) clockID() int32 { return unix.FdToClockID(int(d.fd)) }
+
+func (d *device) adjtime(t *unix.Timex) error {
+	_, err := unix.ClockAdjtime(d.clockID(), t)
+	return err
+}
+
+func (d *device) gettime(t *unix.Timespec) error { return unix.ClockGettime(d.clockID(), t) }
+func (d *device) settime(t *unix.Timespec) error { return unix.ClockSettime(d.clockID(), t) }
+func (d *device) getres(t *unix.Timespec) error  { return unix.ClockGetres(d.clockID(), t) }
+func (d *device) close() error                   { return d.file.Close() }
+
+func (d *device) read(ctx context.Context, events []unix.PtpExttsEvent) (int, error) {
+	if len(events) == 0 {
+		return 0, nil
+	}
+	for {
+		n, err := d.readOnce(ctx, events)
+		if ctx.Err() != nil && err != nil {
+			return 0, ctx.Err()
+		}
+		// A deadline without an end of this context is that of an earlier call, which came late.
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, errno(err)
+		}
+	}
+}
+
+func (d *device) readOnce(ctx context.Context, events []unix.PtpExttsEvent) (n int, err error) {
+	if err := d.file.SetReadDeadline(time.Time{}); err != nil {
+		return 0, fmt.Errorf("events of %s cannot be waited for: %w", d.file.Name(), err)
+	}
+	stop := context.AfterFunc(ctx, func() { d.file.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	size := int(unsafe.Sizeof(events[0]))
+	buf := unsafe.Slice((*byte)(unsafe.Pointer(&events[0])), len(events)*size)
+	var readErr error
+	err = d.raw.Read(func(fd uintptr) (done bool) {
+		n, done, readErr = readReady(int(fd), buf)
+		return done
+	})
+	if err == nil {
+		err = readErr
+	}
+	return max(n, 0) / size, err
+}
+
+// readReady reads if there is something to be read. The kernel's read waits for an event whatever the flags of the file
+// say, so it is asked only then.
+func readReady(fd int, buf []byte) (n int, done bool, err error) {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		ready, err := unix.Poll(fds[:], 0)
+		if err == nil && ready == 0 {
+			return 0, false, nil
+		}
+		if err == nil {
+			n, err = unix.Read(fd, buf)
+		}
+		if err != unix.EINTR {
+			return n, true, err
+		}
+	}
+}
+
+func (d *device) virtualClocks() (n, limit int, err error) {
+	if n, err = readInt(sysRoot, ptpAttr(d.index, "n_vclocks")); err != nil {
+		return 0, 0, err
+	}
+	limit, err = readInt(sysRoot, ptpAttr(d.index, "max_vclocks"))
+	return n, limit, err
+}
+
+func (d *device) setVirtualClocks(n int) error {
+	return os.WriteFile(sysRoot+ptpAttr(d.index, "n_vclocks"), []byte(strconv.Itoa(n)), 0)
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package phc
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// tree makes a file system of files (with contents) and links (with targets, relative to the root).
+func tree(t *testing.T, files, links map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for path, content := range files {
+		full := filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(content+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, target := range links {
+		full := filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if target[0] != '/' {
+			target = filepath.Join(root, target)
+		}
+		if err := os.Symlink(target, full); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+const pci = "sys/devices/pci0000:00/0000:01:00.0"
+
+// host has an igb NIC with the clock ptp0, a VLAN on it, a virtual clock ptp1 on ptp0, a platform device's clock ptp12,
+// and an interface without clock.
+func host(t *testing.T) string {
+	return tree(t, map[string]string{
+		pci + "/ptp/ptp0/clock_name":               "82576",
+		pci + "/ptp/ptp0/n_vclocks":                "1",
+		pci + "/ptp/ptp0/max_vclocks":              "20",
+		pci + "/ptp/ptp0/ptp1/clock_name":          "ptp0_virt",
+		pci + "/net/eth0/address":                  "52:54:00:12:34:56",
+		"sys/devices/platform/tbed/clock_name":     "tbed",
+		"sys/devices/virtual/net/lo/address":       "00:00:00:00:00:00",
+		"sys/devices/virtual/net/eth0.5/address":   "52:54:00:12:34:56",
+		"sys/class/ptp/ptp12/clock_name":           "tbed",
+		"sys/class/ptp/ptpx/clock_name":            "not a number",
+		"sys/devices/ptp/ptp0/keep":                "",
+		"proc/20/comm":                             "ptp4l",
+		"proc/20/fdinfo/5":                         "pos:\t0\nflags:\t0100002\nmnt_id:\t5",
+		"proc/21/comm":                             "reader",
+		"proc/21/fdinfo/3":                         "pos:\t0\nflags:\t0100000",
+		"proc/22/comm":                             "other",
+		"proc/self/comm":                           "me",
+		"sys/bus/pci/drivers/igb/module":           "",
+		"sys/devices/virtual/net/eth0.5/lower_etc": "",
+	}, map[string]string{
+		"sys/class/ptp/ptp0":                        pci + "/ptp/ptp0",
+		"sys/class/ptp/ptp1":                        pci + "/ptp/ptp0/ptp1",
+		"sys/class/ptp/ptp12/device":                "sys/devices/platform/tbed",
+		pci + "/ptp/ptp0/device":                    pci,
+		pci + "/ptp/ptp0/ptp1/device":               pci + "/ptp/ptp0",
+		pci + "/driver":                             "sys/bus/pci/drivers/igb",
+		pci + "/net/eth0/device":                    pci,
+		"sys/class/net/eth0":                        pci + "/net/eth0",
+		"sys/class/net/lo":                          "sys/devices/virtual/net/lo",
+		"sys/class/net/eth0.5":                      "sys/devices/virtual/net/eth0.5",
+		"sys/devices/virtual/net/eth0.5/lower_eth0": pci + "/net/eth0",
+		"dev/my-clock":                              "dev/ptp0",
+		"dev/zero-clock":                            "dev/zero",
+		"proc/20/fd/5":                              "/dev/ptp0",
+		"proc/21/fd/3":                              "/dev/ptp0",
+		"proc/22/fd/3":                              "/dev/ptp12",
+		"proc/30/fd/3":                              "/dev/ptp0",
+	})
+}
+
+func TestList(t *testing.T) {
+	got, err := list(host(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Info{
+		{Index: 0, Device: "/dev/ptp0", ClockName: "82576", Driver: "igb", Bus: "0000:01:00.0", Serial: "52:54:00:12:34:56",
+			Interfaces: []string{"eth0"}, Parent: -1, VirtualClocks: 1, MaxVirtualClocks: 20},
+		{Index: 1, Device: "/dev/ptp1", ClockName: "ptp0_virt", Driver: "ptp0_virt", Parent: 0},
+		{Index: 12, Device: "/dev/ptp12", ClockName: "tbed", Driver: "tbed", Bus: "tbed", Parent: -1},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestListWithoutKernelSupport(t *testing.T) {
+	if _, err := list(t.TempDir()); !errors.Is(err, ErrNotPHC) {
+		t.Errorf("%v", err)
+	}
+	empty := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(empty, "sys/class/ptp"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if infos, err := list(empty); err != nil || len(infos) != 0 {
+		t.Errorf("%v, %v", infos, err)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	root := host(t)
+	for _, f := range []string{"dev/ptp0", "dev/zero"} {
+		if err := os.WriteFile(filepath.Join(root, f), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silent := func(string) (int, error) { return -1, unix.EOPNOTSUPP }
+	for name, want := range map[string]int{
+		"/dev/ptp3": 3, "ptp3": 3, "3": 3, "12": 12, "/dev/my-clock": 0,
+		"eth0": 0, "eth0.5": 0, "0000:01:00.0": 0, "01:00.0": 0, "igb:52:54:00:12:34:56": 0, "tbed": 12,
+	} {
+		if got, err := resolve(root, name, silent); err != nil || got != want {
+			t.Errorf("%s: %d, %v; want %d", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"", "lo", "eth9", "/dev/zero-clock", "/dev/none", "ptp", "/dev/ptp-1", "ptp99999", "-1", "../x", "ixgbe:1"} {
+		if got, err := resolve(root, name, silent); !errors.Is(err, ErrNotPHC) {
+			t.Errorf("%q: %d, %v", name, got, err)
+		}
+	}
+	if got, err := resolve(root, "lo", func(string) (int, error) { return 4, nil }); got != 4 || err != nil {
+		t.Errorf("the kernel's answer was not taken: %d, %v", got, err)
+	}
+}
+
+func TestResolveAmbiguous(t *testing.T) {
+	root := tree(t, map[string]string{"sys/devices/card/x": ""}, map[string]string{
+		"sys/class/ptp/ptp0/device": "sys/devices/card", "sys/class/ptp/ptp1/device": "sys/devices/card"})
+	if _, err := resolve(root, "card", nil); !errors.Is(err, ErrAmbiguous) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestHolders(t *testing.T) {
+	got, err := holders(host(t), 0, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Holder{{20, "ptp4l", true}, {21, "reader", false}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// Asking this machine must not fail, whatever clocks it has.
+func TestThisMachine(t *testing.T) {
+	infos, err := List()
+	if err != nil && !errors.Is(err, ErrNotPHC) {
+		t.Error(err)
+	}
+	for _, i := range infos {
+		if _, err := Holders(i.Index); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := Resolve("lo"); !errors.Is(err, ErrNotPHC) {
+		t.Errorf("lo: %v", err)
+	}
+}
+
+func FuzzResolve(f *testing.F) {
+	for _, s := range []string{"/dev/ptp0", "ptp1", "2", "eth0", "0000:01:00.0", "igb:52:54:00", "/../dev/ptp0", "*", "[", "\x00"} {
+		f.Add(s)
+	}
+	root := f.TempDir()
+	f.Fuzz(func(t *testing.T, name string) {
+		if n, err := resolve(root, name, func(string) (int, error) { return -1, nil }); err == nil && (n < 0 || n > maxIndex) {
+			t.Errorf("%q is %d", name, n)
+		}
+	})
+}
+
+func FuzzFdinfo(f *testing.F) {
+	f.Add("pos:\t0\nflags:\t0100002\n")
+	f.Add("flags:")
+	f.Fuzz(func(t *testing.T, s string) { opensForWriting(s) })
+}
