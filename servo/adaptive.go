@@ -15,7 +15,7 @@ type Adaptive struct {
 // The time constant in which an estimated offset is taken away: two updates, and no longer than maxTau seconds.
 const (
 	tauUpdates = 2
-	minTau     = 0.05
+	minTau     = 0.5 // shorter ones gain nothing, and overshoot where the daemon is kept from running
 	maxTau     = 8
 )
 

@@ -105,6 +105,10 @@ type Estimator struct {
 	seen     int
 	outliers int
 	sign     float64
+	// fresh says that mean and wander, the weighed means of the models, are those of the models as they are
+	fresh  bool
+	mean   Estimate
+	wander float64
 }
 
 // NewEstimator returns an estimator that knows nothing.
@@ -134,6 +138,7 @@ func (e *Estimator) Observations() int { return e.seen }
 
 // SetFrequency says what is known of the oscillator's frequency error before the first observation: ppb ± sigma.
 func (e *Estimator) SetFrequency(ppb, sigma float64) {
+	e.fresh = false
 	for i := range e.bank {
 		e.bank[i].f, e.bank[i].pff, e.bank[i].pxf = ppb, sigma*sigma, 0
 	}
@@ -163,7 +168,7 @@ func (e *Estimator) Observe(o Observation) Verdict {
 			m := &e.bank[i]
 			m.x, m.pxx, m.pxf = o.OffsetFraction, m.variance(o), 0
 		}
-		e.seen = 1
+		e.seen, e.fresh = 1, false
 		return Used
 	}
 	z := float64(o.Offset-e.base) + o.OffsetFraction
@@ -209,7 +214,7 @@ func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
 // Jump moves the estimated offset by d ns, uncertain by sigma ns: the reference or the clock has been set.
 func (e *Estimator) Jump(d int64, sigma float64) {
 	e.base += d
-	e.outliers = 0
+	e.outliers, e.fresh = 0, false
 	for i := range e.bank {
 		m := &e.bank[i]
 		m.pxx += sigma * sigma / m.scale
@@ -229,11 +234,8 @@ func (e *Estimator) At(time int64) (offset int64, est Estimate) {
 
 // Wander returns the estimated random walk of the frequency, in ppb per root second.
 func (e *Estimator) Wander() float64 {
-	var exponent float64
-	for i := range e.bank {
-		exponent += e.weights[i] * math.Log10(e.bank[i].walk*e.bank[i].scale)
-	}
-	return math.Pow(10, exponent/2)
+	e.refresh()
+	return e.wander
 }
 
 // Noise returns by what factor the standard deviations of the observations differ from their guesses.
@@ -249,7 +251,24 @@ func (e *Estimator) Noise() float64 {
 func (e *Estimator) Time() int64 { return e.time }
 
 // combined is the weighed mean of the models' estimates at e.time, less base.
-func (e *Estimator) combined() (c Estimate) {
+func (e *Estimator) combined() Estimate {
+	e.refresh()
+	return e.mean
+}
+
+// refresh weighs the models' results, if they have changed since it was done last.
+func (e *Estimator) refresh() {
+	if e.fresh {
+		return
+	}
+	var exponent float64
+	for i := range e.bank {
+		exponent += e.weights[i] * math.Log10(e.bank[i].walk*e.bank[i].scale)
+	}
+	e.fresh, e.mean, e.wander = true, e.average(), math.Pow(10, exponent/2)
+}
+
+func (e *Estimator) average() (c Estimate) {
 	for i := range e.bank {
 		c.Offset += e.weights[i] * e.bank[i].x
 		c.Frequency += e.weights[i] * e.bank[i].f
@@ -266,6 +285,7 @@ func (e *Estimator) combined() (c Estimate) {
 
 // weigh turns likelihoods and what is known of oscillators in general into weights.
 func (e *Estimator) weigh() {
+	e.fresh = false
 	best := math.Inf(-1)
 	for i := range e.bank {
 		m := &e.bank[i]

@@ -90,6 +90,7 @@ func (s *Selector) Select(candidates []Candidate, own Own) Result {
 		s.verdicts = append(s.verdicts, s.eligible(&candidates[i]))
 	}
 	agree := s.intersect(candidates, own)
+	agree.voters = s.voters()
 	s.judge(candidates, own, agree)
 	s.lead(candidates, agree)
 	return Result{s.leader, s.verdicts}
@@ -137,6 +138,7 @@ func (s *Selector) intersect(candidates []Candidate, own Own) (best vote) {
 // vote is the weight of a set of sources that agree, most important first.
 type vote struct {
 	trusted, members, own, preferred, leader int
+	voters                                   int // all, in agreement or not
 	kind                                     int // preference of its best source; higher is better
 }
 
@@ -181,12 +183,15 @@ func (s *Selector) preference(k Kind) int {
 	return len(s.policy.Kinds)
 }
 
+func (s *Selector) voters() (n int) {
+	for i := range s.verdicts {
+		n += number(s.verdicts[i].State == Usable)
+	}
+	return n
+}
+
 // judge names those outside the agreement falsetickers, and those whose time has jumped.
 func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
-	voters := 0
-	for i := range candidates {
-		voters += number(s.verdicts[i].State == Usable)
-	}
 	for i := range candidates {
 		c, v := &candidates[i], &s.verdicts[i]
 		if v.State != Usable {
@@ -195,7 +200,7 @@ func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
 		limit := agreementSigmas * hypot(c.Sigma, own.Sigma)
 		switch {
 		case !s.best[i]:
-			*v = Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: voters}}
+			*v = Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: agree.voters}}
 		case c.Suspect && own.Known && (c.Offset > limit || c.Offset < -limit):
 			*v = Verdict{Falseticker, Reason{Code: HasJumped, A: c.Offset, B: limit}}
 		}
@@ -280,7 +285,7 @@ func (s *Selector) explain(candidates []Candidate, leader int, agree vote) {
 		}
 		switch {
 		case i == leader:
-			*v = Verdict{Selected, Reason{Code: Leads, N: agree.members, M: len(candidates)}}
+			*v = Verdict{Selected, Reason{Code: Leads, N: agree.members, M: agree.voters}}
 		case c.Kind == NTP && l.Kind == NTP && !c.Suspect && c.Prefer == l.Prefer && c.MaxError <= combinable*l.MaxError:
 			*v = Verdict{Combined, Reason{Code: JoinsLeader, Other: l.ID}}
 		default:

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package discipline
+
+import (
+	"math"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/servo"
+)
+
+const (
+	historySize = 4096 // changes of a clock that are remembered
+	rmsSize     = 64   // updates of which the root mean square is shown
+)
+
+// node is one clock of the tree.
+type node struct {
+	id             clock.ID
+	scale          clock.Scale
+	servo          servo.Servo
+	maxFrequency   float64
+	applied        float64 // correction in force, ppb
+	frequencySigma float64 // of -applied as the oscillator's error, ppb; 0: unknown
+	history        *clock.History
+
+	// edge of a PHC: the free-running system clock less the free-running PHC, over the system clock's time
+	edge      *servo.Estimator
+	windows   servo.DelaySpread
+	window    time.Duration
+	method    clock.Method
+	crossedAt float64 // correction in force at the last crossing, ppb
+	system    *node   // the other end of the edge, once crossed
+
+	anchorMono clock.Mono // at which it read anchor
+	anchor     clock.Timestamp
+	soundMono  clock.Mono // the same for the last crossing that was as expected; soundFree is without steering
+	soundFree  int64
+
+	coarse      bool    // its frequency has a quantum that matters
+	residual    float64 // ns that the quantised frequency has put it ahead of where it was wanted
+	wanted      float64 // correction that was wanted when applied was set, ppb
+	steered     clock.Mono
+	offset      float64 // against the source at the last update, ns
+	squares     [rmsSize]float64
+	updates     int
+	locked      bool
+	everLocked  bool
+	within, out int // updates in a row
+	steps       uint64
+	err         error
+}
+
+func newNode(in Info, now clock.Mono, cfg Config) *node {
+	n := &node{id: in.ID, scale: in.Scale, servo: in.Servo, maxFrequency: in.MaxFrequency, applied: in.Frequency,
+		frequencySigma: in.Sigma, history: clock.NewHistory(in.ID, historySize), anchorMono: now, anchor: in.Reading,
+		wanted: in.Frequency, steered: now}
+	n.history.SetFrequency(in.Reading.Add(-time.Hour), in.Frequency)
+	if in.ID != clock.System {
+		n.edge = servo.NewEstimator()
+	}
+	if n.servo != nil {
+		n.servo.SetLimit(in.MaxFrequency)
+		if in.Sigma > 0 {
+			n.servo.Learned(in.Frequency)
+		}
+	}
+	return n
+}
+
+// saw notes what the clock read when the event at now came from.
+func (n *node) saw(now clock.Mono, at clock.Timestamp) { n.anchorMono, n.anchor = now, at }
+
+// sound notes that the clock read at as expected.
+func (n *node) sound(now clock.Mono, at clock.Timestamp) {
+	n.soundMono, n.soundFree = now, n.freeTime(at)
+}
+
+// ran returns by how much the clock has gone on, since it was last sound, other than the time that passed; ns, ≥ 0.
+func (n *node) ran(now clock.Mono) int64 {
+	return abs(n.freeTime(n.anchor) - n.soundFree - int64(now.Sub(n.soundMono)))
+}
+
+// reading returns about what the clock reads at now: good enough to extrapolate over, since frequencies are small.
+func (n *node) reading(now clock.Mono) clock.Timestamp { return n.anchor.Add(now.Sub(n.anchorMono)) }
+
+// correction returns how far steering has moved the clock when it reads at.
+func (n *node) correction(at clock.Timestamp) (whole int64, fraction float64) {
+	d, f, _ := n.history.Correction(at)
+	return int64(d), f
+}
+
+// freeTime returns what the free-running oscillator shows when the clock reads at.
+func (n *node) freeTime(at clock.Timestamp) int64 {
+	whole, _ := n.correction(at)
+	return at.Nanoseconds() - whole
+}
+
+func (n *node) servoHold() float64 {
+	if n.servo != nil {
+		return n.servo.Hold()
+	}
+	return n.applied
+}
+
+// edgeTo returns the edge that joins two clocks of which one is the system clock.
+func (n *node) edgeTo(o *node) *servo.Estimator {
+	if n.edge != nil {
+		return n.edge
+	}
+	return o.edge
+}
+
+// across carries an estimate between this PHC and the system clock: up (sign 1) or down (sign −1). lead is how far this
+// clock's scale is ahead of the system clock's.
+func (n *node) across(est servo.Estimate, base int64, now clock.Mono, sign int, lead int64) (servo.Estimate, int64, bool) {
+	if n.edge == nil || !n.edge.Known() || n.system == nil {
+		return est, base, false
+	}
+	offset, e := n.edge.At(n.system.freeTime(n.system.reading(now)))
+	offset += lead
+	if sign > 0 {
+		return est.Plus(e), base + offset, true
+	}
+	return est.Minus(e), base - offset, true
+}
+
+// note keeps the books on an update: what the offset was, and whether that is locked.
+func (n *node) note(est servo.Estimate, reach float64) (change Change, changed bool) {
+	n.offset = est.Offset
+	n.squares[n.updates%rmsSize] = est.Offset * est.Offset
+	n.updates++
+	near := max(reach, 3*est.Sigma())
+	if math.Abs(est.Offset) <= near {
+		n.within, n.out = n.within+1, 0
+	} else {
+		n.within, n.out = 0, n.out+1
+	}
+	switch {
+	case !n.locked && n.within >= lockAfter:
+		n.locked, n.everLocked = true, true
+		return Locked, true
+	case n.locked && n.out >= loseAfter && math.Abs(est.Offset) > loseFactor*near:
+		n.locked = false
+		return Lost, true
+	}
+	return 0, false
+}
+
+const (
+	lockAfter  = 4 // updates within reach
+	loseAfter  = 4 // updates out of it
+	loseFactor = 5
+)
+
+func (n *node) rms() float64 {
+	count := min(n.updates, rmsSize)
+	if count == 0 {
+		return 0
+	}
+	var sum float64
+	for _, s := range n.squares[:count] {
+		sum += s
+	}
+	return math.Sqrt(sum / float64(count))
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package discipline
+
+import (
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+// Report on one clock.
+type Report struct {
+	ID    clock.ID
+	Scale clock.Scale
+	// Root says that the source measures this clock; Parent is the clock it hangs from otherwise, 0 if from none.
+	Root   bool
+	Parent clock.ID
+	// Steered: it has a servo, of that name.
+	Steered bool
+	Servo   string
+	// Known says that Offset and MaxError are.
+	Known                       bool
+	Offset, OffsetRMS, MaxError time.Duration
+	// Frequency correction in force, and the learned one that cancels the oscillator's error; ppb.
+	Frequency, Learned float64
+	Locked             bool
+	Updated            clock.Mono
+	Steps              uint64
+	Method             clock.Method
+	Window             time.Duration
+	Err                error
+}
+
+// Reports appends a report on each clock to dst, the root first.
+func (t *Tree) Reports(now clock.Mono, dst []Report) []Report {
+	if t.root != nil {
+		dst = append(dst, t.report(t.root, now))
+	}
+	for _, n := range t.nodes {
+		if n != t.root {
+			dst = append(dst, t.report(n, now))
+		}
+	}
+	return dst
+}
+
+func (t *Tree) report(n *node, now clock.Mono) Report {
+	r := Report{ID: n.id, Scale: n.scale, Root: n == t.root, Steered: n.servo != nil, Frequency: n.applied,
+		Learned: n.servoHold(), Locked: n.locked, Updated: n.steered, Steps: n.steps, Method: n.method, Window: n.window,
+		Err: n.err, Offset: time.Duration(n.offset), OffsetRMS: time.Duration(n.rms())}
+	if n.servo != nil {
+		r.Servo = n.servo.Name()
+	}
+	r.MaxError, r.Known = t.MaxError(now, n.id)
+	switch {
+	case t.root == nil || n == t.root || !r.Known:
+	case t.root.id == clock.System || n.id == clock.System:
+		r.Parent = t.root.id
+	default:
+		r.Parent = clock.System
+	}
+	return r
+}
+
+// Locked reports whether all clocks that are steered and can be related to the source are locked, and there is one.
+func (t *Tree) Locked(now clock.Mono) bool {
+	any := false
+	for _, n := range t.nodes {
+		if n.servo == nil {
+			continue
+		}
+		if _, ok := t.estimate(n, now); !ok {
+			continue
+		}
+		if !n.locked {
+			return false
+		}
+		any = true
+	}
+	return any
+}

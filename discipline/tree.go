@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package discipline steers the clocks of a host. They form a tree: the root is the source that is followed, its child
+// the clock that the source measures, and the other clocks hang from that one by crossings. All are steered against the
+// source, not against each other, and following another source is re-rooting the tree.
+//
+// Estimates are kept in the time of each clock's free-running oscillator, so that no steering disturbs them.
+// The package does no I/O and never asks what time it is; a Tree belongs to one goroutine.
+package discipline
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/servo"
+)
+
+// StepPolicy says when a clock may be stepped.
+type StepPolicy uint8
+
+const (
+	// StepFirst: until the clock has been locked for the first time.
+	StepFirst StepPolicy = iota
+	// StepNever: all offsets are slewed.
+	StepNever
+	// StepAlways: whenever the offset exceeds the threshold.
+	StepAlways
+)
+
+// Config of a Tree.
+type Config struct {
+	Step StepPolicy
+	// StepThreshold is the offset above which a clock is stepped, where the policy says so.
+	StepThreshold time.Duration
+	// PanicThreshold is the offset beyond which a clock that was locked once is not steered any more; 0 is none.
+	PanicThreshold time.Duration
+	// MaxSlew is the rate at which an offset is taken away at most, in ppb.
+	MaxSlew float64
+	// Wander of the oscillators' frequency that the maximum error allows for at least, in ppb per root second.
+	Wander float64
+	// Interval between crossings, and between updates of the clocks' frequencies.
+	Interval time.Duration
+}
+
+// Actuator changes the clocks.
+type Actuator interface {
+	// SetFrequency sets the correction, and returns the one that the clock really took and what it read then.
+	SetFrequency(id clock.ID, ppb float64) (applied float64, at clock.Timestamp, err error)
+	// Step adds d to the clock, and returns what it read before.
+	Step(id clock.ID, d time.Duration) (at clock.Timestamp, err error)
+	// Changed is told of what a person would want to know.
+	Changed(id clock.ID, what Change, d time.Duration)
+}
+
+// Change is an event in the life of a clock.
+type Change uint8
+
+const (
+	// Stepped: by d, by the tree.
+	Stepped Change = iota
+	// Locked: it has come within reach of its reference, d off.
+	Locked
+	// Lost: it is not within reach any more, d off.
+	Lost
+	// Jumped: somebody else has set it, by d.
+	Jumped
+	// Panicked: it is d off, and not steered any more.
+	Panicked
+)
+
+// Tree of the clocks.
+type Tree struct {
+	cfg   Config
+	act   Actuator
+	nodes []*node // the system clock first, if there is one
+	root  *node   // measured by the source; nil before the first source
+	// ref is the root's free-running clock less the source.
+	ref      *servo.Estimator
+	bound    time.Duration // of the source's own error, at the last sample
+	lastRef  clock.Mono    // of the last sample used
+	interval float64       // between samples, seconds
+	leading  bool          // a source is followed now
+	utc      int           // TAI − UTC
+	utcKnown bool
+	panicked bool
+	next     clock.Mono
+	due      clock.Mono // of the next regular update
+}
+
+// New returns a tree without clocks.
+func New(cfg Config, act Actuator) *Tree {
+	return &Tree{cfg: cfg, act: act, ref: servo.NewEstimator(), interval: 1}
+}
+
+// SetConfig changes how and by what clocks are steered from now on.
+func (t *Tree) SetConfig(cfg Config, act Actuator) { t.cfg, t.act = cfg, act }
+
+// Settle sets all steered clocks to their learned frequencies, and nothing for the sake of an offset.
+func (t *Tree) Settle(now clock.Mono) {
+	for _, n := range t.nodes {
+		if n.servo != nil && n.everLocked {
+			n.residual = 0
+			t.apply(n, now, n.servo.Hold())
+		}
+	}
+}
+
+// Info is what a tree has to know of a clock.
+type Info struct {
+	ID    clock.ID
+	Scale clock.Scale
+	// Servo that steers it; nil if it is only watched.
+	Servo servo.Servo
+	// MaxFrequency that it takes, in ppb; Frequency in force now, and what the clock reads.
+	MaxFrequency, Frequency float64
+	Reading                 clock.Timestamp
+	// Sigma says how well Frequency is known to cancel the oscillator's error, in ppb; 0 if it is not.
+	Sigma float64
+}
+
+// Add puts a clock into the tree.
+func (t *Tree) Add(now clock.Mono, in Info) {
+	n := newNode(in, now, t.cfg)
+	if in.ID == clock.System {
+		t.nodes = slices.Insert(t.nodes, 0, n)
+	} else {
+		t.nodes = append(t.nodes, n)
+	}
+	t.next = now
+}
+
+// Remove takes a clock out: its device is gone. If it was the root, the system clock takes its place.
+func (t *Tree) Remove(now clock.Mono, id clock.ID) {
+	n := t.node(id)
+	if n == nil {
+		return
+	}
+	if t.root == n {
+		if heir := t.node(clock.System); heir != nil && heir != n && t.reroot(now, heir) {
+			t.leading = false
+		} else {
+			t.root, t.leading = nil, false
+			t.ref.Forget()
+		}
+	}
+	t.nodes = slices.DeleteFunc(t.nodes, func(o *node) bool { return o == n })
+}
+
+// Has reports whether the tree has the clock.
+func (t *Tree) Has(id clock.ID) bool { return t.node(id) != nil }
+
+func (t *Tree) node(id clock.ID) *node {
+	for _, n := range t.nodes {
+		if n.id == id {
+			return n
+		}
+	}
+	return nil
+}
+
+// SetUTCOffset says what TAI − UTC is. While it is not known, clocks of different scales do not follow each other.
+func (t *Tree) SetUTCOffset(seconds int, known bool) { t.utc, t.utcKnown = seconds, known }
+
+// lead returns how far the scale of n is ahead of the system clock's, in ns.
+func (t *Tree) lead(n *node) int64 {
+	if n.scale == clock.TAI {
+		return int64(t.utc) * int64(time.Second)
+	}
+	return 0
+}
+
+// Follow has the clock id measured by a source from now on. What is known of the clocks' offsets and frequencies stays.
+// With the zero ID there is no source: the clocks hold over.
+func (t *Tree) Follow(now clock.Mono, id clock.ID) {
+	n := t.node(id)
+	if n == nil {
+		t.leading = false
+		return
+	}
+	if t.root == nil {
+		t.root = n
+		if n.frequencySigma > 0 {
+			t.ref.SetFrequency(-n.applied, n.frequencySigma)
+		}
+	} else if !t.reroot(now, n) {
+		t.root = n
+		t.ref.Forget()
+		t.ref.SetFrequency(-n.servoHold(), unknownFrequency)
+	}
+	t.leading = true
+	t.next = min(t.next, now)
+}
+
+// unknownFrequency is the standard deviation of an oscillator's frequency that was learned by nothing, ppb.
+const unknownFrequency = 1e5
+
+// reroot carries what is known of the old root over to the new one. It is false if there is no way between the two.
+func (t *Tree) reroot(now clock.Mono, n *node) bool {
+	est, base, ok := t.free(n, now)
+	if !ok {
+		return false
+	}
+	wander := t.ref.Wander()
+	if n != t.root {
+		wander = max(wander, n.edgeTo(t.root).Wander())
+	}
+	t.root = n
+	t.ref.Seed(n.freeTime(n.reading(now)), base, est, wander)
+	return true
+}
+
+// free returns the estimate of n's free-running clock less the source: offset base + est.
+func (t *Tree) free(n *node, now clock.Mono) (est servo.Estimate, base int64, ok bool) {
+	if t.root == nil || !t.ref.Known() {
+		return est, 0, false
+	}
+	base, est = t.ref.At(t.root.freeTime(t.root.reading(now)))
+	if n == t.root {
+		return est, base, true
+	}
+	if t.root.scale != n.scale && !t.utcKnown {
+		return est, 0, false
+	}
+	// every edge is system less PHC: go up to the system clock, then down
+	if t.root.id != clock.System {
+		if est, base, ok = t.root.across(est, base, now, 1, t.lead(t.root)); !ok {
+			return est, base, false
+		}
+	}
+	if n.id != clock.System {
+		return n.across(est, base, now, -1, t.lead(n))
+	}
+	return est, base, true
+}
+
+// Estimate returns where a clock is believed to be against the source followed last, and whether anything is known.
+func (t *Tree) Estimate(now clock.Mono, id clock.ID) (servo.Estimate, bool) {
+	n := t.node(id)
+	if n == nil {
+		return servo.Estimate{}, false
+	}
+	return t.estimate(n, now)
+}
+
+func (t *Tree) estimate(n *node, now clock.Mono) (servo.Estimate, bool) {
+	est, base, ok := t.free(n, now)
+	if !ok {
+		return est, false
+	}
+	whole, fraction := n.correction(n.reading(now))
+	est.Offset += float64(base+whole) + fraction
+	// the frequency error that remains with the correction in force
+	return est, true
+}
+
+// MaxError returns a bound of the clock's error: that of the source as of its last sample, what is believed to be wrong
+// now, and what may have gone wrong since.
+func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
+	n := t.node(id)
+	if n == nil {
+		return 0, false
+	}
+	est, ok := t.estimate(n, now)
+	if !ok {
+		return 0, false
+	}
+	age := now.Sub(t.lastRef).Seconds()
+	drift := max(0, age-2*t.interval)
+	variance := est.OffsetVar + t.cfg.Wander*t.cfg.Wander*drift*drift*drift/3
+	ns := math.Abs(est.Offset) + boundSigmas*math.Sqrt(max(0, variance))
+	if n != t.root {
+		ns += float64(t.root.window+n.window) / 2
+	}
+	if ns > math.MaxInt64/4 {
+		return math.MaxInt64 / 4, true
+	}
+	return t.bound + time.Duration(ns) + 1, true
+}
+
+// boundSigmas is how many standard deviations a maximum error covers.
+const boundSigmas = 5
+
+// Sigma returns the standard deviation of the clock's estimated offset.
+func (t *Tree) Sigma(now clock.Mono, id clock.ID) time.Duration {
+	est, ok := t.Estimate(now, id)
+	if !ok {
+		return math.MaxInt64 / 4
+	}
+	return time.Duration(min(est.Sigma(), 1e15))
+}
+
+// Panicked reports whether steering has stopped because of an offset beyond the panic threshold.
+func (t *Tree) Panicked() bool { return t.panicked }
+
+// Resume steers again after a panic; the clocks may be stepped once more.
+func (t *Tree) Resume() {
+	t.panicked = false
+	for _, n := range t.nodes {
+		n.everLocked = false
+	}
+}
+
+// Residual returns how far a source is from what the host believes: offset, in ns, is what it measured when its clock
+// read at, less what had been expected. As long as nothing is believed it is what the system clock differs by. It is
+// not ok if the clock cannot be compared.
+func (t *Tree) Residual(now clock.Mono, at clock.Timestamp, offset int64, fraction float64) (ns float64, ok bool) {
+	n := t.node(at.Clock())
+	if n == nil {
+		return 0, false
+	}
+	whole, part := n.correction(at)
+	if t.root != nil && t.ref.Known() {
+		est, base, ok := t.free(n, now)
+		if !ok {
+			return 0, false
+		}
+		back := float64(n.reading(now).Nanoseconds()-at.Nanoseconds()) / 1e9
+		return float64(offset-whole-base) + fraction - part - est.Offset + est.Frequency*back, true
+	}
+	if n.id == clock.System || t.node(clock.System) == nil {
+		return float64(offset) + fraction, true
+	}
+	if !t.utcKnown {
+		return 0, false
+	}
+	est, base, ok := n.across(servo.Estimate{}, offset-whole, now, 1, t.lead(n))
+	if !ok {
+		return 0, false
+	}
+	sw, sf := n.system.correction(n.system.reading(now))
+	return float64(base+sw) + est.Offset + sf - part + fraction, true
+}
+
+// Drift returns by how much the clock's offset to true time is believed to have grown from one of its readings to
+// another, in ns. It is not ok while the oscillator's frequency is not known well.
+func (t *Tree) Drift(now clock.Mono, from, to clock.Timestamp) (ns float64, ok bool) {
+	n := t.node(from.Clock())
+	span, same := to.Sub(from)
+	if n == nil || !same {
+		return 0, false
+	}
+	est, _, ok := t.free(n, now)
+	if !ok || est.FrequencyVar > wellKnown*wellKnown {
+		return 0, false
+	}
+	fw, ff := n.correction(from)
+	tw, tf := n.correction(to)
+	return float64(tw-fw) + tf - ff + est.Frequency*span.Seconds(), true
+}
+
+// wellKnown is the standard deviation, in ppb, with which a frequency is good for bridging the time between messages.
+const wellKnown = 2000
+
+// Root returns the clock that the source measures, 0 if there is none.
+func (t *Tree) Root() clock.ID {
+	if t.root == nil {
+		return 0
+	}
+	return t.root.id
+}
+
+// Known reports whether there is an estimate of the host's time.
+func (t *Tree) Known() bool { return t.root != nil && t.ref.Known() }
+
+// LastSample returns when the source's last sample was used.
+func (t *Tree) LastSample() clock.Mono { return t.lastRef }
+
+// LeapSecond says that the kernel has just inserted (1) or deleted (−1) a leap second in the system clock, and with it
+// TAI − UTC has changed.
+func (t *Tree) LeapSecond(now clock.Mono, leap clock.Leap) {
+	t.utc += int(leap)
+	if n := t.node(clock.System); n != nil {
+		d := -time.Duration(leap) * time.Second
+		at := n.reading(now)
+		n.history.Step(at, d)
+		n.saw(now, at.Add(d))
+	}
+}
+
+// Frequency returns the correction in force of a clock, in ppb, and about what the clock reads now.
+func (t *Tree) Frequency(now clock.Mono, id clock.ID) (at clock.Timestamp, ppb float64, ok bool) {
+	n := t.node(id)
+	if n == nil {
+		return clock.Timestamp{}, 0, false
+	}
+	return n.reading(now), n.applied, true
+}
+
+// Steers reports whether the clock is there and has a servo.
+func (t *Tree) Steers(id clock.ID) bool {
+	n := t.node(id)
+	return n != nil && n.servo != nil
+}
+
+// Trusted reports whether the clock has been locked since it was added or reset.
+func (t *Tree) Trusted(id clock.ID) bool {
+	n := t.node(id)
+	return n != nil && n.everLocked
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
+)
+
+const (
+	// warmUp is how many samples of a new source are judged at once, not at the next interval.
+	warmUp = 4
+	// grace is how long after the start the most preferred kind of source is waited for, and a rival of it.
+	grace      = 6 * time.Second
+	rivalGrace = 3 * time.Second
+	// suspectHold is how long a jump of the only source is not followed.
+	suspectHold = 30 * time.Second
+	// wildRate is how fast, as a ratio, a clock may run off that nothing is known of, and tameRate one that is locked.
+	wildRate = 15e-6
+	tameRate = 100e-9
+)
+
+// soon has the sources judged at the next opportunity.
+func (e *Engine) soon(now clock.Mono) { e.nextSelect = min(e.nextSelect, now) }
+
+// standing of a source in terms of its protocol.
+func (e *Engine) standing(now clock.Mono, s *tracked) (source.State, source.Reason) {
+	for _, p := range e.ports {
+		if s == &p.tracked {
+			return p.standing(now)
+		}
+	}
+	for _, c := range e.clients {
+		if s == &c.tracked {
+			return c.standing(now)
+		}
+	}
+	return source.Unreachable, source.Reason{}
+}
+
+// choose judges all sources and follows the best.
+func (e *Engine) choose(now clock.Mono) {
+	e.nextSelect = now.Add(selectInterval)
+	e.rankPorts()
+	e.findUTCOffset(now)
+	e.believe(now)
+	e.candidates = e.candidates[:0]
+	for _, s := range e.sources {
+		e.candidates = append(e.candidates, e.candidate(now, s))
+	}
+	result := e.selector.Select(e.candidates, e.own)
+	for i, s := range e.sources {
+		s.verdict = result.Verdicts[i]
+		if s.suspect && e.own.Known && s.verdict.State != source.Falseticker && e.candidates[i].State == source.Usable {
+			s.suspect = false
+			e.note(now, fmt.Sprintf("%s agrees with this host again", s.id))
+		}
+	}
+	e.follow(now, e.leading(now, result.Leader))
+	e.judgeState(now)
+}
+
+// believe says what the host itself knows of the time.
+func (e *Engine) believe(now clock.Mono) {
+	id := e.tree.Root()
+	e.own = source.Own{}
+	if id == 0 || !e.tree.Known() || e.tree.LastSample() == 0 {
+		return
+	}
+	if bound, ok := e.tree.MaxError(now, id); ok && e.tree.Trusted(id) {
+		e.own = source.Own{Known: true, Sigma: e.tree.Sigma(now, id), MaxError: bound}
+	}
+}
+
+// candidate says what a source has to offer.
+func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
+	c := source.Candidate{ID: s.id, Kind: s.kind, Options: s.options, Suspect: s.suspect}
+	if c.State, c.Reason = e.standing(now, s); c.State != source.Usable {
+		return c
+	}
+	if s.n == 0 {
+		c.State, c.Reason = source.WarmingUp, source.Reason{Code: source.NoUTCOffset}
+		if e.tree.Has(clock.System) && e.utc.known {
+			c.Reason.Code = source.NoCrossing
+		}
+		return c
+	}
+	rate := wildRate
+	if e.own.Known {
+		rate = tameRate
+	}
+	p, bound := s.best(now, rate)
+	if s.kind == source.PTP {
+		p = *s.latest()
+		bound = p.bound + time.Duration(rate*float64(now.Sub(p.at)))
+	}
+	c.Offset, c.Sigma = time.Duration(p.residual), time.Duration(s.jitter())
+	c.MaxError = bound + 3*c.Sigma
+	for _, port := range e.ports {
+		if s == &port.tracked {
+			c.Rank = port.rank
+		}
+	}
+	return c
+}
+
+// leading returns the source to follow: the selected one, unless it is worth waiting for another at the start. A PHC
+// whose source cannot be related to UTC follows that source if there is nothing else.
+func (e *Engine) leading(now clock.Mono, id source.ID) *tracked {
+	s := e.byID(id)
+	started := now.Sub(e.env.Start)
+	if s == nil {
+		if e.leader != nil && e.leader.suspect && now.Sub(e.leader.since) < suspectHold {
+			return nil
+		}
+		return e.island(now)
+	}
+	if e.leader == nil && !e.tree.Known() {
+		if started < grace && e.preferredPending(now, s) {
+			return nil
+		}
+		if started < rivalGrace && e.rivalPending(now, s) {
+			return nil
+		}
+	}
+	if s.suspect {
+		return e.suspected(now, s)
+	}
+	return s
+}
+
+// suspected decides on a source that has jumped and that nothing speaks against but this host itself.
+func (e *Engine) suspected(now clock.Mono, s *tracked) *tracked {
+	if now.Sub(s.since) < suspectHold {
+		return nil
+	}
+	s.suspect = false
+	e.note(now, fmt.Sprintf("%s is followed to its new time: no other source contradicts it", s.id))
+	if s.clock == e.tree.Root() {
+		e.tree.Accept(now, s.sample)
+	}
+	e.rebase(s.latest().residual)
+	return s
+}
+
+// island returns the best source that cannot be related to UTC but can steer its PHC.
+func (e *Engine) island(now clock.Mono) *tracked {
+	for _, p := range e.ports {
+		if state, _ := p.standing(now); state == source.Usable && !p.relate && !p.options.NoSelect && p.clock != clock.System {
+			return &p.tracked
+		}
+	}
+	return nil
+}
+
+func (e *Engine) byID(id source.ID) *tracked {
+	for _, s := range e.sources {
+		if s.id == id && id != "" {
+			return s
+		}
+	}
+	return nil
+}
+
+// preferredPending reports whether a source of a kind that ranks above s may still come up.
+func (e *Engine) preferredPending(now clock.Mono, s *tracked) bool {
+	if s.kind == source.PTP {
+		return false
+	}
+	for _, p := range e.ports {
+		if state, _ := p.standing(now); p.core != nil && p.info.LinkUp && !p.options.NoSelect && state != source.Usable {
+			return true
+		}
+	}
+	return false
+}
+
+// rivalPending reports whether sources that could contradict s are still on their way to the first sample.
+func (e *Engine) rivalPending(now clock.Mono, s *tracked) bool {
+	for _, o := range e.sources {
+		if o != s && o.kind == source.NTP && o.samples == 0 && !o.options.NoSelect {
+			return true
+		}
+	}
+	return false
+}
+
+// rankPorts orders the PTP ports by the best master clock algorithm (IEEE 1588-2019 §9.3.4).
+func (e *Engine) rankPorts() {
+	for _, p := range e.ports {
+		p.rank = 0
+		if !p.has {
+			continue
+		}
+		mine := p.dataSet()
+		for _, o := range e.ports {
+			if o == p || !o.has {
+				continue
+			}
+			theirs := o.dataSet()
+			if c := ptp.Compare(&theirs, &mine); c > 0 {
+				p.rank++
+			}
+		}
+	}
+}
+
+func (p *port) dataSet() ptp.DataSet {
+	return ptp.DataSet{Priority1: p.parent.Priority1, Quality: p.parent.Quality, Priority2: p.parent.Priority2,
+		Grandmaster: p.parent.Grandmaster, StepsRemoved: p.parent.StepsRemoved, Sender: p.parent.Port,
+		Receiver: p.info.Identity}
+}
+
+// follow has the clocks follow s from now on, nil for none.
+func (e *Engine) follow(now clock.Mono, s *tracked) {
+	if s == e.leader && (s == nil || s.clock == e.tree.Root()) {
+		return
+	}
+	old := e.leader
+	e.leader = s
+	if s == nil {
+		e.lostAt = now
+		e.tree.Follow(now, 0)
+		why := old.verdict.Reason.String()
+		if old.suspect {
+			why = "its time has jumped, and there is no other source"
+		}
+		e.note(now, fmt.Sprintf("%s is lost: %s", old.id, why))
+		return
+	}
+	if old != s {
+		e.note(now, fmt.Sprintf("following %s: %s", s.id, e.why(s)))
+	}
+	e.relateScale(s)
+	e.tree.Follow(now, s.clock)
+	if !e.tree.Known() && s.samples > 0 && s.age(now) < time.Second {
+		before := s.latestResidual()
+		e.tree.Sample(now, s.sample)
+		if e.tree.Known() {
+			e.rebase(before)
+		}
+	}
+}
+
+func (s *tracked) latestResidual() float64 {
+	if s.n == 0 {
+		return 0
+	}
+	return s.latest().residual
+}
+
+func (e *Engine) why(s *tracked) string {
+	if !s.relate {
+		return "it can be related to no other source; only its PHC is steered"
+	}
+	return s.verdict.Reason.String()
+}
+
+// judgeState says how the host's time is kept.
+func (e *Engine) judgeState(now clock.Mono) {
+	if e.tree.Panicked() {
+		return
+	}
+	if e.leader != nil {
+		if e.tree.Locked(now) {
+			e.setState(now, status.Locked, "following "+string(e.leader.id))
+		} else {
+			e.setState(now, status.Acquiring, "on the way to "+string(e.leader.id))
+		}
+		return
+	}
+	if !e.tree.Known() {
+		if now.Sub(e.env.Start) > grace {
+			e.setState(now, status.Unsynchronised, "no source has been usable since the start")
+		}
+		return
+	}
+	bound, ok := e.tree.MaxError(now, e.shown())
+	limit, age := e.cfg.Holdover.Limit, now.Sub(e.lostAt)
+	switch {
+	case !ok || bound > limit:
+		e.setState(now, status.Unsynchronised, fmt.Sprintf("maximum error %v without a source exceeds %v", bound, limit))
+	case age > e.cfg.Holdover.MaxAge:
+		e.setState(now, status.Unsynchronised, fmt.Sprintf("no source for %v", e.cfg.Holdover.MaxAge))
+	default:
+		e.setState(now, status.Holdover, "no usable source; the learned frequencies are kept")
+	}
+}
+
+// shown is the clock that stands for the host in the status.
+func (e *Engine) shown() clock.ID {
+	if e.tree.Has(clock.System) {
+		if _, ok := e.tree.Estimate(e.now, clock.System); ok {
+			return clock.System
+		}
+	}
+	return e.tree.Root()
+}
+
+func (e *Engine) setState(now clock.Mono, s status.State, why string) {
+	if s == e.state && why == e.reason {
+		return
+	}
+	if s != e.state {
+		e.note(now, fmt.Sprintf("%s: %s", s, why))
+	}
+	e.state, e.reason, e.changed = s, why, now
+}

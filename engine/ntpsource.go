@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/source"
+)
+
+// pool is one server or pool of the configuration: a name, and the servers that it stands for.
+type pool struct {
+	engine *Engine
+	index  int
+	core   *ntp.Pool
+	slots  []*association
+}
+
+// association is one NTP server.
+type association struct {
+	tracked
+	engine    *Engine
+	index     int // among all associations
+	slot      int // of its pool
+	pool      *pool
+	cfg       configs.Association
+	core      *ntp.Client
+	connected bool
+	server    netip.AddrPort
+	stratum   int
+	leap      clock.Leap
+}
+
+func (e *Engine) addPools() {
+	directory := ntp.NewDirectory()
+	for _, s := range e.cfg.NTP.Servers {
+		e.addPool(directory, s.Address, 1, s.Association)
+	}
+	for _, p := range e.cfg.NTP.Pools {
+		e.addPool(directory, p.Name, p.Count, p.Association)
+	}
+}
+
+func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.Association) {
+	p := &pool{engine: e, index: len(e.pools)}
+	rng := func() *rand.Rand { return rand.New(rand.NewPCG(e.env.Rand.Uint64(), e.env.Rand.Uint64())) }
+	p.core = ntp.NewPool(ntp.PoolConfig{Name: name, Port: cfg.Port, Size: size}, d, rng(), p)
+	for i := range size {
+		c := &association{engine: e, index: len(e.clients), slot: i, pool: p, cfg: cfg}
+		id := "ntp:" + name
+		if size > 1 {
+			id = fmt.Sprintf("ntp:%s#%d", name, i+1)
+		}
+		for _, other := range e.clients {
+			if string(other.id) == id {
+				id = fmt.Sprintf("ntp:%s:%d", name, cfg.Port)
+			}
+		}
+		c.tracked = tracked{id: source.ID(id), kind: source.NTP, name: name, clock: clock.System, relate: true,
+			options: source.Options{Prefer: cfg.Prefer, Trust: cfg.Trust, NoSelect: cfg.NoSelect}}
+		c.core = ntp.NewClient(ntp.Config{MinPoll: cfg.LogMinPoll(), MaxPoll: cfg.LogMaxPoll(), Burst: cfg.Burst,
+			Clock: clock.System, MaxRootDistance: e.cfg.Selection.MaxDistance}, rng(), c)
+		p.slots = append(p.slots, c)
+		e.clients = append(e.clients, c)
+		e.sources = append(e.sources, &c.tracked)
+	}
+	e.pools = append(e.pools, p)
+}
+
+// Associations returns how many servers are asked at most.
+func (e *Engine) Associations() int { return len(e.clients) }
+
+// AssociationInterface returns the interface that association n has to be bound to, empty for any.
+func (e *Engine) AssociationInterface(n int) string { return e.clients[n].cfg.Interface }
+
+// Resolved hands over the addresses of pool n's name, or why there are none.
+func (e *Engine) Resolved(now clock.Mono, n int, addrs []netip.Addr, err error) {
+	e.now = now
+	e.pools[n].core.Resolved(now, addrs, err)
+}
+
+// NTPReceived hands over a datagram for association n; ts is when it came, zero if that is not known.
+func (e *Engine) NTPReceived(now clock.Mono, n int, b []byte, ts clock.Timestamp) {
+	e.now = now
+	if c := e.clients[n]; c.connected && c.core.Receive(now, b, ts) != nil {
+		c.refused++
+	}
+}
+
+// NTPTransmitted tells when the request left for which SendNTP returned id.
+func (e *Engine) NTPTransmitted(now clock.Mono, n int, id uint32, ts clock.Timestamp) {
+	e.now = now
+	e.clients[n].core.Transmitted(now, id, ts)
+}
+
+// NetworkChanged tells that a link came up or an address changed: servers may be reachable again.
+func (e *Engine) NetworkChanged(now clock.Mono) {
+	e.now = now
+	for _, p := range e.pools {
+		p.core.NetworkChanged(now)
+	}
+	for _, c := range e.clients {
+		if c.connected {
+			c.core.NetworkChanged(now)
+		}
+	}
+}
+
+// Resolve implements ntp.PoolOutput.
+func (p *pool) Resolve(name string) { p.engine.driver.Resolve(p.index, name) }
+
+// Use implements ntp.PoolOutput.
+func (p *pool) Use(slot int, addr netip.AddrPort) {
+	c, e := p.slots[slot], p.engine
+	if c.connected {
+		e.note(e.now, fmt.Sprintf("%s: server %v in place of %v", c.id, addr.Addr(), c.server.Addr()))
+	}
+	c.reset()
+	c.server, c.connected, c.n, c.samples = addr, true, 0, 0
+	e.driver.Connect(c.index, addr)
+	c.core.Reset(e.now)
+}
+
+// Send implements ntp.Output.
+func (c *association) Send(b []byte) (uint32, clock.Timestamp, error) {
+	return c.engine.driver.SendNTP(c.index, b)
+}
+
+// Rebind implements ntp.Output.
+func (c *association) Rebind() { c.engine.driver.Rebind(c.index) }
+
+// Replace implements ntp.Output.
+func (c *association) Replace(why string) {
+	c.engine.note(c.engine.now, fmt.Sprintf("%s (%v) is of no use: %s", c.id, c.server.Addr(), why))
+	c.pool.core.Replace(c.engine.now, c.slot)
+}
+
+// Measured implements ntp.Output.
+func (c *association) Measured(s *source.Sample) {
+	e := c.engine
+	c.clock, c.delay, c.stratum, c.leap = s.At.Clock(), s.Delay, s.Stratum, s.Leap
+	alike, own := c.spread.Variances(float64(s.Delay), float64(max(s.Uncertainty, time.Microsecond)))
+	offset := int64(s.Offset)
+	if c.clock != clock.System {
+		offset -= int64(e.utc.seconds) * int64(time.Second)
+	}
+	e.take(e.now, &c.tracked, discipline.Measurement{At: s.At, Offset: offset, Variance: alike, DelayVariance: own,
+		MaxError: s.MaxError, Interval: c.interval()})
+}
+
+// interval of the polls in seconds, as far as it matters for steering.
+func (c *association) interval() float64 {
+	status := c.core.Status()
+	return status.Interval.Seconds()
+}
+
+// standing says whether the source can be judged, and if not, why.
+func (c *association) standing(now clock.Mono) (source.State, source.Reason) {
+	status := c.core.Status()
+	switch {
+	case !c.connected:
+		return source.Unreachable, source.Reason{Code: source.NoAnswer}
+	case c.samples == 0 && status.Received > 0:
+		return source.WarmingUp, source.Reason{Code: source.Unsynchronized}
+	case c.samples == 0 || status.Reach == 0 && c.age(now) > status.Interval:
+		return source.Unreachable, source.Reason{Code: source.NoAnswer}
+	}
+	return source.Usable, source.Reason{}
+}

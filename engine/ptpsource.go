@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/source"
+)
+
+// port is one PTP port of the configuration, and the source that is seen through it.
+type port struct {
+	tracked
+	engine   *Engine
+	index    int
+	cfg      configs.Port
+	core     *ptp.Port // nil while the interface is not there
+	info     PortInfo
+	err      error // why it is not
+	time     ptp.TimeProperties
+	parent   ptp.Parent
+	has      bool // a parent
+	rank     int  // among the ports, by the best master clock algorithm
+	sync     time.Duration
+	backward struct {
+		valid bool
+		span  ptp.Span
+		at    clock.Timestamp
+	}
+}
+
+// PortInfo is what the driver knows of the interface of a port.
+type PortInfo struct {
+	Identity ptp.PortIdentity
+	// Clock by which messages are timestamped, by the NIC if Hardware, else by the kernel.
+	Clock    clock.ID
+	Hardware bool
+	LinkUp   bool
+	// Speed of the link in bit/s, 0 if unknown.
+	Speed uint64
+}
+
+func (e *Engine) addPort(i int) {
+	c := e.cfg.PTP.Ports[i]
+	id := "ptp:" + c.Interface
+	for _, other := range e.ports {
+		if string(other.id) == id {
+			id = fmt.Sprintf("ptp:%s/%s/%d", c.Interface, c.Transport, c.Domain)
+		}
+	}
+	p := &port{engine: e, index: i, cfg: c}
+	p.tracked = tracked{id: source.ID(id), kind: source.PTP, name: c.Interface,
+		options: source.Options{Prefer: c.Prefer, Trust: c.Trust, NoSelect: c.NoSelect}}
+	e.ports = append(e.ports, p)
+	e.sources = append(e.sources, &p.tracked)
+}
+
+// OpenPort tells that the interface of port n is there and that messages can be sent and received by it.
+func (e *Engine) OpenPort(now clock.Mono, n int, info PortInfo) {
+	e.now = now
+	p := e.ports[n]
+	p.info, p.clock, p.err = info, info.Clock, nil
+	p.reset()
+	p.backward.valid, p.has = false, false
+	p.core = ptp.NewPort(ptp.Config{Identity: info.Identity, Clock: info.Clock, Domain: p.cfg.Domain, SdoID: p.cfg.SdoID,
+		MinorVersion: 1, AnnounceReceiptTimeout: int(p.cfg.AnnounceReceiptTimeout),
+		LogDelayReqInterval: p.cfg.LogDelayRequestInterval(), DelayAsymmetry: p.cfg.DelayAsymmetry,
+		DelayFilter: p.cfg.DelayFilter, DelayTolerance: delayTolerance(info.Hardware)},
+		rand.New(rand.NewPCG(e.env.Rand.Uint64(), e.env.Rand.Uint64())), p)
+	if at, ppb, ok := e.tree.Frequency(now, info.Clock); ok {
+		p.core.Steered(at, ppb)
+	}
+	if !info.LinkUp {
+		p.core.LinkChanged(now, false)
+	}
+	e.soon(now)
+}
+
+func delayTolerance(hardware bool) time.Duration {
+	if hardware {
+		return time.Microsecond
+	}
+	return 50 * time.Microsecond
+}
+
+// ClosePort tells that the interface of port n is gone or of no use, and why.
+func (e *Engine) ClosePort(now clock.Mono, n int, err error) {
+	e.now = now
+	p := e.ports[n]
+	p.core, p.err, p.has, p.info.LinkUp = nil, err, false, false
+	p.reset()
+	e.soon(now)
+}
+
+// PTPReceived hands over a datagram that port n received; ts is when, zero if that is not known; from is zero for
+// transports without addresses.
+func (e *Engine) PTPReceived(now clock.Mono, n int, b []byte, ts clock.Timestamp, from netip.Addr) {
+	e.now = now
+	if p := e.ports[n]; p.core != nil {
+		p.core.Receive(now, b, ts, from)
+	}
+}
+
+// PTPTransmitted tells when the event message left by port n for which SendEvent returned id.
+func (e *Engine) PTPTransmitted(now clock.Mono, n int, id uint32, ts clock.Timestamp) {
+	e.now = now
+	if p := e.ports[n]; p.core != nil {
+		p.core.Transmitted(now, id, ts)
+	}
+}
+
+// PortLink tells that the link of port n went up or down.
+func (e *Engine) PortLink(now clock.Mono, n int, up bool, speed uint64) {
+	e.now = now
+	p := e.ports[n]
+	p.info.LinkUp, p.info.Speed = up, speed
+	if p.core != nil {
+		p.core.LinkChanged(now, up)
+	}
+}
+
+// SendEvent implements ptp.Output.
+func (p *port) SendEvent(b []byte) (uint32, error) { return p.engine.driver.SendEvent(p.index, b) }
+
+// StateChanged implements ptp.Output.
+func (p *port) StateChanged(old, new ptp.State, why string) {
+	e := p.engine
+	e.note(e.now, fmt.Sprintf("port %s: %v to %v: %s", p.cfg.Interface, old, new, why))
+	e.soon(e.now)
+}
+
+// ParentChanged implements ptp.Output.
+func (p *port) ParentChanged(parent *ptp.Parent) {
+	e := p.engine
+	if parent == nil {
+		p.has = false
+		e.soon(e.now)
+		return
+	}
+	if p.has && parent.Grandmaster != p.parent.Grandmaster {
+		p.n, p.suspect = 0, false
+		p.spread.Forget()
+	}
+	if p.has && parent.Time.PTPTimescale != p.time.PTPTimescale {
+		p.reset()
+	}
+	p.has, p.parent, p.time = true, *parent, parent.Time
+	e.findUTCOffset(e.now)
+	e.soon(e.now)
+}
+
+// Measured implements ptp.Output.
+func (p *port) Measured(m *ptp.Measurement) {
+	e := p.engine
+	p.sync = m.Interval
+	if m.HasBackward {
+		p.backward.valid, p.backward.span, p.backward.at = true, m.Backward, m.BackwardAt
+	}
+	if !m.DelayKnown || !p.usableScale() {
+		return
+	}
+	offset, fraction, delay := p.offset(m)
+	resolution := float64(hardwareResolution)
+	if !p.info.Hardware {
+		resolution = kernelResolution
+	}
+	alike, own := p.spread.Variances(delay, resolution)
+	p.delay = time.Duration(delay)
+	offset += p.toClockScale(m.At.Clock())
+	e.take(e.now, &p.tracked, discipline.Measurement{At: m.At, Offset: offset, OffsetFraction: fraction,
+		Variance: alike, DelayVariance: own, MaxError: p.bound(m), Interval: m.Interval.Seconds()})
+}
+
+// Standard deviations of timestamps apart from the path, ns.
+const (
+	hardwareResolution = 4
+	kernelResolution   = 2000
+)
+
+// offset returns the offset from the master, in ns, and the delay there and back. Where the way there and the way back
+// have been measured close enough to each other, their difference is what counts; else the port's own delay filter.
+func (p *port) offset(m *ptp.Measurement) (whole int64, fraction, delay float64) {
+	if p.backward.valid && p.engine.cfg.Steering.Servo == configs.ServoAdaptive {
+		age, same := m.At.Sub(p.backward.at)
+		drift, ok := p.engine.tree.Drift(p.engine.now, p.backward.at, m.At)
+		there, fits := m.Forward.Add(p.backward.span)
+		if same && ok && fits && age < 4*m.Interval+time.Second && age > -time.Second {
+			delay = spanNanoseconds(there) - drift
+			whole, part := m.Forward.Parts()
+			return whole, float64(part)/65536 - delay/2, delay
+		}
+	}
+	whole, part := m.Exact.Parts()
+	return whole, float64(part) / 65536, 2 * m.MeanPathDelay.Nanoseconds()
+}
+
+func spanNanoseconds(s ptp.Span) float64 {
+	whole, part := s.Parts()
+	return float64(whole) + float64(part)/65536
+}
+
+// bound returns what the grandmaster and the path may be wrong by: its stated accuracy, and all of the one-way delay,
+// should that be on one side.
+func (p *port) bound(m *ptp.Measurement) time.Duration {
+	b := time.Duration(p.spread.Min() / 2)
+	if accuracy, ok := m.Parent.Quality.Accuracy.Bound(); ok {
+		b += accuracy
+	}
+	if !p.info.Hardware {
+		b += kernelResolution
+	}
+	return max(b, 0) + hardwareResolution
+}
+
+// usableScale reports whether the master's time says anything to the clock that it is measured by: an arbitrary
+// timescale can only be kept by a PHC.
+func (p *port) usableScale() bool {
+	if p.clock != clock.System {
+		return true
+	}
+	_, known := p.engine.utcFor(p)
+	return p.time.PTPTimescale && known
+}
+
+// toClockScale returns what has to be added to an offset on the master's scale, in ns.
+func (p *port) toClockScale(id clock.ID) int64 {
+	if id != clock.System {
+		return 0
+	}
+	seconds, _ := p.engine.utcFor(p)
+	return int64(seconds) * int64(time.Second)
+}
+
+// standing says whether the source can be judged, and if not, why.
+func (p *port) standing(now clock.Mono) (source.State, source.Reason) {
+	switch {
+	case p.core == nil || !p.info.LinkUp:
+		return source.Unreachable, source.Reason{Code: source.LinkDown}
+	case !p.has:
+		return source.Unreachable, source.Reason{Code: source.NoMaster}
+	case p.samples == 0:
+		return source.WarmingUp, source.Reason{Code: source.DelayUnknown}
+	case p.age(now) > max(staleAfter, 5*p.sync):
+		return source.Unreachable, source.Reason{Code: source.Stale, A: p.age(now)}
+	}
+	return source.Usable, source.Reason{}
+}
+
+// staleAfter is the age of the last sample at which a PTP source is not usable any more.
+const staleAfter = 4 * time.Second

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
+)
+
+// Summary is the part of a Snapshot that changes all the time.
+type Summary struct {
+	State status.State
+	// Selected is the source that leads, empty if none.
+	Selected source.ID
+	// Steps of all clocks since the start.
+	Steps uint64
+	// Clocks of this host, the root of the tree first.
+	Clocks []discipline.Report
+}
+
+// Summary fills in s; it allocates nothing once s.Clocks has room.
+func (e *Engine) Summary(now clock.Mono, s *Summary) {
+	s.State, s.Steps, s.Selected = e.state, e.steps, ""
+	if e.leader != nil {
+		s.Selected = e.leader.id
+	}
+	s.Clocks = e.tree.Reports(now, s.Clocks[:0])
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/source"
+)
+
+// utcOffset is TAI − UTC and where it comes from.
+type utcOffset struct {
+	seconds int
+	known   bool
+	origin  string
+}
+
+const unknownOrigin = "unknown"
+
+// armedLeap is a leap second to come.
+type armedLeap struct {
+	leap clock.Leap
+	at   int64 // the end of the UTC day that has it, ns since 1970 UTC as POSIX counts
+}
+
+// findUTCOffset settles what TAI − UTC is: as the followed source states it, else another one that tells the truth, else
+// the leap-seconds list, the configuration, what was known before, or what was known before the restart.
+func (e *Engine) findUTCOffset(now clock.Mono) {
+	found := utcOffset{origin: unknownOrigin}
+	switch {
+	case e.statedByPort(&found):
+	case e.listed(now, &found):
+	case e.utc.known && !e.discredited(e.utc.origin):
+		found = e.utc // nobody says it any more, but it has not changed by that
+	case e.cfg.UTC.Offset != 0:
+		found = utcOffset{e.cfg.UTC.Offset, true, "configuration"}
+	case e.utc.known: // nobody says any more, but it was said
+		found = e.utc
+	case e.env.Saved.UTCOffset != 0:
+		found = utcOffset{e.env.Saved.UTCOffset, true, "state file"}
+	}
+	if found != e.utc {
+		e.utc = found
+		text := "TAI−UTC is unknown"
+		if found.known {
+			text = fmt.Sprintf("TAI−UTC is %d s, by %s", found.seconds, found.origin)
+		}
+		e.note(now, text)
+	}
+	e.relateScale(e.leader)
+}
+
+// discredited reports whether what an offset is from is a source that has turned out not to tell the truth.
+func (e *Engine) discredited(origin string) bool {
+	for _, p := range e.ports {
+		if p.verdict.State == source.Falseticker && origin == "source "+string(p.id) {
+			return true
+		}
+	}
+	return false
+}
+
+// relateScale tells the tree whether UTC can be reckoned from the time of the source that leads.
+func (e *Engine) relateScale(leader *tracked) {
+	known := e.utc.known
+	for _, p := range e.ports {
+		if leader == &p.tracked && !p.time.PTPTimescale {
+			known = false
+		}
+	}
+	e.tree.SetUTCOffset(e.utc.seconds, known)
+}
+
+// statedByPort takes the offset that a master announces as valid: the followed one's first.
+func (e *Engine) statedByPort(found *utcOffset) bool {
+	for _, leaders := range [2]bool{true, false} {
+		for _, p := range e.ports {
+			if (&p.tracked == e.leader) == leaders && p.stated() {
+				*found = utcOffset{int(p.time.UTCOffset), true, "source " + string(p.id)}
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (p *port) stated() bool {
+	return p.core != nil && p.has && p.time.PTPTimescale && p.time.UTCOffsetValid &&
+		p.verdict.State != source.Falseticker
+}
+
+// listed takes the offset from the leap-seconds list, by the best time that there is.
+func (e *Engine) listed(now clock.Mono, found *utcOffset) bool {
+	if e.env.Leaps == nil {
+		return false
+	}
+	for _, p := range e.ports {
+		if p.has && p.time.PTPTimescale && p.samples > 0 && p.clock != clock.System {
+			tai := p.sample.At.Nanoseconds() - p.sample.Offset
+			if s, ok := e.env.Leaps.TAIOffset(clock.Instant{Nanoseconds: tai, Scale: clock.TAI}); ok {
+				*found = utcOffset{s, true, "leap-seconds list " + e.env.LeapsName}
+				return true
+			}
+		}
+	}
+	at, _, ok := e.tree.Frequency(now, clock.System)
+	if !ok {
+		return false
+	}
+	s, ok := e.env.Leaps.TAIOffset(clock.Instant{Nanoseconds: at.Nanoseconds(), Scale: clock.UTC})
+	if ok {
+		*found = utcOffset{s, true, "leap-seconds list " + e.env.LeapsName}
+	}
+	return ok
+}
+
+// utcFor returns TAI − UTC for what port p says: its own statement, or the one in force.
+func (e *Engine) utcFor(p *port) (seconds int, known bool) {
+	if p.stated() {
+		return int(p.time.UTCOffset), true
+	}
+	return e.utc.seconds, e.utc.known
+}
+
+const day = 86400 * int64(time.Second)
+
+// announcedLeap returns the leap second at the end of this UTC day, as the followed source or the list says.
+func (e *Engine) announcedLeap(utc int64) clock.Leap {
+	for _, p := range e.ports {
+		if &p.tracked == e.leader && p.time.PTPTimescale {
+			switch {
+			case p.time.Leap61:
+				return clock.LeapInsert
+			case p.time.Leap59:
+				return clock.LeapDelete
+			}
+		}
+	}
+	for _, c := range e.clients {
+		if &c.tracked == e.leader && c.leap != clock.NoLeap {
+			return c.leap
+		}
+	}
+	if e.env.Leaps != nil {
+		end := (utc/day + 1) * day
+		leap, _ := e.env.Leaps.NextLeap(clock.Instant{Nanoseconds: utc, Scale: clock.UTC}, time.Duration(end-utc)+time.Second)
+		return leap
+	}
+	return clock.NoLeap
+}
+
+// checkLeap arms a leap second for the end of the day, and enters it into the clocks' history once the kernel has done
+// it: when the system clock has passed the end of the day.
+func (e *Engine) checkLeap(now clock.Mono) {
+	at, _, ok := e.tree.Frequency(now, clock.System)
+	if !ok || e.leader == nil {
+		return
+	}
+	utc := at.Nanoseconds()
+	if e.armed.leap != clock.NoLeap && utc >= e.armed.at-leapLength(e.armed.leap) {
+		e.env.Saved.UTCOffset = e.utc.seconds + int(e.armed.leap)
+		e.tree.LeapSecond(now, e.armed.leap)
+		e.note(now, fmt.Sprintf("leap second: TAI−UTC is %d s from now on", e.utc.seconds+int(e.armed.leap)))
+		e.utc.seconds += int(e.armed.leap)
+		e.armed = armedLeap{}
+		return
+	}
+	leap := e.announcedLeap(utc)
+	if day-utc%day < int64(time.Second)*2 {
+		return // too late to change anything today
+	}
+	if leap != e.armed.leap {
+		e.armed = armedLeap{leap, (utc/day + 1) * day}
+		if leap != clock.NoLeap {
+			e.note(now, "a leap second is armed for the end of the UTC day")
+		}
+	}
+}
+
+// leapLength is how much earlier than at the end of the day the kernel acts: a deleted second is never shown.
+func leapLength(l clock.Leap) int64 {
+	if l == clock.LeapDelete {
+		return int64(time.Second)
+	}
+	return 0
+}
