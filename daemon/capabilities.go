@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/configs"
+)
+
+// need is a Linux capability and what this configuration needs it for.
+type need struct {
+	capability int
+	name       string
+	why        string
+}
+
+// needs lists the capabilities that the configuration cannot do without (capabilities(7)).
+func needs(cfg *configs.Config) (all []need) {
+	if cfg.Steering.SystemClock == configs.RealSystemClock {
+		all = append(all, need{unix.CAP_SYS_TIME, "CAP_SYS_TIME", "to steer the system clock"})
+	}
+	low, admin, raw := false, false, false
+	for _, p := range cfg.PTP.Ports {
+		low = low || p.Transport != configs.L2 && (p.EventPort < 1024 || p.GeneralPort < 1024)
+		admin = admin || p.Timestamping != configs.KernelTimestamping
+		raw = raw || p.Transport == configs.L2
+	}
+	if low {
+		all = append(all, need{unix.CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE", "for the UDP ports of PTP"})
+	}
+	if admin {
+		all = append(all, need{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "to have NICs take timestamps"})
+	}
+	if raw {
+		all = append(all, need{unix.CAP_NET_RAW, "CAP_NET_RAW", "for PTP over Ethernet"})
+	}
+	return all
+}
+
+// missing returns those of the needs that this process does not have.
+func missing(all []need) ([]need, error) {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return nil, fmt.Errorf("daemon: read own capabilities: %w", err)
+	}
+	defer f.Close()
+	effective, err := effectiveCapabilities(f)
+	if err != nil {
+		return nil, err
+	}
+	var lack []need
+	for _, n := range all {
+		if effective&(1<<n.capability) == 0 {
+			lack = append(lack, n)
+		}
+	}
+	return lack, nil
+}
+
+func effectiveCapabilities(r io.Reader) (uint64, error) {
+	for s := bufio.NewScanner(r); s.Scan(); {
+		if hex, ok := strings.CutPrefix(s.Text(), "CapEff:"); ok {
+			v, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
+			if err != nil {
+				return 0, fmt.Errorf("daemon: read own capabilities: %w", err)
+			}
+			return v, nil
+		}
+	}
+	return 0, fmt.Errorf("daemon: read own capabilities: no CapEff in /proc/self/status")
+}

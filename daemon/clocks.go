@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/phc"
+)
+
+// clocks are the clocks of the host that are in use. Only the loop uses it, but for the comparing goroutines, which have
+// a clock of their own.
+type clocks struct {
+	system  clock.Clock
+	kernel  *clock.Realtime // nil unless it is the one steered
+	virtual *clock.Virtual  // nil unless it stands for the system clock
+	phcs    map[clock.ID]*hardwareClock
+	log     *slog.Logger
+}
+
+// hardwareClock is an open PHC and the goroutine that compares it with the system clock.
+type hardwareClock struct {
+	device     *phc.Device
+	quantum    float64 // of its frequency, ppb; 0 if it is fine enough
+	interfaces []string
+	compare    chan struct{}
+	done       sync.WaitGroup
+	stop       context.CancelFunc
+}
+
+func newClocks(cfg *configs.Config, log *slog.Logger) (*clocks, error) {
+	c := &clocks{phcs: map[clock.ID]*hardwareClock{}, log: log}
+	switch cfg.Steering.SystemClock {
+	case configs.VirtualSystemClock:
+		v, err := clock.NewVirtual(clock.VirtualConfig{Offset: cfg.Steering.Virtual.Offset,
+			FrequencyError: cfg.Steering.Virtual.Frequency})
+		if err != nil {
+			return nil, err
+		}
+		c.system, c.virtual = v, v
+	case configs.RealSystemClock:
+		c.kernel = clock.NewRealtime()
+		c.system = c.kernel
+	default:
+		c.system = clock.NewRealtime()
+	}
+	return c, nil
+}
+
+// info of the system clock for the engine.
+func (c *clocks) info(cfg *configs.Config) (engine.ClockInfo, error) {
+	return infoOf(c.system, cfg.Steering.SystemClock != configs.NoSystemClock, c.kernel != nil)
+}
+
+func infoOf(c clock.Clock, steer, hardware bool) (engine.ClockInfo, error) {
+	ppb, err := c.Frequency()
+	if err != nil {
+		return engine.ClockInfo{}, err
+	}
+	at, err := c.Now()
+	if err != nil {
+		return engine.ClockInfo{}, err
+	}
+	return engine.ClockInfo{ID: c.ID(), Scale: c.Scale(), Steer: steer, Hardware: hardware,
+		MaxFrequency: c.MaxFrequency(), Frequency: ppb, Reading: at}, nil
+}
+
+// systemStamp makes a kernel timestamp one of the clock that stands for the system clock.
+func (c *clocks) systemStamp(ts clock.Timestamp) clock.Timestamp {
+	if c.virtual == nil || ts.IsZero() || ts.Clock() != clock.System {
+		return ts
+	}
+	v, err := c.virtual.FromRealtime(ts.Nanoseconds())
+	if err != nil {
+		return clock.Timestamp{}
+	}
+	return v
+}
+
+// open opens the PHC unless it is open, and has it compared with the system clock whenever asked for.
+func (c *clocks) open(ctx context.Context, l *loop, index, readings int) (*hardwareClock, error) {
+	id := clock.PHC(index)
+	if h := c.phcs[id]; h != nil {
+		return h, nil
+	}
+	device, err := phc.OpenIndex(index)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	h := &hardwareClock{device: device, compare: make(chan struct{}, 1), stop: stop,
+		quantum: phc.FrequencyQuantum(device.Driver(), device.MaxFrequency())}
+	c.phcs[id] = h
+	h.done.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-h.compare:
+			}
+			e := event{kind: crossed}
+			e.crossing, e.err = c.cross(h, readings)
+			e.crossing.A = clock.At(id, e.crossing.A.Nanoseconds())
+			l.post(ctx, e)
+		}
+	})
+	return h, nil
+}
+
+// cross compares a PHC with the clock that stands for the system clock.
+func (c *clocks) cross(h *hardwareClock, readings int) (clock.Crossing, error) {
+	x, err := h.device.Compare(readings)
+	if err != nil || c.virtual == nil {
+		return x, err
+	}
+	x.B, err = c.virtual.FromRealtime(x.B.Nanoseconds())
+	x.Method = clock.Software
+	x.Uncertainty += time.Microsecond
+	return x, err
+}
+
+// close closes a PHC and leaves it running as it is.
+func (c *clocks) close(id clock.ID) {
+	h := c.phcs[id]
+	if h == nil {
+		return
+	}
+	delete(c.phcs, id)
+	h.stop()
+	h.done.Wait()
+	if err := h.device.Close(); err != nil {
+		c.log.Warn("closing a clock", "err", err)
+	}
+}
+
+func (c *clocks) closeAll() {
+	for id := range c.phcs {
+		c.close(id)
+	}
+}
+
+func (c *clocks) get(id clock.ID) (clock.Clock, *hardwareClock, error) {
+	if id == clock.System {
+		return c.system, nil, nil
+	}
+	h := c.phcs[id]
+	if h == nil {
+		return nil, nil, fmt.Errorf("%v is not open: %w", id, clock.ErrGone)
+	}
+	return h.device, h, nil
+}
+
+// setFrequency implements engine.Driver's SetFrequency.
+func (c *clocks) setFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, error) {
+	k, h, err := c.get(id)
+	if err != nil {
+		return 0, clock.Timestamp{}, err
+	}
+	set, applied := ppb, ppb
+	if h != nil && h.quantum > 0 {
+		set, applied = phc.Quantize(ppb, h.quantum)
+	}
+	if err := k.SetFrequency(set); err != nil {
+		return 0, clock.Timestamp{}, err
+	}
+	at, err := k.Now()
+	return applied, at, err
+}
+
+// step implements engine.Driver's Step.
+func (c *clocks) step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
+	k, _, err := c.get(id)
+	if err != nil {
+		return clock.Timestamp{}, err
+	}
+	at, err := k.Now()
+	if err == nil {
+		err = k.Step(d)
+	}
+	return at, err
+}
+
+// devices names the clocks for the status.
+func (c *clocks) devices() map[clock.ID]engine.Device {
+	d := map[clock.ID]engine.Device{clock.System: {Name: c.system.Name()}}
+	for id, h := range c.phcs {
+		d[id] = engine.Device{Name: h.device.Name(), Interfaces: h.interfaces}
+	}
+	return d
+}

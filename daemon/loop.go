@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
+)
+
+// kind of an event.
+type kind uint8
+
+const (
+	ptpReceived kind = iota
+	ptpTransmitted
+	ntpReceived
+	ntpTransmitted
+	crossed
+	resolved
+	linkChanged
+	called
+)
+
+// event is what the edges post to the loop. It is passed by value, and its datagram lies in a buffer that goes back to
+// the pool: nothing is allocated per datagram.
+type event struct {
+	kind     kind
+	n        int    // port, association or pool
+	serial   uint32 // of the socket: events of one that has been closed are dropped
+	id       uint32
+	buffer   *buffer
+	ts       clock.Timestamp
+	from     netip.Addr
+	crossing clock.Crossing
+	err      error
+	addrs    []netip.Addr
+	link     hwts.Event
+	call     func(now clock.Mono)
+}
+
+type buffer struct {
+	bytes [hwts.DefaultMaxDatagram]byte
+	n     int
+}
+
+func (b *buffer) data() []byte { return b.bytes[:b.n] }
+
+const (
+	queueLength = 512 // events that wait; more datagrams than that are dropped
+	buffers     = 512
+	batch       = 64 // events handled before due timers are looked at
+)
+
+// loop is the one goroutine in which everything is decided.
+type loop struct {
+	events  chan event
+	urgent  chan event // what must not be lost behind a flood of datagrams
+	free    chan *buffer
+	dropped atomic.Uint64
+}
+
+func newLoop() *loop {
+	l := &loop{events: make(chan event, queueLength), urgent: make(chan event, queueLength),
+		free: make(chan *buffer, buffers)}
+	for range buffers {
+		l.free <- new(buffer)
+	}
+	return l
+}
+
+// datagram posts a datagram; it is dropped if the loop is that far behind.
+func (l *loop) datagram(e event, b []byte) {
+	select {
+	case e.buffer = <-l.free:
+	default:
+		l.dropped.Add(1)
+		return
+	}
+	e.buffer.n = copy(e.buffer.bytes[:], b)
+	select {
+	case l.events <- e:
+	default:
+		l.free <- e.buffer
+		l.dropped.Add(1)
+	}
+}
+
+// transmitted posts a transmit timestamp.
+func (l *loop) transmitted(e event) {
+	select {
+	case l.urgent <- e:
+	default:
+		l.dropped.Add(1)
+	}
+}
+
+// post posts anything else; it waits for the loop if it has to.
+func (l *loop) post(ctx context.Context, e event) bool {
+	select {
+	case l.urgent <- e:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// waker is what is due at certain times.
+type waker interface {
+	Wake(now clock.Mono)
+	NextWake() clock.Mono
+}
+
+// run handles events and timers until ctx is done.
+func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mono, e *event)) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := clock.Monotonic()
+		if w().NextWake() <= now {
+			w().Wake(now)
+		}
+		timer.Reset(max(0, w().NextWake().Sub(clock.Monotonic())))
+		var e event
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			continue
+		case e = <-l.urgent:
+		case e = <-l.events:
+		}
+		for i := 0; ; i++ {
+			l.handle(&e, handle)
+			if i == batch || !l.next(&e) {
+				break
+			}
+		}
+	}
+}
+
+// next takes an event that waits already, urgent ones first.
+func (l *loop) next(e *event) bool {
+	select {
+	case *e = <-l.urgent:
+		return true
+	default:
+	}
+	select {
+	case *e = <-l.events:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *loop) handle(e *event, handle func(now clock.Mono, e *event)) {
+	handle(clock.Monotonic(), e)
+	if e.buffer != nil {
+		l.free <- e.buffer
+		e.buffer = nil
+	}
+}
