@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# lockstep: `make help` tells what there is. All of it but `bed` and `race` needs Go and nothing else (race: a C compiler).
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -X main.version=$(VERSION)
+FUZZ    ?= 10s
+BENCH   ?= .
+S       ?=
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: build test race lint fuzz bench bed run clean help
+
+build: ## the three binaries, static, into bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+test: ## go vet and all tests
+	$(GO) vet ./...
+	$(GO) test ./...
+
+race: ## all tests under the race detector
+	$(GO) vet ./...
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+lint: ## formatting and go vet
+	@out=$$(gofmt -l .) && test -z "$$out" || { echo "not formatted as gofmt does it: $$out"; exit 1; }
+	$(GO) vet ./...
+
+fuzz: ## each fuzz target for FUZZ=10s
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) $$package; \
+		done; \
+	done
+
+bench: ## benchmarks matching BENCH=., with allocations
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" for these only (see test/bed/README.md)
+	./test/bed/scenario $(S)
+
+run: build ## a demonstration on this machine: grandmaster, NTP server and client on loopback, without root
+	$(GO) run ./test/demo
+
+clean: ## remove what the build made (the bed's cache: test/bed/bed.sh clean)
+	rm -rf bin
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

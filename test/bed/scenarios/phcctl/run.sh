@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+. /mnt/common.sh
+
+bar ready
+if [ $HOSTN = g0 ]; then bar end; exit 0; fi
+cp /mnt/phcctl /tmp/phcctl
+
+# try NAME ARGUMENTS: phcctl's output in NAME.out.log, its complaints in NAME.err.log, its exit status on standard output
+try() {
+	name=$1; shift
+	ctl mark "$name"
+	./phcctl "$@" >"$name.out.log" 2>"$name.err.log"
+	echo "status $name $?"
+	ctl mark "$name-done"
+}
+
+# looking
+try list list --json
+try table list
+try caps caps eth0 --json
+try nic nic eth0 --json
+ethtool -T eth0 >ethtool.log
+phc_ctl eth0 caps >phc_ctl.log 2>&1
+try man man
+try completion completion bash
+
+# setting: the judge has the clock open, so without --force nothing may happen
+try held adj eth0 1ms
+try set set eth0 now --tai --tai-offset $TAI --force --json
+sleep 2
+try get get eth0 --tai-offset $TAI --json
+sleep 2
+try forward adj eth0 123456789ns --force --json
+sleep 2
+try back adj eth0 -1.5s --force --json
+sleep 2
+try fast freq eth0 +50000 --force --json
+sleep 12
+try slow freq eth0 -12.5ppm --force --json
+sleep 12
+try zero freq eth0 0 --force --json
+try chain eth0 --force --json -- freq 1000 wait 100ms freq 0 cmp
+sleep 2
+try named set "$(basename "$(readlink /sys/class/net/eth0/device)")" 2026-01-02T03:04:05Z --tai --tai-offset $TAI --force --json
+sleep 2
+try watch cmp eth0 --count 40 --interval 250ms --json --csv watch.csv.log --plot watch.svg
+[ -s watch.svg ] && echo "plot of offsets"
+try stability stability eth0 --for 10s --interval 100ms --json --plot stability.png
+[ -s stability.png ] && echo "plot of stability"
+
+# what the NIC does not have, and values out of range
+try phase phase eth0 100ns --force
+try noperout perout eth0 0 --period 1s
+try range freq eth0 2000000000 --force
+try absent get /dev/ptp9
+try noclock get lo
+try usage adj eth0 5
+
+# how it stamps
+try nicset nic set eth0 --tx on --rx ptp-v2-event --json
+hwstamp_ctl -i eth0 >hwstamp.log 2>&1
+try nicall nic set eth0 --rx all
+
+# the test module's clock, which nobody steers; its signal is 3 ppm fast
+insmod /lib/extra/tbed.ko ppb=3000
+for p in /sys/class/ptp/*; do if grep -q tbed $p/clock_name; then D=$(basename $p); fi; done
+try tset set $D now --tai --tai-offset $TAI --json
+try scale set $D now --tai-offset $TAI
+try tget get tbed --tai-offset $TAI --json
+try pins pins $D set SDP0 extts 0 --json
+try extts extts $D 0 --count 6 --json
+try channel extts $D 7 --count 1
+try perout perout $D 0 --period 100ms --duty 25% --pin 0 --json
+try peroff perout $D 0 --off --json
+try ppson pps $D on --json
+try ppsoff pps $D off --json
+try two cmp eth0 $D --json
+try virtual vclocks $D 2 --json
+try busy adj $D 1us
+try physical vclocks $D 0 --json
+try vlist list --json
+ctl mark vanish
+./phcctl cmp $D --watch --interval 100ms >vanish.out.log 2>vanish.err.log & W=$!
+sleep 2
+rmmod tbed
+wait $W
+echo "status vanish $?"
+bar end
