@@ -4,6 +4,8 @@ package clock
 
 import (
 	"fmt"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,14 +16,27 @@ type Reader func() (int64, error)
 // Monotonic reads CLOCK_MONOTONIC, which counts from about the start of the machine and not while it is suspended.
 // It may be called from any goroutine, and panics where the kernel forbids a program to read clocks.
 func Monotonic() Mono {
+	o := origin()
+	return o.mono + Mono(time.Since(o.at))
+}
+
+// instant is one as package time knows it, which reads the clock without a system call, and as the kernel does.
+type instant struct {
+	at   time.Time
+	mono Mono
+}
+
+var origin = sync.OnceValue(func() instant {
+	at := time.Now()
 	ns, err := gettime(unix.CLOCK_MONOTONIC)
 	if err != nil {
 		panic(fmt.Sprintf("clock: read CLOCK_MONOTONIC: %v", err))
 	}
-	return Mono(ns)
-}
+	return instant{at, Mono(ns)}
+})
 
-func readRealtime() (int64, error) { return gettime(unix.CLOCK_REALTIME) }
+// readRealtime reads CLOCK_REALTIME, by package time since that takes no system call.
+func readRealtime() (int64, error) { return time.Now().UnixNano(), nil }
 
 func readMonotonicRaw() (int64, error) { return gettime(unix.CLOCK_MONOTONIC_RAW) }
 

@@ -79,6 +79,9 @@ type MAC [6]byte
 // String returns the address as "01:1b:19:00:00:00".
 func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
 
+// MarshalText has JSON show what String returns.
+func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
 // Addr is the address of a datagram's other end: UDP for the UDP networks, MAC for Ethernet. It is comparable. IPv6
 // addresses of received datagrams have no zone: the Conn's interface is their zone.
 type Addr struct {

@@ -17,5 +17,5 @@ var (
 	// ErrNoInterface: there is no network interface of this name (now).
 	ErrNoInterface = errors.New("no such network interface")
 	// ErrConfig: the Config cannot be; its text says which field and what is allowed.
-	ErrConfig = errors.New("invalid socket configuration")
+	ErrConfig = errors.New("invalid configuration")
 )

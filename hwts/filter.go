@@ -58,7 +58,7 @@ func rxFilterNames() []string {
 
 // nameOf returns the name of the i-th of a kernel's enumeration, and its number where it is newer than this program.
 func nameOf(names []string, i int) string {
-	if i < len(names) {
+	if i >= 0 && i < len(names) {
 		return names[i]
 	}
 	return fmt.Sprintf("unknown-%d", i)

@@ -4,6 +4,7 @@ package hwts
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 	"testing"
 
@@ -118,12 +119,98 @@ func TestParseTSInfo(t *testing.T) {
 	}
 }
 
+// newTSInfoMessage is of Linux 6.14 and newer: a PHY's clock 3, and statistics in integers of either width.
+func newTSInfoMessage(t testing.TB) []byte {
+	t.Helper()
+	return append(tsInfoMessage(t, 3), encode(t, func(ae *netlink.AttributeEncoder) {
+		ae.Nested(unix.ETHTOOL_A_TSINFO_STATS, func(ae *netlink.AttributeEncoder) error {
+			ae.Uint64(statPackets, 1<<40)
+			ae.Uint32(statLost, 7)
+			ae.Uint32(statUnconfirmed, 0)
+			ae.Uint32(99, 1)
+			return nil
+		})
+		ae.Nested(unix.ETHTOOL_A_TSINFO_HWTSTAMP_PROVIDER, func(ae *netlink.AttributeEncoder) error {
+			ae.Uint32(providerIndex, 3)
+			ae.Uint32(providerQualifier, 1)
+			return nil
+		})
+		ae.Uint32(tsinfoSource, 2)
+		ae.Uint32(tsinfoPHYIndex, 5)
+	})...)
+}
+
+func TestParseProviderAndStatistics(t *testing.T) {
+	got, err := parseTSInfo(newTSInfoMessage(t))
+	if err != nil || got.provider == nil || got.statistics == nil {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if want := (Provider{PHC: 3, Qualifier: Approximate, Source: SourcePHY, PHY: 5}); *got.provider != want {
+		t.Errorf("provider %+v, want %+v", *got.provider, want)
+	}
+	const shown = `{"provider":{"phc":3,"qualifier":"approximate","source":"phy","phy":5},` +
+		`"statistics":{"tx_packets":1099511627776,"tx_lost":7,"tx_onestep_unconfirmed":0}}`
+	j, err := json.Marshal(struct {
+		Provider   *Provider   `json:"provider"`
+		Statistics *Statistics `json:"statistics"`
+	}{got.provider, got.statistics})
+	if err != nil || string(j) != shown {
+		t.Errorf("%s, %v, want %s", j, err, shown)
+	}
+	for want, p := range map[string]Provider{
+		"/dev/ptp3, approximate, by phy 5": *got.provider,
+		"/dev/ptp0, precise":               {},
+		"/dev/ptp1, precise, by mac":       {PHC: 1, Source: SourceMAC},
+		"no clock, unknown-9":              {PHC: -1, Qualifier: 9},
+	} {
+		if p.String() != want {
+			t.Errorf("%q, want %q", p.String(), want)
+		}
+	}
+}
+
+// A driver that counts nothing has the kernel send an empty nest.
+func TestParseNoStatistics(t *testing.T) {
+	nest := func(fill func(*netlink.AttributeEncoder)) []byte {
+		return encode(t, func(ae *netlink.AttributeEncoder) {
+			ae.Nested(unix.ETHTOOL_A_TSINFO_STATS, func(ae *netlink.AttributeEncoder) error { fill(ae); return nil })
+		})
+	}
+	if got, err := parseTSInfo(nest(func(*netlink.AttributeEncoder) {})); err != nil || got.statistics != nil || got.provider != nil {
+		t.Errorf("empty: got %+v, %v", got, err)
+	}
+	if _, err := parseTSInfo(nest(func(ae *netlink.AttributeEncoder) { ae.Uint16(statLost, 1) })); err == nil {
+		t.Error("a counter of two bytes is no error")
+	}
+}
+
+// What a VLAN does not tell is the NIC's.
+func TestTSInfoOver(t *testing.T) {
+	nic := tsInfo{phc: 2, tx: 3, statistics: &Statistics{}, provider: &Provider{PHC: 2}}
+	if got := (tsInfo{phc: -1}).over(nic); got != nic {
+		t.Errorf("got %+v, want %+v", got, nic)
+	}
+	vlan := tsInfo{phc: 2, tx: 1}
+	if got := vlan.over(nic); got.tx != 1 || got.statistics != nic.statistics || got.provider != nil {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func FuzzParseTSInfo(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(tsInfoMessage(f, 1))
+	f.Add(newTSInfoMessage(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if info, err := parseTSInfo(b); err == nil && (info.phc < -1 || info.phc > 65533) {
-			t.Errorf("PHC %d", info.phc)
+		info, err := parseTSInfo(b)
+		if err != nil {
+			return
+		}
+		none := func(phc int) bool { return phc < -1 || phc > 65533 }
+		if none(info.phc) || info.provider != nil && none(info.provider.PHC) {
+			t.Errorf("PHC %d, provider %v", info.phc, info.provider)
+		}
+		if info.statistics != nil && *info.statistics == (Statistics{}) {
+			t.Error("statistics of nothing")
 		}
 	})
 }

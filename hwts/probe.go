@@ -14,8 +14,9 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 )
 
-// Capabilities says what an interface is and what its NIC can timestamp. All but Up, Speed and Duplex hold for as long as
-// the interface has this Index, and may be kept.
+// Capabilities says what an interface is and what its NIC can timestamp. All but Up, Speed, Duplex and Statistics
+// hold for as long as the interface has this Index, and may be kept; Provider, and with it PHC, until somebody chooses
+// another one.
 type Capabilities struct {
 	// Interface is the name, Index the kernel's number of the interface.
 	Interface string `json:"interface"`
@@ -32,6 +33,8 @@ type Capabilities struct {
 	Bus    string `json:"bus,omitempty"`
 	// PHC is the N of /dev/ptpN, -1 if the NIC has none.
 	PHC int `json:"phc"`
+	// Provider of the stamps; nil where there is none, or before Linux 6.14.
+	Provider *Provider `json:"provider,omitempty"`
 	// TxTypes and RxFilters that the driver has.
 	TxTypes   TxTypes   `json:"tx_types"`
 	RxFilters RxFilters `json:"rx_filters"`
@@ -42,6 +45,8 @@ type Capabilities struct {
 	// Speed in Mbit/s, 0 if unknown; Duplex is "full", "half" or "unknown".
 	Speed  int    `json:"speed_mbit"`
 	Duplex string `json:"duplex"`
+	// Statistics of transmit stamps; nil where the driver counts none, or before Linux 6.10.
+	Statistics *Statistics `json:"statistics,omitempty"`
 }
 
 // Clock returns the ID of the PHC, the zero one if there is none.
@@ -148,10 +153,11 @@ func (p *prober) probe(l *link) Capabilities {
 	nic := p.nic(l)
 	c.NIC = nic.name
 	info := p.tsInfo(l.name)
-	if info.phc < 0 && nic != l {
-		info = p.tsInfo(nic.name)
+	if nic != l {
+		info = info.over(p.tsInfo(nic.name))
 	}
 	c.PHC, c.TxTypes, c.RxFilters, c.Flags = info.phc, info.tx, info.rx, info.flags
+	c.Provider, c.Statistics = info.provider, info.statistics
 	if d, err := unix.IoctlGetEthtoolDrvinfo(p.fd, nic.name); err == nil {
 		c.Driver, c.Bus = unix.ByteSliceToString(d.Driver[:]), unix.ByteSliceToString(d.Bus_info[:])
 	}
@@ -187,8 +193,11 @@ func (p *prober) byIndex(index int) *link {
 
 func (p *prober) tsInfo(ifname string) tsInfo {
 	if p.generic != nil {
-		if info, err := requestTSInfo(p.generic, p.family, ifname); err == nil {
-			return info
+		// Kernels before 6.10 refuse the flag for statistics.
+		for _, flags := range [...]uint32{unix.ETHTOOL_FLAG_COMPACT_BITSETS | unix.ETHTOOL_FLAG_STATS, unix.ETHTOOL_FLAG_COMPACT_BITSETS} {
+			if info, err := requestTSInfo(p.generic, p.family, ifname, flags); err == nil {
+				return info
+			}
 		}
 	}
 	info, _ := ioctlTSInfo(p.fd, ifname) // an error has it say that there is nothing

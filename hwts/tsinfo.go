@@ -18,14 +18,18 @@ type tsInfo struct {
 	tx    TxTypes
 	rx    RxFilters
 	phc   int
+	// provider and statistics are nil where they are not told.
+	provider   *Provider
+	statistics *Statistics
 }
 
-// requestTSInfo asks over generic netlink, which Linux has since 5.13.
-func requestTSInfo(c *genetlink.Conn, family uint16, ifname string) (tsInfo, error) {
+// requestTSInfo asks over generic netlink, which Linux has since 5.13. flags are those of the request's header
+// (ETHTOOL_FLAG_*).
+func requestTSInfo(c *genetlink.Conn, family uint16, ifname string, flags uint32) (tsInfo, error) {
 	ae := netlink.NewAttributeEncoder()
 	ae.Nested(unix.ETHTOOL_A_TSINFO_HEADER, func(ae *netlink.AttributeEncoder) error {
 		ae.String(unix.ETHTOOL_A_HEADER_DEV_NAME, ifname)
-		ae.Uint32(unix.ETHTOOL_A_HEADER_FLAGS, unix.ETHTOOL_FLAG_COMPACT_BITSETS)
+		ae.Uint32(unix.ETHTOOL_A_HEADER_FLAGS, flags)
 		return nil
 	})
 	data, err := ae.Encode()
@@ -47,7 +51,7 @@ func requestTSInfo(c *genetlink.Conn, family uint16, ifname string) (tsInfo, err
 
 // parseTSInfo reads the attributes of a TSINFO reply with compact bit sets.
 func parseTSInfo(b []byte) (tsInfo, error) {
-	info := tsInfo{phc: -1}
+	info, provider, statistics := tsInfo{phc: -1}, Provider{PHC: -1}, Statistics{}
 	ad, err := netlink.NewAttributeDecoder(b)
 	if err != nil {
 		return info, err
@@ -62,9 +66,32 @@ func parseTSInfo(b []byte) (tsInfo, error) {
 			ad.Nested(bitset((*uint32)(&info.rx)))
 		case unix.ETHTOOL_A_TSINFO_PHC_INDEX:
 			info.phc = phcIndex(int32(ad.Uint32()))
+		case unix.ETHTOOL_A_TSINFO_STATS:
+			ad.Nested(statistics.parse)
+		case unix.ETHTOOL_A_TSINFO_HWTSTAMP_PROVIDER:
+			ad.Nested(provider.parse)
+			info.provider = &provider
+		case tsinfoSource:
+			provider.Source = ProviderSource(ad.Uint32())
+		case tsinfoPHYIndex:
+			provider.PHY = int(ad.Uint32())
 		}
 	}
+	if statistics != (Statistics{}) {
+		info.statistics = &statistics
+	}
 	return info, ad.Err()
+}
+
+// over returns what is known of an interface by what it tells itself, and by the NIC beneath it where it tells nothing.
+func (i tsInfo) over(nic tsInfo) tsInfo {
+	if i.phc < 0 {
+		return nic
+	}
+	if i.statistics == nil {
+		i.statistics = nic.statistics
+	}
+	return i
 }
 
 // bitset returns a reader of a compact bit set's first 32 bits.

@@ -20,8 +20,8 @@ func FrequencyQuantum(driver string, maxFrequency float64) float64 {
 	return 0
 }
 
-// Quantize returns the multiple of quantum nearest to ppb, and what has to be set for a driver that cuts off towards 0
-// to take it.
+// Quantize returns the multiple of quantum nearest to ppb, applied, and what has to be set for a driver that cuts off
+// towards 0 to take it. The quantum is positive.
 func Quantize(ppb, quantum float64) (set, applied float64) {
 	n := math.Round(ppb / quantum)
 	switch {

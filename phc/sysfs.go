@@ -186,8 +186,9 @@ func resolve(root, name string, ask func(string) (int, error)) (int, error) {
 
 // deviceNumber parses "/dev/ptpN", "ptpN" and "N".
 func deviceNumber(name string) (int, bool) {
-	s := strings.TrimPrefix(strings.TrimPrefix(name, "/dev/"), "ptp")
-	if s == "" || len(s) > 5 || strings.Trim(s, "0123456789") != "" {
+	s, device := strings.CutPrefix(name, "/dev/")
+	s, ptp := strings.CutPrefix(s, "ptp")
+	if device && !ptp || s == "" || len(s) > 5 || strings.Trim(s, "0123456789") != "" {
 		return 0, false
 	}
 	index, err := strconv.Atoi(s)
@@ -214,7 +215,11 @@ func ofInterface(root, name string, ask func(string) (int, error)) (int, error) 
 	if err != nil {
 		return 0, fmt.Errorf("interface %s: %w: %w", name, ErrNotPHC, err)
 	}
-	return 0, fmt.Errorf("interface %s: %w: its driver has none; see ethtool -T %s", name, ErrNotPHC, name)
+	driver := "its driver"
+	if target, err := os.Readlink(filepath.Join(root, "sys/class/net", name, "device/driver")); err == nil {
+		driver = "driver " + filepath.Base(target)
+	}
+	return 0, fmt.Errorf("interface %s: %w: %s has registered none", name, ErrNotPHC, driver)
 }
 
 // lower returns the interfaces below a VLAN.

@@ -131,7 +131,7 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%s: %d, %v; want %d", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "lo", "eth9", "/dev/zero-clock", "/dev/none", "ptp", "/dev/ptp-1", "ptp99999", "-1", "../x", "ixgbe:1"} {
+	for _, name := range []string{"", "lo", "eth9", "/dev/zero-clock", "/dev/none", "/dev/3", "ptp", "/dev/ptp-1", "ptp99999", "-1", "../x", "ixgbe:1"} {
 		if got, err := resolve(root, name, silent); !errors.Is(err, ErrNotPHC) {
 			t.Errorf("%q: %d, %v", name, got, err)
 		}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,8 @@ const (
 	exitUnsupported = 4 // by the driver or the kernel
 	exitNoClock     = 5 // no such clock or interface, or the name is ambiguous
 	exitHeld        = 6 // another process may be steering the clock, and --force was not given
+
+	exitInterrupted = 130 // as shells have it
 )
 
 // errUsage marks errors in the arguments, errRefused a change that nobody confirmed.
@@ -60,6 +63,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
 	case errors.As(err, &held):
 		return exitHeld
 	case errors.Is(err, fs.ErrPermission):
@@ -151,11 +156,15 @@ type result interface {
 
 // print writes a result in the form that was asked for.
 func (a *app) print(r result) error {
-	if !a.json {
-		r.text(a.out)
-		return nil
+	if a.json {
+		return a.printJSON(r)
 	}
-	return a.printJSON(r)
+	var b bytes.Buffer
+	r.text(&b)
+	if _, err := a.out.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
 }
 
 // printJSON writes one line.
@@ -163,7 +172,7 @@ func (a *app) printJSON(v any) error {
 	e := json.NewEncoder(a.out)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("write: %w", err)
+		return fmt.Errorf("print: %w", err)
 	}
 	return nil
 }
@@ -199,7 +208,7 @@ func (a *app) mayChange(d *phc.Device) error {
 		}
 	}
 	if len(writers) > 0 {
-		return &heldError{d.Name(), writers}
+		return &heldError{title(d), writers}
 	}
 	return nil
 }

@@ -203,7 +203,7 @@ func TestHeld(t *testing.T) {
 	for _, args := range [][]string{{"adj", "ptp0", "1us"}, {"set", "ptp0", "now"}, {"freq", "ptp0", "5"}, {"ptp0", "--", "adj", "1us"}, {"vclocks", "ptp0", "1"}} {
 		b := newBench(t, phc.FakeConfig{MaxVirtualClocks: 2})
 		b.holders = []phc.Holder{{PID: 1, Command: "reader"}, {PID: 42, Command: "ptp4l", Writable: true}}
-		b.want(exitHeld, "ptp4l (pid 42)", args...)
+		b.want(exitHeld, "/dev/ptp0 (fake) may be steered by ptp4l (pid 42)", args...)
 		if strings.Contains(b.err.String(), "reader") {
 			t.Error("a process that only reads was blamed")
 		}
@@ -258,6 +258,9 @@ func TestListNone(t *testing.T) {
 		}
 		b.want(exitNoClock, "", "get")
 	}
+	b := newBench(t, phc.FakeConfig{})
+	b.app.list = func() ([]phc.Info, error) { return nil, fmt.Errorf("list clocks: %w", unix.EIO) }
+	b.want(exitIO, "list clocks", "list")
 }
 
 func TestList(t *testing.T) {
@@ -287,5 +290,37 @@ func TestCaps(t *testing.T) {
 		if !strings.Contains(b.out.String(), s) {
 			t.Errorf("no %q in\n%s", s, b.out.String())
 		}
+	}
+}
+
+// broken is an output that takes nothing, such as a full disk.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, unix.ENOSPC }
+
+func TestOutputThatFails(t *testing.T) {
+	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"get", "ptp0"}, {"nic", "--json"}} {
+		b := newBench(t, phc.FakeConfig{})
+		b.app.nic.read = func(string) (hwts.HardwareConfig, error) { return hwts.HardwareConfig{}, clock.ErrNotSupported }
+		b.app.out = broken{}
+		b.want(exitIO, "no space left", args...)
+	}
+}
+
+func TestWait(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	if got := b.must("wait", "5s"); got[0]["waited_ns"] != 5e9 || b.now != epoch+5e9 {
+		t.Errorf("%v", got)
+	}
+	b.want(exitUsage, "not negative", "wait", "-5s")
+	b.want(exitUsage, "not negative", "ptp0", "--", "wait", "-5s")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	b.err.Reset()
+	if code := run(ctx, b.app, []string{"ptp0", "--", "wait", "5s", "adj", "1s"}); code != exitInterrupted || b.err.String() != "phcctl: interrupted\n" {
+		t.Errorf("status %d: %s", code, b.err.String())
+	}
+	if e := b.clocks["/dev/ptp0"].Error(); e != 0 {
+		t.Errorf("the chain went on: %v", e)
 	}
 }

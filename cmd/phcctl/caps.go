@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -214,23 +215,26 @@ func orDash(s string) string {
 }
 
 // listClocks looks at every clock. That there are none is no error: the reason is told.
-func (a *app) listClocks() *clockList {
+func (a *app) listClocks() (*clockList, error) {
 	l := &clockList{Clocks: []clockInfo{}}
 	infos, err := a.list()
-	nics, nicErr := a.discover()
-	if err != nil {
-		l.Reason = err.Error()
-		return l
+	if errors.Is(err, phc.ErrNotPHC) {
+		l.Reason = "the kernel has no support for them (CONFIG_PTP_1588_CLOCK, module ptp), or /sys is not mounted"
+		return l, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	nics, nicErr := a.discover()
 	for _, i := range infos {
 		l.Clocks = append(l.Clocks, a.look(i, nics))
 	}
 	if len(infos) > 0 {
-		return l
+		return l, nil
 	}
 	l.Reason = "the kernel has PTP support, but no driver has registered a clock"
 	if nicErr != nil {
-		return l
+		return l, nil
 	}
 	var drivers []string
 	for _, n := range nics {
@@ -239,7 +243,7 @@ func (a *app) listClocks() *clockList {
 	if len(drivers) > 0 {
 		l.Reason += "; interfaces: " + strings.Join(drivers, ", ")
 	}
-	return l
+	return l, nil
 }
 
 // look opens one clock and asks it what it is.

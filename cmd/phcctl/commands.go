@@ -21,7 +21,13 @@ func (a *app) lookCommands() []*cobra.Command {
 				"the system clock (less TAI − UTC where it seems to keep TAI), the processes that have it open, and virtual clocks.\n" +
 				"That there are no clocks is told with the reason, and is no error.",
 			Args: between(0, 0),
-			RunE: func(*cobra.Command, []string) error { return a.print(a.listClocks()) },
+			RunE: func(*cobra.Command, []string) error {
+				l, err := a.listClocks()
+				if err != nil {
+					return err
+				}
+				return a.print(l)
+			},
 		},
 		a.single("get [DEV]", "read a clock", "  phcctl get eth0", 0, "get"),
 		a.single("caps DEV", "what a clock can do", "  phcctl caps ptp0 --json", 1, "caps"),
@@ -84,8 +90,14 @@ func (a *app) clockCommands() []*cobra.Command {
 	wait := &cobra.Command{
 		Use: "wait DURATION", Short: "do nothing for a while", Example: "  phcctl wait 5s", Args: between(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			_, err := wait(c.Context(), a, nil, args)
-			return err
+			if err := atLeastZero(args); err != nil {
+				return err
+			}
+			r, err := wait(c.Context(), a, nil, args)
+			if err != nil {
+				return err
+			}
+			return a.print(r)
 		},
 	}
 	return []*cobra.Command{set, adj, freq, phase, wait}
@@ -96,7 +108,7 @@ func (a *app) compareCommands() []*cobra.Command {
 	var w watchOptions
 	var endless bool
 	cmp := &cobra.Command{
-		Use: "cmp A [B]", Short: "compare a clock with the system clock or another", Args: between(1, 2), ValidArgsFunction: a.complete,
+		Use: "cmp A [B]", Short: "compare a clock with the system clock or another", Args: between(1, 2), ValidArgsFunction: a.completePair,
 		Long: "Compare clock A with B, the system clock if left out. Two hardware clocks are compared by way of the system clock.\n" +
 			"The uncertainty is half of the narrowest window in which both were read. Watching, it also shows A's rate against B.",
 		Example: "  phcctl cmp eth0\n  phcctl cmp eth0 eth1 --watch\n  phcctl cmp eth0 --count 600 --csv eth0.csv --plot eth0.svg",
@@ -148,13 +160,28 @@ func (a *app) compareCommands() []*cobra.Command {
 	f.BoolVar(&s.keepFrequency, "keep-rate", false, "leave the mean rate in the MTIE")
 	f.StringVar(&s.csv, "csv", "", "write the comparisons to `FILE`")
 	f.StringVar(&s.plot, "plot", "", "draw the deviations over tau into `FILE`.svg, .png or .pdf")
+	completeFlagBy(stability, "against", func(c *cobra.Command, _ []string, s string) ([]string, cobra.ShellCompDirective) {
+		return a.completePair(c, []string{""}, s)
+	})
 	return []*cobra.Command{cmp, stability}
+}
+
+// completePair offers clocks, and the system clock as the second.
+func (a *app) completePair(c *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
+	switch len(args) {
+	case 0:
+		return a.completeClock(c, args, s)
+	case 1:
+		names, directive := a.completeClock(c, args, s)
+		return append(names, "system"), directive
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
 // pinCommands are those about signals and virtual clocks.
 func (a *app) pinCommands() []*cobra.Command {
 	pins := &cobra.Command{
-		Use: "pins DEV [set PIN FUNCTION [CHANNEL]]", Short: "show or set a clock's pins", ValidArgsFunction: a.complete,
+		Use: "pins DEV [set PIN FUNCTION [CHANNEL]]", Short: "show or set a clock's pins", ValidArgsFunction: a.completeThen("set"),
 		Example: "  phcctl pins eth0\n  phcctl pins eth0 set SDP0 extts 0",
 		Long:    "Show the programmable pins, or give a pin (number or name) a function: none, extts, perout or physync.",
 		Args:    between(1, 5),
@@ -164,7 +191,8 @@ func (a *app) pinCommands() []*cobra.Command {
 			}
 			return a.with(args[0], func(d *phc.Device) (result, error) {
 				if len(args) == 1 {
-					return listPins(d)
+					l, err := listPins(d)
+					return l, err
 				}
 				return setPin(d, args[2:])
 			})
@@ -172,7 +200,7 @@ func (a *app) pinCommands() []*cobra.Command {
 	}
 	pps := &cobra.Command{
 		Use: "pps DEV on|off", Short: "switch a clock's pulse per second to the kernel", Example: "  phcctl pps eth0 on",
-		Args: between(2, 2), ValidArgsFunction: a.complete,
+		Args: between(2, 2), ValidArgsFunction: a.completeThen("on", "off"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.with(args[0], func(d *phc.Device) (result, error) { return setPPS(d, args[1]) })
 		},
@@ -214,6 +242,7 @@ func (a *app) exttsCommand() *cobra.Command {
 	f.IntVar(&o.pin, "pin", -1, "give this pin to the channel first")
 	f.DurationVar(&o.period, "period", time.Second, "nominal period of the signal, for the clock's rate against it")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "give up when no event comes for so long; 0: never")
+	completeFlag(c, "edge", "rising", "falling", "both")
 	return c
 }
 
@@ -246,7 +275,10 @@ func (a *app) nicCommand() *cobra.Command {
 	nic := &cobra.Command{
 		Use: "nic [INTERFACE...]", Short: "what timestamping network interfaces can do, and how it is configured",
 		Example: "  phcctl nic\n  phcctl nic eth0 --json\n  phcctl nic set eth0 --tx on --rx ptp-v2-event",
-		Args:    between(0, -1),
+		Long: "Show what each interface, or those named, can timestamp by hardware and by the kernel, its hardware clock, who on the\n" +
+			"way to the wire takes the stamps (Linux 6.14), how it is configured now, and how the transmit stamps have fared since\n" +
+			"the driver was loaded, where the driver counts that (Linux 6.10).",
+		Args: between(0, -1), ValidArgsFunction: a.completeInterface,
 		RunE: func(_ *cobra.Command, args []string) error {
 			r, err := a.nics(args)
 			if err != nil {
@@ -257,9 +289,9 @@ func (a *app) nicCommand() *cobra.Command {
 	}
 	var tx, rx string
 	set := &cobra.Command{
-		Use: "set INTERFACE", Short: "configure timestamping", Args: between(1, 1),
+		Use: "set INTERFACE", Short: "configure timestamping", Args: between(1, 1), ValidArgsFunction: a.completeInterface,
 		Long: "Configure which packets a NIC stamps, and print what the driver really granted, which may be more than was asked for.\n" +
-			"The half that is not given stays as it is.",
+			"The half that is not given stays as it is; a driver that cannot tell how it is configured needs both.",
 		Example: "  phcctl nic set eth0 --tx on --rx all\n  phcctl nic set eth0 --tx off --rx none",
 		RunE: func(_ *cobra.Command, args []string) error {
 			r, err := a.setNIC(args[0], tx, rx)
@@ -271,6 +303,8 @@ func (a *app) nicCommand() *cobra.Command {
 	}
 	set.Flags().StringVar(&tx, "tx", "", "transmitted packets: off, on, onestep-sync, onestep-p2p")
 	set.Flags().StringVar(&rx, "rx", "", "received packets: none, all, ptp-v2-event, ptp-v2-l4-event, ntp, ...")
+	completeFlag(set, "tx", "off", "on", "onestep-sync", "onestep-p2p")
+	completeFlag(set, "rx", "none", "all", "ptp-v2-event", "ptp-v2-l4-event", "ptp-v2-l2-event", "ntp")
 	nic.AddCommand(set)
 	return nic
 }

@@ -52,11 +52,14 @@ func parsePPB(s string) (float64, error) {
 	return v * factor, nil
 }
 
+// endOfTime is 2262-01-01, some months before the kernel's nanoseconds end.
+const endOfTime = 9_214_646_400_000_000_000
+
 // parseTime reads nanoseconds since 1970, or RFC 3339.
 func parseTime(s string) (int64, error) {
 	if ns, err := strconv.ParseInt(s, 10, 64); err == nil {
-		if ns < 0 {
-			return 0, usagef("time %q is before 1970", s)
+		if ns < 0 || ns >= endOfTime {
+			return 0, usagef("time %q is before 1970 or after 2261", s)
 		}
 		return ns, nil
 	}

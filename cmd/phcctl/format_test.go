@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %v, %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"", "-1", "1960-01-01T00:00:00Z", "2300-01-01T00:00:00Z", "12:00"} {
+	for _, s := range []string{"", "-1", "1960-01-01T00:00:00Z", "2300-01-01T00:00:00Z", "9223372036854775807", "12:00"} {
 		if got, err := parseTime(s); !errors.Is(err, errUsage) {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
@@ -128,6 +128,16 @@ func TestCompletion(t *testing.T) {
 	b.run("__complete", "get", "")
 	if !strings.Contains(b.out.String(), "/dev/ptp0\neth0\n") {
 		t.Error(b.out.String())
+	}
+	for args, want := range map[string]string{
+		"cmp ptp0 ": "eth0\nsystem\n:4", "stability ptp0 --against ": "system\n", "pps ptp0 ": "on\noff\n:4", "pps ptp0 on ": ":4",
+		"pins ptp0 ": "set\n", "nic ": "eth0\n", "nic set ": "eth0\n", "nic set eth0 --tx ": "onestep-p2p\n", "nic set eth0 --rx ": "ntp\n",
+		"extts ptp0 0 --edge ": "both\n", "get ptp0 ": ":4",
+	} {
+		b.run(append([]string{"__complete"}, strings.Split(args, " ")...)...)
+		if !strings.Contains(b.out.String(), want) {
+			t.Errorf("%q: %s", args, b.out.String())
+		}
 	}
 }
 

@@ -115,6 +115,9 @@ func TestPins(t *testing.T) {
 	if pin := got["pins"].([]any)[1].(map[string]any); pin["function"] != "extts" || pin["channel"] != 1.0 {
 		t.Errorf("%v", pin)
 	}
+	if before := got["before"].(map[string]any); before["function"] != "none" || before["index"] != 1.0 {
+		t.Errorf("before: %v", before)
+	}
 	b := newBench(t, c)
 	b.want(exitUsage, "", "pins", "ptp0", "set", "1")
 	b.want(exitUsage, "none, extts", "pins", "ptp1", "set", "1", "clock")
@@ -137,7 +140,8 @@ func TestPins(t *testing.T) {
 	if got := b.must("perout", "ptp0", "0", "--period", "1ms")[0]; got["start_ns"].(float64) < epoch+1e9 {
 		t.Errorf("%v", got)
 	}
-	for _, args := range [][]string{{"--period", "0s"}, {}, {"--period", "1s", "--duty", "2"}} {
+	for _, args := range [][]string{{"--period", "0s"}, {}, {"--period", "1s", "--duty", "2"}, {"--period", "10ns", "--duty", "1%"},
+		{"--off", "--period", "1s"}} {
 		b = newBench(t, c)
 		b.want(exitUsage, "", append([]string{"perout", "ptp0", "0"}, args...)...)
 	}
@@ -148,6 +152,68 @@ func TestPins(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	newBench(t, phc.FakeConfig{}).want(exitUnsupported, "5.14", "vclocks", "ptp0")
+}
+
+// What was collected before the clock vanished is analysed all the same.
+func TestStabilityVanish(t *testing.T) {
+	for calls, want := range map[int]bool{20: true, 2: false} {
+		n := 0
+		b := newBench(t, phc.FakeConfig{WhitePhase: 5, Fault: func(c phc.Call) error {
+			if n++; n > calls {
+				return unix.ENODEV
+			}
+			return nil
+		}})
+		b.want(exitIO, clock.ErrGone.Error(), "stability", "ptp0", "--for", "1m")
+		if got := strings.Contains(b.out.String(), "TAU"); got != want {
+			t.Errorf("vanished after %d calls: %q", calls, b.out.String())
+		}
+	}
+}
+
+// An interrupt ends the collection: after some samples that is a result, before there are enough it is none.
+func TestStabilityInterrupted(t *testing.T) {
+	for sleeps, want := range map[int]int{10: exitOK, 2: exitInterrupted} {
+		b := newBench(t, phc.FakeConfig{WhitePhase: 5})
+		ctx, cancel := context.WithCancel(context.Background())
+		n := 0
+		b.app.sleep = func(ctx context.Context, d time.Duration) error {
+			if b.now += int64(d); n == sleeps {
+				cancel()
+			}
+			n++
+			return ctx.Err()
+		}
+		if code := run(ctx, b.app, []string{"stability", "ptp0"}); code != want || strings.Contains(b.out.String(), "TAU") != (want == exitOK) {
+			t.Errorf("after %d: status %d: %s%s", sleeps, code, b.out.String(), b.err.String())
+		}
+		cancel()
+	}
+}
+
+// A clock that vanishes while it is listened to: one line, and the statistics of what came before.
+func TestExtTSVanish(t *testing.T) {
+	var b *bench
+	n := 0
+	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}, Fault: func(c phc.Call) error {
+		if n > 3 {
+			return unix.ENODEV
+		}
+		if c == phc.CallEvents {
+			n++
+			b.now += 1e9
+			b.clocks["/dev/ptp0"].Edge(0)
+		}
+		return nil
+	}})
+	b.want(exitIO, clock.ErrGone.Error(), "extts", "ptp0", "0")
+	if strings.Count(b.err.String(), "\n") != 1 || !strings.Contains(b.out.String(), "4 events; interval mean") {
+		t.Errorf("%s%s", b.out.String(), b.err.String())
+	}
+	for _, flag := range []string{"--count=-1", "--timeout=-1s", "--period=0s"} {
+		b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}})
+		b.want(exitUsage, flag[:strings.Index(flag, "=")], "extts", "ptp0", "0", flag)
+	}
 }
 
 // A signal that is 3 ppm fast: intervals are short by 3 µs, and a missing pulse changes the mean interval but not the rate.
@@ -222,11 +288,57 @@ func TestNIC(t *testing.T) {
 	if b.must("nic", "set", "eth0", "--tx", "off"); config.RxFilter != hwts.RxPTPv2Event || config.TxType != hwts.TxOff {
 		t.Errorf("%v", config)
 	}
-	b.want(exitUnsupported, "driver igb has tx off, on and rx none, ptpv2-event", "nic", "set", "eth0", "--rx", "all")
+	b.want(exitUnsupported, "the driver igb has tx off, on and rx none, ptpv2-event", "nic", "set", "eth0", "--rx", "all")
 	b.want(exitUsage, "--tx", "nic", "set", "eth0")
 	b.want(exitUsage, "bogus", "nic", "set", "eth0", "--rx", "bogus")
 	b.want(exitNoClock, "eth7", "nic", "eth7")
-	if b.run("nic"); !strings.Contains(b.out.String(), "/dev/ptp0") {
+	if b.run("nic"); !strings.Contains(b.out.String(), "/dev/ptp0") || strings.Contains(b.out.String(), "stamped by") {
 		t.Error(b.out.String())
 	}
+}
+
+// What kernel and driver tell of providers and statistics is shown, and no row where they do not.
+func TestNICProvider(t *testing.T) {
+	lost, taken := uint64(2), uint64(1<<40)
+	c := fakeNIC()
+	c.Provider = &hwts.Provider{PHC: 3, Qualifier: hwts.Approximate, Source: hwts.SourcePHY, PHY: 1}
+	c.Statistics = &hwts.Statistics{Packets: &taken, Lost: &lost}
+	c.MAC = hwts.MAC{2, 0, 0, 0, 0, 9}
+	b := newBench(t, phc.FakeConfig{})
+	b.app.discover = func() ([]hwts.Capabilities, error) { return []hwts.Capabilities{c}, nil }
+	b.app.nic.read = func(string) (hwts.HardwareConfig, error) { return hwts.HardwareConfig{}, clock.ErrNotSupported }
+	if code := b.run("nic"); code != 0 {
+		t.Fatal(b.err.String())
+	}
+	for _, row := range []string{"stamped by       /dev/ptp3, approximate, by phy 1\n", "transmit stamps  1099511627776 taken, 2 lost\n"} {
+		if !strings.Contains(b.out.String(), row) {
+			t.Errorf("no %q in\n%s", row, b.out.String())
+		}
+	}
+	got := b.must("nic")[0]["interfaces"].([]any)[0].(map[string]any)
+	if fmt.Sprintf("%v %v %v", got["provider"], got["statistics"], got["mac"]) !=
+		"map[phc:3 phy:1 qualifier:approximate source:phy] map[tx_lost:2 tx_packets:1.099511627776e+12] 02:00:00:00:00:09" {
+		t.Errorf("%v", got)
+	}
+}
+
+// A driver that can be configured but not read: what it granted is what its answer says, and half of it cannot be kept.
+func TestNICUnreadable(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	var setErr error
+	b.app.nic = nicDriver{
+		probe: func(string) (hwts.Capabilities, error) { return fakeNIC(), nil },
+		read:  func(string) (hwts.HardwareConfig, error) { return hwts.HardwareConfig{}, clock.ErrNotSupported },
+		set: func(_ string, h hwts.HardwareConfig) (hwts.HardwareConfig, error) {
+			h.RxFilter = hwts.RxAll
+			return h, setErr
+		},
+	}
+	got := b.must("nic", "set", "eth0", "--tx", "on", "--rx", "ntp")[0]
+	if fmt.Sprint(got["granted"]) != "map[rx:all tx:on]" || got["before"] != nil {
+		t.Errorf("%v", got)
+	}
+	b.want(exitUnsupported, "both", "nic", "set", "eth0", "--tx", "on")
+	setErr = unix.EPERM
+	b.want(exitPermission, "CAP_NET_ADMIN", "nic", "set", "eth0", "--tx", "on", "--rx", "ntp")
 }

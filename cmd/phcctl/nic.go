@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"text/tabwriter"
 
@@ -110,8 +111,28 @@ func (l *nicList) text(w io.Writer) {
 		row("transmit types", strings.Join(n.TxTypes, ", "))
 		row("receive filters", strings.Join(n.RxFilters, ", "))
 		row("configured", n.Configured.String())
+		if n.Provider != nil {
+			row("stamped by", n.Provider.String())
+		}
+		if n.Statistics != nil {
+			row("transmit stamps", counts(n.Statistics))
+		}
 	}
 	t.Flush()
+}
+
+// counts writes the counters that the driver has.
+func counts(s *hwts.Statistics) string {
+	var parts []string
+	for _, c := range []struct {
+		value *uint64
+		name  string
+	}{{s.Packets, "taken"}, {s.Lost, "lost"}, {s.Errors, "failed"}, {s.Unconfirmed, "one-step unconfirmed"}} {
+		if c.value != nil {
+			parts = append(parts, fmt.Sprintf("%d %s", *c.value, c.name))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // nics describes the named interfaces, or all.
@@ -172,37 +193,55 @@ func (a *app) setNIC(name, tx, rx string) (result, error) {
 	if tx == "" && rx == "" {
 		return nil, usagef("nic set %s: give --tx, --rx or both", name)
 	}
-	before, err := a.nic.read(name)
-	if err != nil && !errors.Is(err, clock.ErrNotSupported) {
+	asked, err := parseConfig(tx, rx)
+	if err != nil {
 		return nil, err
 	}
-	want, known := before, err == nil
-	if tx != "" {
-		if want.TxType, err = parseTx(tx); err != nil {
-			return nil, err
-		}
+	before, err := a.nic.read(name)
+	readable := err == nil
+	switch {
+	case readable && tx == "":
+		asked.TxType = before.TxType
+	case readable && rx == "":
+		asked.RxFilter = before.RxFilter
+	case !readable && !errors.Is(err, clock.ErrNotSupported):
+		return nil, err
+	case !readable && (tx == "" || rx == ""):
+		return nil, a.refused(name, fmt.Errorf("%w; so --tx and --rx must be given both", err))
 	}
-	if rx != "" {
-		if want.RxFilter, err = parseRx(rx); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := a.nic.set(name, want); err != nil {
-		return nil, a.whatNICHas(name, err)
-	}
-	granted, err := a.nic.read(name)
+	granted, err := a.nic.set(name, asked)
 	if err != nil {
-		return nil, fmt.Errorf("timestamping of %s is set, but: %w", name, err)
+		return nil, a.refused(name, err)
 	}
-	c := &nicChange{Interface: name, Asked: configOf(want), Granted: configOf(granted)}
-	if known {
+	c := &nicChange{Interface: name, Asked: configOf(asked)}
+	if readable {
 		c.Before = configOf(before)
+		if granted, err = a.nic.read(name); err != nil {
+			return nil, fmt.Errorf("timestamping of %s is set, but: %w", name, err)
+		}
 	}
+	c.Granted = configOf(granted)
 	return c, nil
 }
 
-// whatNICHas adds to a refusal what the driver would take.
-func (a *app) whatNICHas(name string, err error) error {
+// parseConfig reads the names that are given.
+func parseConfig(tx, rx string) (h hwts.HardwareConfig, err error) {
+	if tx != "" {
+		if h.TxType, err = parseTx(tx); err != nil {
+			return h, err
+		}
+	}
+	if rx != "" {
+		h.RxFilter, err = parseRx(rx)
+	}
+	return h, err
+}
+
+// refused adds to an error what the driver would take, or the privilege that is missing.
+func (a *app) refused(name string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w; it needs CAP_NET_ADMIN: be root", err)
+	}
 	if !errors.Is(err, clock.ErrNotSupported) {
 		return err
 	}
@@ -211,5 +250,13 @@ func (a *app) whatNICHas(name string, err error) error {
 		return err
 	}
 	n := a.describe(c)
-	return fmt.Errorf("%w; driver %s has tx %s and rx %s", err, orDash(c.Driver), orDash(strings.Join(n.TxTypes, ", ")), orDash(strings.Join(n.RxFilters, ", ")))
+	driver := "the driver"
+	if c.Driver != "" {
+		driver += " " + c.Driver
+	}
+	if len(n.TxTypes) == 0 && len(n.RxFilters) == 0 {
+		return fmt.Errorf("%w; %s has no hardware timestamps", err, driver)
+	}
+	return fmt.Errorf("%w; %s has tx %s and rx %s", err, driver, orDash(strings.Join(n.TxTypes, ", ")),
+		orDash(strings.Join(n.RxFilters, ", ")))
 }

@@ -98,7 +98,7 @@ func operations(tai *bool) map[string]operation {
 		"adj":   {min: 1, max: 1, check: first(duration), run: adj},
 		"phase": {min: 1, max: 1, check: first(duration), run: phase},
 		"freq":  {max: 1, check: first(func(s string) error { _, err := parsePPB(s); return err }), run: freq},
-		"wait":  {min: 1, max: 1, check: first(duration), run: wait},
+		"wait":  {min: 1, max: 1, check: atLeastZero, run: wait},
 	}
 }
 
@@ -326,5 +326,14 @@ func wait(ctx context.Context, a *app, _ *phc.Device, args []string) (result, er
 	if err != nil {
 		return nil, err
 	}
-	return waited{d}, a.sleep(ctx, max(d, 0))
+	return waited{d}, a.sleep(ctx, d)
+}
+
+// atLeastZero checks the argument of wait.
+func atLeastZero(args []string) error {
+	d, err := parseDuration(args[0])
+	if err == nil && d < 0 {
+		return usagef("wait %v: want a duration that is not negative", d)
+	}
+	return err
 }

@@ -22,6 +22,8 @@ type pinList struct {
 	Device string    `json:"device"`
 	Driver string    `json:"driver"`
 	Pins   []phc.Pin `json:"pins"`
+	// Before is what a pin that was set did until then.
+	Before *phc.Pin `json:"before,omitempty"`
 }
 
 func (l *pinList) text(w io.Writer) {
@@ -35,14 +37,17 @@ func (l *pinList) text(w io.Writer) {
 		fmt.Fprintf(t, "%d\t%s\t%v\t%d\n", p.Index, p.Name, p.Function, p.Channel)
 	}
 	t.Flush()
+	if b := l.Before; b != nil {
+		fmt.Fprintf(w, "pin %d was %v, channel %d\n", b.Index, b.Function, b.Channel)
+	}
 }
 
-func listPins(d *phc.Device) (result, error) {
+func listPins(d *phc.Device) (*pinList, error) {
 	pins, err := d.Pins()
 	if err != nil {
 		return nil, err
 	}
-	return &pinList{d.Name(), d.Driver(), pins}, nil
+	return &pinList{Device: d.Name(), Driver: d.Driver(), Pins: pins}, nil
 }
 
 // setPin takes PIN FUNCTION CHANNEL; the channel is 0 if left out, the pin a number or a name.
@@ -73,7 +78,12 @@ func setPin(d *phc.Device, args []string) (result, error) {
 	if err := d.SetPin(index, function, channel); err != nil {
 		return nil, err
 	}
-	return listPins(d)
+	l, err := listPins(d)
+	if err != nil {
+		return nil, fmt.Errorf("pin %d is set, but: %w", index, err)
+	}
+	l.Before = &pins[index]
+	return l, nil
 }
 
 // eventInfo is one external timestamp.
@@ -169,8 +179,13 @@ func (a *app) extts(ctx context.Context, d *phc.Device, channel int, o exttsOpti
 	if err != nil {
 		return err
 	}
-	if o.period <= 0 {
+	switch {
+	case o.period <= 0:
 		return usagef("--period %v is not positive", o.period)
+	case o.count < 0:
+		return usagef("--count %d is negative", o.count)
+	case o.timeout < 0:
+		return usagef("--timeout %v is negative", o.timeout)
 	}
 	if o.pin >= 0 {
 		if err := d.SetPin(o.pin, phc.PinExtTS, channel); err != nil {
@@ -184,15 +199,20 @@ func (a *app) extts(ctx context.Context, d *phc.Device, channel int, o exttsOpti
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.StopExtTS(channel)) }()
+	defer func() {
+		if serr := d.StopExtTS(channel); err == nil { // mostly the same that went wrong before
+			err = serr
+		}
+	}()
 	if !strict {
 		fmt.Fprintf(a.err, "phcctl: %s does not promise to stamp %s edges only\n", title(d), o.edge)
 	}
 	statistics := &intervals{}
-	if err := a.readEvents(ctx, d, channel, o, statistics); err != nil {
+	err = a.readEvents(ctx, d, channel, o, statistics)
+	if err != nil && statistics.Events == 0 {
 		return err
 	}
-	return a.print(statistics)
+	return errors.Join(err, a.print(statistics))
 }
 
 // readEvents ends after count events, at the end of the context, or when no event comes within the timeout.
@@ -273,7 +293,11 @@ func parseDuty(s string, period time.Duration) (time.Duration, error) {
 	if err != nil || !(v > 0 && v < 1) {
 		return 0, usagef("duty %q: want a share of the period between 0 and 1, like 0.25 or 25%%", s)
 	}
-	return time.Duration(v * float64(period)), nil
+	high := time.Duration(v * float64(period))
+	if high == 0 {
+		return 0, usagef("duty %q of %v is less than a nanosecond", s, period)
+	}
+	return high, nil
 }
 
 // output parses the options into what the clock is asked for.
@@ -309,6 +333,9 @@ func (o outputOptions) output(d *phc.Device) (out phc.Output, err error) {
 
 func (a *app) perout(d *phc.Device, channel int, o outputOptions) (result, error) {
 	if o.off {
+		if o.period != "" || o.phase != "" || o.duty != "" {
+			return nil, usagef("--off goes with none of --period, --phase, --duty")
+		}
 		return &outputInfo{Device: d.Name(), Driver: d.Driver(), Channel: channel}, d.StopOutput(channel)
 	}
 	out, err := o.output(d)

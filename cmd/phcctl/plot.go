@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -41,12 +42,15 @@ func plotOffsets(name string, all []comparison) error {
 	p.Title.Text = fmt.Sprintf("%s − %s", first.A, first.B)
 	p.X.Label.Text = "seconds"
 	p.Y.Label.Text = "offset, ns"
-	if base := first.Nanoseconds - first.Error; base != 0 {
-		p.Y.Label.Text = fmt.Sprintf("offset less %d s, ns", base/1e9)
+	base := first.Nanoseconds - first.Error
+	if time.Duration(first.Error).Abs() > time.Second {
+		base = first.Nanoseconds // so far off that a plot's numbers would not hold single nanoseconds
+	}
+	if base != 0 {
+		p.Y.Label.Text = fmt.Sprintf("offset less %s, ns", span(base))
 	}
 	line := make(plotter.XYs, len(all))
 	band := make(plotter.XYs, 2*len(all))
-	base := first.Nanoseconds - first.Error
 	for i, c := range all {
 		x, y := float64(c.At-first.At)*1e-9, float64(c.Nanoseconds-base)
 		line[i] = plotter.XY{X: x, Y: y}

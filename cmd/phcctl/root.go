@@ -20,10 +20,16 @@ func run(ctx context.Context, a *app, args []string) int {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	err := root.ExecuteContext(ctx)
-	if err != nil {
-		fmt.Fprintf(a.err, "phcctl: %v\n", err)
+	switch code := exitCode(err); code {
+	case exitOK:
+		return code
+	case exitInterrupted:
+		fmt.Fprintln(a.err, "phcctl: interrupted")
+		return code
+	default:
+		fmt.Fprintf(a.err, "phcctl: %s\n", strings.ReplaceAll(err.Error(), "\n", "; ")) // joined errors have a line each
+		return code
 	}
-	return exitCode(err)
 }
 
 const rootHelp = `phcctl looks at PTP hardware clocks (/dev/ptpN) and sets them.
@@ -37,7 +43,7 @@ cmp, caps, wait DURATION. Durations have a unit: 250ns, -1.5us, 20ms, 3s.
 A clock that another process has open for writing is changed only with --force.
 
 Exit status: 0 done; 1 the device failed or vanished; 2 wrong arguments or value out of range; 3 no permission;
-4 not supported by driver or kernel; 5 no such clock; 6 another process may be steering the clock.`
+4 not supported by driver or kernel; 5 no such clock; 6 another process may be steering the clock; 130 interrupted.`
 
 // maxTAI is the largest TAI − UTC in seconds that the kernel takes.
 const maxTAI = 100000
@@ -48,7 +54,7 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "phcctl [DEV -- OPERATION...]",
 		Short: "look at and set PTP hardware clocks",
-		Long:  rootHelp,
+		Long:  rootHelp, Version: version,
 		Example: "  phcctl list\n  phcctl eth0 -- set now freq 0 wait 5s cmp\n" +
 			"  phcctl stability eth0 --for 10m --plot eth0.svg",
 		Args:              cobra.ArbitraryArgs,
@@ -92,10 +98,49 @@ func between(least, most int) cobra.PositionalArgs {
 }
 
 // complete offers clocks and interfaces for the first argument.
-func (a *app) complete(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (a *app) complete(c *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	return a.completeClock(c, args, s)
+}
+
+// completeThen offers clocks for the first argument, and these words for the second.
+func (a *app) completeThen(words ...string) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 1 {
+			return words, cobra.ShellCompDirectiveNoFileComp
+		}
+		return a.complete(c, args, s)
+	}
+}
+
+// completeInterface offers interfaces.
+func (a *app) completeInterface(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	all, err := a.discover()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, c := range all {
+		names = append(names, c.Interface)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeFlag offers words for a flag's value.
+func completeFlag(c *cobra.Command, flag string, words ...string) {
+	completeFlagBy(c, flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func completeFlagBy(c *cobra.Command, flag string, by cobra.CompletionFunc) {
+	if err := c.RegisterFlagCompletionFunc(flag, by); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+// completeClock offers clocks and interfaces that have one.
+func (a *app) completeClock(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	infos, err := a.list()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -53,7 +55,8 @@ func (s *stabilityInfo) text(w io.Writer) {
 	t.Flush()
 }
 
-// stability collects comparisons and analyses them. A signal ends the collection early, and what there is counts.
+// stability collects comparisons and analyses them. A signal ends the collection early, as does a clock that vanishes, and
+// what there is counts.
 func (a *app) stability(ctx context.Context, p *pair, o stabilityOptions) error {
 	switch {
 	case o.interval <= 0 || o.duration < 4*o.interval:
@@ -66,9 +69,9 @@ func (a *app) stability(ctx context.Context, p *pair, o stabilityOptions) error 
 	if err := checkPlotName(o.plot); err != nil {
 		return err
 	}
-	samples, err := a.collect(ctx, p, o)
-	if err != nil {
-		return err
+	samples, collectErr := a.collect(ctx, p, o)
+	if len(samples) < fewest && (collectErr != nil || ctx.Err() != nil) {
+		return cmp.Or(collectErr, ctx.Err())
 	}
 	phases := stability.Resample(samples, o.interval)
 	info := &stabilityInfo{Samples: len(samples), Interval: o.interval, RateKept: o.keepFrequency}
@@ -81,16 +84,19 @@ func (a *app) stability(ctx context.Context, p *pair, o stabilityOptions) error 
 			phases[i] -= info.Rate * float64(i) * o.interval.Seconds()
 		}
 	}
+	var err error
 	if info.Points, err = stability.Analyse(phases, o.interval); err != nil {
-		return err
+		return errors.Join(collectErr, err)
 	}
+	err = a.print(info)
 	if o.plot != "" {
-		if err := plotStability(o.plot, info); err != nil {
-			return err
-		}
+		err = errors.Join(err, plotStability(o.plot, info))
 	}
-	return a.print(info)
+	return errors.Join(collectErr, err)
 }
+
+// fewest samples that can be analysed.
+const fewest = 4
 
 func (a *app) collect(ctx context.Context, p *pair, o stabilityOptions) (samples []stability.Sample, err error) {
 	table, err := openCSV(o.csv, a.out)
@@ -111,7 +117,7 @@ func (a *app) collect(ctx context.Context, p *pair, o stabilityOptions) (samples
 		}
 		c, err := a.comparison(p, o.readings)
 		if err != nil {
-			return nil, err
+			return samples, err
 		}
 		table.add(c)
 		samples = append(samples, stability.Sample{At: c.At, Phase: c.Nanoseconds})

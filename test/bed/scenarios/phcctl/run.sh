@@ -68,7 +68,7 @@ try tset set $D now --tai --tai-offset $TAI --json
 try scale set $D now --tai-offset $TAI
 try tget get tbed --tai-offset $TAI --json
 try pins pins $D set SDP0 extts 0 --json
-try extts extts $D 0 --count 6 --json
+try extts extts $D 0 --count 8 --json
 try channel extts $D 7 --count 1
 try perout perout $D 0 --period 100ms --duty 25% --pin 0 --json
 try peroff perout $D 0 --off --json
