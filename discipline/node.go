@@ -28,6 +28,7 @@ type node struct {
 	// edge of a PHC: the free-running system clock less the free-running PHC, over the system clock's time
 	edge      *servo.Estimator
 	windows   servo.DelaySpread
+	lean      servo.Lean
 	window    time.Duration
 	method    clock.Method
 	crossedAt float64 // correction in force at the last crossing, ppb
@@ -35,6 +36,9 @@ type node struct {
 
 	anchorMono clock.Mono // at which it read anchor
 	anchor     clock.Timestamp
+	oddSince   clock.Mono // of the first crossing, since the last sound one, that was not as expected; 0 if there is none
+	witnessed  bool       // the source has measured the root since, and found it off by miss ns
+	miss       float64
 	soundMono  clock.Mono // the same for the last crossing that was as expected; soundFree is without steering
 	soundFree  int64
 
@@ -112,18 +116,30 @@ func (n *node) edgeTo(o *node) *servo.Estimator {
 	return o.edge
 }
 
-// across carries an estimate between this PHC and the system clock: up (sign 1) or down (sign −1). lead is how far this
-// clock's scale is ahead of the system clock's.
-func (n *node) across(est servo.Estimate, base int64, now clock.Mono, sign int, lead int64) (servo.Estimate, int64, bool) {
+// correctionAt returns how far steering has moved the clock when its oscillator shows free, which is about now.
+func (n *node) correctionAt(free int64, now clock.Mono) (whole int64, fraction float64) {
+	whole, _ = n.correction(n.reading(now))
+	return n.correction(clock.At(n.id, free+whole))
+}
+
+// up carries an estimate of this PHC, when its oscillator shows at, over to the system clock.
+func (n *node) up(est servo.Estimate, base, at int64) (servo.Estimate, int64, int64, bool) {
 	if n.edge == nil || !n.edge.Known() || n.system == nil {
-		return est, base, false
+		return est, base, at, false
 	}
-	offset, e := n.edge.At(n.system.freeTime(n.system.reading(now)))
-	offset += lead
-	if sign > 0 {
-		return est.Plus(e), base + offset, true
+	offset, e := n.edge.At(n.edge.Time())
+	at += offset + int64(e.Offset) // what the system clock's oscillator shows, but for what they part in the meantime
+	offset, e = n.edge.At(at)
+	return est.Plus(e), base + offset, at, true
+}
+
+// down carries an estimate of the system clock, when its oscillator shows at, over to this PHC.
+func (n *node) down(est servo.Estimate, base, at int64) (servo.Estimate, int64, int64, bool) {
+	if n.edge == nil || !n.edge.Known() || n.system == nil {
+		return est, base, at, false
 	}
-	return est.Minus(e), base - offset, true
+	offset, e := n.edge.At(at)
+	return est.Minus(e), base - offset, at - offset - int64(e.Offset), true
 }
 
 // note keeps the books on an update: what the offset was, and whether that is locked.

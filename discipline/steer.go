@@ -34,9 +34,9 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	if now.Sub(n.anchorMono) > time.Second {
 		n.saw(now, m.At)
 	}
-	whole, fraction := n.correction(m.At)
-	v := t.ref.Observe(servo.Observation{Time: m.At.Nanoseconds() - whole, Offset: m.Offset - whole,
-		OffsetFraction: m.OffsetFraction - fraction, Variance: m.Variance, DelayVariance: m.DelayVariance})
+	o := n.observation(m)
+	t.testify(o)
+	v := t.ref.Observe(o)
 	if v != servo.Used {
 		return v
 	}
@@ -45,12 +45,38 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	return v
 }
 
-// Accept takes the root to be off by offset ns from the source all of a sudden: the source's time has changed, and there
-// is nothing that speaks against it.
-func (t *Tree) Accept(now clock.Mono, m Measurement) {
-	if est, ok := t.Estimate(now, m.At.Clock()); ok && t.root != nil && t.root.id == m.At.Clock() {
-		t.ref.Jump(m.Offset-int64(est.Offset), math.Sqrt(m.Variance))
+// Prime takes in a measurement from before the one that Sample is given first: with two of them the frequency is known
+// at once. Nothing is steered by it.
+func (t *Tree) Prime(m Measurement) {
+	if n := t.root; n != nil && m.At.Clock() == n.id && !t.ref.Known() {
+		t.ref.Observe(n.observation(m))
 	}
+}
+
+// observation makes a measurement one of the free-running oscillator.
+func (n *node) observation(m Measurement) servo.Observation {
+	whole, fraction := n.correction(m.At)
+	return servo.Observation{Time: m.At.Nanoseconds() - whole, Offset: m.Offset - whole,
+		OffsetFraction: m.OffsetFraction - fraction, Variance: m.Variance, DelayVariance: m.DelayVariance}
+}
+
+// Accept takes the root to be off by offset ns from the source all of a sudden: the source's time has changed, and there
+// is nothing that speaks against it. It returns by how much the belief has moved.
+func (t *Tree) Accept(now clock.Mono, m Measurement) time.Duration {
+	est, ok := t.Estimate(now, m.At.Clock())
+	if !ok || t.root == nil || t.root.id != m.At.Clock() {
+		return 0
+	}
+	d := m.Offset - int64(est.Offset)
+	t.ref.Jump(d, math.Sqrt(m.Variance))
+	return time.Duration(d)
+}
+
+// Doubt has the maximum error allow for a jump of the source by d being wrong, as long as this source is followed. slowly
+// has the clocks take their time on the way: there are others who may come to see that it is wrong.
+func (t *Tree) Doubt(d time.Duration, slowly bool) {
+	t.doubt += d.Abs()
+	t.slowly = slowly
 }
 
 // Cross takes in a comparison of a PHC (A) with the system clock (B).
@@ -59,8 +85,6 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	if n == nil || system == nil || n.edge == nil {
 		return
 	}
-	n.saw(now, c.A)
-	system.saw(now, c.B)
 	n.system, n.window, n.method = system, 2*c.Uncertainty, c.Method
 
 	nw, nf := n.correction(c.A)
@@ -70,15 +94,31 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 		Offset:         c.B.Nanoseconds() - sw - (c.A.Nanoseconds() - nw),
 		OffsetFraction: nf - sf, Variance: alike, DelayVariance: own}
 	base, est := n.edge.At(o.Time)
-	switch n.edge.Observe(o) {
+	excess := float64(n.window) - n.windows.Min()
+	miss := float64(o.Offset-base) + o.OffsetFraction - est.Offset
+	o.OffsetFraction -= n.lean.Part() * excess
+	v := n.edge.Observe(o)
+	if v == servo.Outlier { // perhaps somebody has set a clock: its reading is nothing to reckon from
+		if n.oddSince == 0 {
+			n.oddSince = now
+		}
+		return
+	}
+	n.saw(now, c.A)
+	system.saw(now, c.B)
+	switch v {
 	case servo.Jumped:
 		d := o.Offset - base - int64(est.Offset)
 		if abs(d) < foreignAtLeast {
 			n.edge.Jump(d, float64(abs(d)))
 			return
 		}
-		t.foreignStep(now, n, system, d)
+		t.foreignStep(now, n, system, d, est.Frequency)
 	case servo.Used:
+		n.sounded()
+		if n.edge.Observations() > leanAfter {
+			n.lean.Learn(excess, miss)
+		}
 		n.sound(now, c.A)
 		system.sound(now, c.B)
 		t.follow(now, n, system)
@@ -87,6 +127,9 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 
 // foreignAtLeast is the least jump, in ns, that is taken for somebody else's doing; less is the two clocks' own.
 const foreignAtLeast = 20_000
+
+// leanAfter is how many crossings it takes until their misses say something of how they are made.
+const leanAfter = 32
 
 // crossingResolution is the standard deviation of a crossing whatever its window, ns: clocks are read in whole ticks.
 const crossingResolution = 4
@@ -118,14 +161,32 @@ func (t *Tree) follow(now clock.Mono, n, system *node) {
 	}
 }
 
-// foreignStep finds out which end of an edge somebody else has set, by d ns (of the system clock less the PHC), and
-// enters it into that clock's history.
-func (t *Tree) foreignStep(now clock.Mono, n, system *node, d int64) {
+// foreignStep finds out which end of an edge somebody else has set, by d ns of the free-running system clock less the
+// free-running PHC, which drift apart by ppb, and enters it into that clock's history. A large step shows in what the clock has gone on since; of a small one the source
+// tells whether it was the root's. Where nothing tells, it is the PHC: drivers reset those.
+func (t *Tree) foreignStep(now clock.Mono, n, system *node, d int64, ppb float64) {
 	victim, by := n, -d
-	if n.ran(now)*2 < abs(d) && (n == t.root || system.ran(now)*2 > abs(d)) {
+	switch {
+	case abs(d) > discernible:
+		if n.ran(now)*2 < abs(d) && system.ran(now)*2 > abs(d) {
+			victim, by = system, d
+		}
+	case t.leading && n == t.root:
+		if !n.witnessed && now.Sub(n.oddSince) < maxWait {
+			return // the source's next sample is waited for
+		}
+		if n.witnessed && !n.witness(by) {
+			victim, by = system, d
+		}
+	case t.leading && system == t.root && n.witnessed && n.witness(d):
 		victim, by = system, d
 	}
+	n.sounded()
 	at := victim.reading(now)
+	if victim == system { // the edge is a function of its time
+		by += int64(float64(by) * ppb / 1e9)
+	}
+	by += int64(float64(by) * victim.applied / 1e9) // what was skipped has been reckoned with the correction in force
 	victim.history.Step(at.Add(-time.Duration(by)), time.Duration(by))
 	if victim != system { // its device was reset: frequency and time have to be set again
 		victim.everLocked, victim.locked = false, false
@@ -133,6 +194,29 @@ func (t *Tree) foreignStep(now clock.Mono, n, system *node, d int64) {
 	}
 	t.act.Changed(victim.id, Jumped, time.Duration(by))
 }
+
+// maxWait is how long a source's sample is waited for that tells which of two clocks was set.
+const maxWait = 3 * time.Second
+
+// testify has the source's sample tell of the root what the crossings since something went wrong cannot.
+func (t *Tree) testify(o servo.Observation) {
+	base, est := t.ref.At(o.Time)
+	for _, n := range t.nodes {
+		if n.oddSince != 0 && !n.witnessed {
+			n.witnessed, n.miss = true, float64(o.Offset-base)+o.OffsetFraction-est.Offset
+		}
+	}
+}
+
+// witness reports whether the source has seen the root move by ns, rather than not at all. Half of it is what it sees
+// where the way there was measured after the move, and the way back before it.
+func (n *node) witness(by int64) bool { return n.miss/float64(by) > 0.25 }
+
+// sounded ends what began with a crossing that was not as expected.
+func (n *node) sounded() { n.oddSince, n.witnessed = 0, false }
+
+// discernible is a step, in ns, that cannot be taken for the time that an event took to be heard of.
+const discernible = int64(50 * time.Millisecond)
 
 func abs(v int64) int64 { return max(v, -v) }
 
@@ -183,7 +267,7 @@ func (t *Tree) steer(n *node, now clock.Mono, offset, interval float64, measured
 	if measured {
 		t.note(n, est, now)
 	}
-	if t.beyond(n, est) || t.step(n, now, est) {
+	if t.beyond(n, now, est) || t.step(n, now, est) {
 		return
 	}
 	if !measured && n.servo.Name() == servo.NamePI {
@@ -200,8 +284,22 @@ func (t *Tree) steer(n *node, now clock.Mono, offset, interval float64, measured
 	if n.servo.Name() == servo.NamePI {
 		hold = n.servo.Hold()
 	}
-	t.apply(n, now, max(hold-t.cfg.MaxSlew, min(hold+t.cfg.MaxSlew, ppb)))
+	t.apply(n, now, max(hold-t.maxSlew(), min(hold+t.maxSlew(), ppb)))
 }
+
+// maxSlew is the rate at which an offset is taken away at most, in ppb.
+func (t *Tree) maxSlew() float64 {
+	if t.doubt == 0 || !t.slowly {
+		return t.cfg.MaxSlew
+	}
+	return min(t.cfg.MaxSlew, max(doubtfulSlew, t.doubt.Seconds()/doubtfulTime.Seconds()*1e9))
+}
+
+// A jump that others may contradict is slewed within doubtfulTime, and not slower than at doubtfulSlew, in ppb.
+const (
+	doubtfulTime = 120 * time.Second
+	doubtfulSlew = 200
+)
 
 // note keeps the books, and tells of a lock found or lost.
 func (t *Tree) note(n *node, est servo.Estimate, now clock.Mono) {
@@ -216,19 +314,22 @@ func (t *Tree) reach() float64 {
 }
 
 // beyond stops steering if the clock was locked once and is off by more than the panic threshold.
-func (t *Tree) beyond(n *node, est servo.Estimate) bool {
+func (t *Tree) beyond(n *node, now clock.Mono, est servo.Estimate) bool {
 	if t.cfg.PanicThreshold == 0 || !n.everLocked || math.Abs(est.Offset) <= float64(t.cfg.PanicThreshold) {
 		return false
 	}
 	t.panicked = true
 	for _, o := range t.nodes {
 		if o.servo != nil {
-			t.apply(o, o.anchorMono, o.servo.Hold())
+			t.apply(o, now, o.servo.Hold())
 		}
 	}
 	t.act.Changed(n.id, Panicked, time.Duration(est.Offset))
 	return true
 }
+
+// soonEnough is the interval of samples, in s, with which a second one is worth waiting for.
+const soonEnough = 2
 
 // step steps the clock if its offset is beyond the threshold, certain, and the policy allows it.
 func (t *Tree) step(n *node, now clock.Mono, est servo.Estimate) bool {
@@ -236,6 +337,9 @@ func (t *Tree) step(n *node, now clock.Mono, est servo.Estimate) bool {
 	off := math.Abs(est.Offset)
 	if !allowed || off <= float64(t.cfg.StepThreshold) || off < 4*est.Sigma() {
 		return false
+	}
+	if t.ref.Observations() < 2 && est.FrequencyVar > wellKnown*wellKnown && t.interval <= soonEnough {
+		return true // the next sample tells the frequency too, and the step then is one for good
 	}
 	d := -time.Duration(est.Offset)
 	at, err := t.act.Step(n.id, d)
@@ -246,6 +350,7 @@ func (t *Tree) step(n *node, now clock.Mono, est servo.Estimate) bool {
 	n.saw(now, at.Add(d))
 	n.servo.Stepped(float64(d))
 	n.steps++
+	n.updates = 0 // the root mean square is of what comes after
 	t.act.Changed(n.id, Stepped, d)
 	// the frequency goes with it, as far as it is known
 	if est.FrequencyVar < unknownFrequency*unknownFrequency/4 {
@@ -277,8 +382,13 @@ func (t *Tree) apply(n *node, now clock.Mono, want float64) {
 	if n.coarse = math.Abs(applied-ppb) > fine; !n.coarse {
 		n.wanted, n.residual = applied, 0
 	}
-	n.saw(now, at)
+	if off, _ := at.Sub(n.reading(now)); off.Abs() < implausible { // else somebody has set it: crossings will tell
+		n.saw(now, at)
+	}
 }
+
+// implausible is by how much a reading may be other than expected if only this daemon was late.
+const implausible = 100 * time.Millisecond
 
 const (
 	// ditherRate is how often, per Interval, the frequency of a clock with a coarse quantum is chosen anew, so that its mean

@@ -79,6 +79,8 @@ type Tree struct {
 	// ref is the root's free-running clock less the source.
 	ref      *servo.Estimator
 	bound    time.Duration // of the source's own error, at the last sample
+	doubt    time.Duration // by which the source has jumped, with nothing but its own word for it
+	slowly   bool          // it is followed slowly because of that
 	lastRef  clock.Mono    // of the last sample used
 	interval float64       // between samples, seconds
 	leading  bool          // a source is followed now
@@ -189,7 +191,7 @@ func (t *Tree) Follow(now clock.Mono, id clock.ID) {
 		t.ref.Forget()
 		t.ref.SetFrequency(-n.servoHold(), unknownFrequency)
 	}
-	t.leading = true
+	t.leading, t.doubt = true, 0
 	t.next = min(t.next, now)
 }
 
@@ -198,7 +200,7 @@ const unknownFrequency = 1e5
 
 // reroot carries what is known of the old root over to the new one. It is false if there is no way between the two.
 func (t *Tree) reroot(now clock.Mono, n *node) bool {
-	est, base, ok := t.free(n, now)
+	est, base, at, ok := t.free(n, now)
 	if !ok {
 		return false
 	}
@@ -207,32 +209,34 @@ func (t *Tree) reroot(now clock.Mono, n *node) bool {
 		wander = max(wander, n.edgeTo(t.root).Wander())
 	}
 	t.root = n
-	t.ref.Seed(n.freeTime(n.reading(now)), base, est, wander)
+	t.ref.Seed(at, base, est, wander)
 	return true
 }
 
-// free returns the estimate of n's free-running clock less the source: offset base + est.
-func (t *Tree) free(n *node, now clock.Mono) (est servo.Estimate, base int64, ok bool) {
+// free returns the estimate of n's free-running clock less the source, offset base + est, and the time that n's
+// oscillator shows then: about now. Between clocks that run differently it is always the same instant that is meant.
+func (t *Tree) free(n *node, now clock.Mono) (est servo.Estimate, base, at int64, ok bool) {
 	if t.root == nil || !t.ref.Known() {
-		return est, 0, false
+		return est, 0, 0, false
 	}
-	base, est = t.ref.At(t.root.freeTime(t.root.reading(now)))
+	at = t.root.freeTime(t.root.reading(now))
+	base, est = t.ref.At(at)
 	if n == t.root {
-		return est, base, true
+		return est, base, at, true
 	}
 	if t.root.scale != n.scale && !t.utcKnown {
-		return est, 0, false
+		return est, 0, 0, false
 	}
 	// every edge is system less PHC: go up to the system clock, then down
 	if t.root.id != clock.System {
-		if est, base, ok = t.root.across(est, base, now, 1, t.lead(t.root)); !ok {
-			return est, base, false
+		if est, base, at, ok = t.root.up(est, base+t.lead(t.root), at); !ok {
+			return est, base, at, false
 		}
 	}
 	if n.id != clock.System {
-		return n.across(est, base, now, -1, t.lead(n))
+		return n.down(est, base-t.lead(n), at)
 	}
-	return est, base, true
+	return est, base, at, true
 }
 
 // Estimate returns where a clock is believed to be against the source followed last, and whether anything is known.
@@ -245,13 +249,12 @@ func (t *Tree) Estimate(now clock.Mono, id clock.ID) (servo.Estimate, bool) {
 }
 
 func (t *Tree) estimate(n *node, now clock.Mono) (servo.Estimate, bool) {
-	est, base, ok := t.free(n, now)
+	est, base, at, ok := t.free(n, now)
 	if !ok {
 		return est, false
 	}
-	whole, fraction := n.correction(n.reading(now))
+	whole, fraction := n.correctionAt(at, now)
 	est.Offset += float64(base+whole) + fraction
-	// the frequency error that remains with the correction in force
 	return est, true
 }
 
@@ -269,18 +272,23 @@ func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
 	age := now.Sub(t.lastRef).Seconds()
 	drift := max(0, age-2*t.interval)
 	variance := est.OffsetVar + t.cfg.Wander*t.cfg.Wander*drift*drift*drift/3
-	ns := math.Abs(est.Offset) + boundSigmas*math.Sqrt(max(0, variance))
+	few := 1 + fewSamples/float64(max(t.ref.Observations(), 1))
+	ns := math.Abs(est.Offset) + boundSigmas*few*math.Sqrt(max(0, variance))
 	if n != t.root {
 		ns += float64(t.root.window+n.window) / 2
 	}
 	if ns > math.MaxInt64/4 {
 		return math.MaxInt64 / 4, true
 	}
-	return t.bound + time.Duration(ns) + 1, true
+	return t.bound + t.doubt + time.Duration(ns) + 1, true
 }
 
-// boundSigmas is how many standard deviations a maximum error covers.
-const boundSigmas = 5
+// boundSigmas is how many standard deviations a maximum error covers. As long as there are about fewSamples or less, the
+// standard deviation is itself a guess, and as many times more are covered as one sample would need for each.
+const (
+	boundSigmas = 5
+	fewSamples  = 4
+)
 
 // Sigma returns the standard deviation of the clock's estimated offset.
 func (t *Tree) Sigma(now clock.Mono, id clock.ID) time.Duration {
@@ -312,11 +320,11 @@ func (t *Tree) Residual(now clock.Mono, at clock.Timestamp, offset int64, fracti
 	}
 	whole, part := n.correction(at)
 	if t.root != nil && t.ref.Known() {
-		est, base, ok := t.free(n, now)
+		est, base, free, ok := t.free(n, now)
 		if !ok {
 			return 0, false
 		}
-		back := float64(n.reading(now).Nanoseconds()-at.Nanoseconds()) / 1e9
+		back := float64(free-(at.Nanoseconds()-whole)) / 1e9
 		return float64(offset-whole-base) + fraction - part - est.Offset + est.Frequency*back, true
 	}
 	if n.id == clock.System || t.node(clock.System) == nil {
@@ -325,11 +333,11 @@ func (t *Tree) Residual(now clock.Mono, at clock.Timestamp, offset int64, fracti
 	if !t.utcKnown {
 		return 0, false
 	}
-	est, base, ok := n.across(servo.Estimate{}, offset-whole, now, 1, t.lead(n))
+	est, base, free, ok := n.up(servo.Estimate{}, offset-whole+t.lead(n), at.Nanoseconds()-whole)
 	if !ok {
 		return 0, false
 	}
-	sw, sf := n.system.correction(n.system.reading(now))
+	sw, sf := n.system.correctionAt(free, now)
 	return float64(base+sw) + est.Offset + sf - part + fraction, true
 }
 
@@ -341,7 +349,7 @@ func (t *Tree) Drift(now clock.Mono, from, to clock.Timestamp) (ns float64, ok b
 	if n == nil || !same {
 		return 0, false
 	}
-	est, _, ok := t.free(n, now)
+	est, _, _, ok := t.free(n, now)
 	if !ok || est.FrequencyVar > wellKnown*wellKnown {
 		return 0, false
 	}
@@ -376,6 +384,9 @@ func (t *Tree) LeapSecond(now clock.Mono, leap clock.Leap) {
 		at := n.reading(now)
 		n.history.Step(at, d)
 		n.saw(now, at.Add(d))
+	}
+	if t.root != nil && t.root.scale == clock.UTC && t.ref.Known() {
+		t.ref.Jump(int64(leap)*int64(time.Second), 0) // the source has done the same: against it nothing has moved
 	}
 }
 

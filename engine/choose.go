@@ -18,8 +18,10 @@ const (
 	// grace is how long after the start the most preferred kind of source is waited for, and a rival of it.
 	grace      = 6 * time.Second
 	rivalGrace = 3 * time.Second
-	// suspectHold is how long a jump of the only source is not followed.
+	// suspectHold is how long a jump of the only source is not followed, and watchedHold that of one beside others that
+	// neither have jumped nor exclude it.
 	suspectHold = 30 * time.Second
+	watchedHold = 15 * time.Minute
 	// wildRate is how fast, as a ratio, a clock may run off that nothing is known of, and tameRate one that is locked.
 	wildRate = 15e-6
 	tameRate = 100e-9
@@ -51,11 +53,18 @@ func (e *Engine) choose(now clock.Mono) {
 	e.believe(now)
 	e.candidates = e.candidates[:0]
 	for _, s := range e.sources {
+		e.absolve(now, s)
 		e.candidates = append(e.candidates, e.candidate(now, s))
 	}
 	result := e.selector.Select(e.candidates, e.own)
 	for i, s := range e.sources {
+		good := s.verdict.State == source.Selected || s.verdict.State == source.Usable
 		s.verdict = result.Verdicts[i]
+		if s.kind == source.PTP && good && s.verdict.State == source.Falseticker && e.own.Known && !s.suspect {
+			// it would lead again as soon as the intervals overlap: it has to agree first
+			s.suspect, s.since = true, now
+			e.note(now, fmt.Sprintf("%s is not believed: %v", s.id, s.verdict.Reason))
+		}
 		if s.suspect && e.own.Known && s.verdict.State != source.Falseticker && e.candidates[i].State == source.Usable {
 			s.suspect = false
 			e.note(now, fmt.Sprintf("%s agrees with this host again", s.id))
@@ -115,9 +124,6 @@ func (e *Engine) leading(now clock.Mono, id source.ID) *tracked {
 	s := e.byID(id)
 	started := now.Sub(e.env.Start)
 	if s == nil {
-		if e.leader != nil && e.leader.suspect && now.Sub(e.leader.since) < suspectHold {
-			return nil
-		}
 		return e.island(now)
 	}
 	if e.leader == nil && !e.tree.Known() {
@@ -128,24 +134,37 @@ func (e *Engine) leading(now clock.Mono, id source.ID) *tracked {
 			return nil
 		}
 	}
-	if s.suspect {
-		return e.suspected(now, s)
-	}
 	return s
 }
 
-// suspected decides on a source that has jumped and that nothing speaks against but this host itself.
-func (e *Engine) suspected(now clock.Mono, s *tracked) *tracked {
-	if now.Sub(s.since) < suspectHold {
-		return nil
+// absolve ends the suspicion against a source that jumped a while ago and that nothing speaks against but this host.
+func (e *Engine) absolve(now clock.Mono, s *tracked) {
+	hold := suspectHold
+	if e.watched(now, s) {
+		hold = watchedHold
 	}
-	s.suspect = false
+	if s.suspect && now.Sub(s.since) >= hold && s.verdict.State == source.Falseticker &&
+		s.verdict.Reason.Code == source.HasJumped {
+		s.suspect, s.absolved = false, true
+	}
+}
+
+// accept moves the host's belief to the new time of a source that was suspect.
+func (e *Engine) accept(now clock.Mono, s *tracked) {
+	s.absolved = false
 	e.note(now, fmt.Sprintf("%s is followed to its new time: no other source contradicts it", s.id))
-	if s.clock == e.tree.Root() {
-		e.tree.Accept(now, s.sample)
+	e.tree.Doubt(e.tree.Accept(now, s.sample), e.watched(now, s))
+	e.rebase(s.latestResidual())
+}
+
+// watched reports whether there are other sources that may come to contradict s.
+func (e *Engine) watched(now clock.Mono, s *tracked) bool {
+	for _, o := range e.sources {
+		if state, _ := e.standing(now, o); o != s && state == source.Usable && !o.options.NoSelect {
+			return true
+		}
 	}
-	e.rebase(s.latest().residual)
-	return s
+	return false
 }
 
 // island returns the best source that cannot be related to UTC but can steer its PHC.
@@ -203,7 +222,7 @@ func (e *Engine) rankPorts() {
 				continue
 			}
 			theirs := o.dataSet()
-			if c := ptp.Compare(&theirs, &mine); c > 0 {
+			if ptp.Compare(&theirs, &mine) < 0 {
 				p.rank++
 			}
 		}
@@ -238,8 +257,14 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	}
 	e.relateScale(s)
 	e.tree.Follow(now, s.clock)
+	if s.absolved {
+		e.accept(now, s)
+	}
 	if !e.tree.Known() && s.samples > 0 && s.age(now) < time.Second {
 		before := s.latestResidual()
+		if between, ok := s.sample.At.Sub(s.before.At); ok && between > 0 && between < 4*time.Second {
+			e.tree.Prime(s.before)
+		}
 		e.tree.Sample(now, s.sample)
 		if e.tree.Known() {
 			e.rebase(before)
@@ -267,13 +292,17 @@ func (e *Engine) judgeState(now clock.Mono) {
 		return
 	}
 	if e.leader != nil {
+		state, how := status.Acquiring, "on the way to "
 		if e.tree.Locked(now) {
-			e.setState(now, status.Locked, "following "+string(e.leader.id))
-		} else {
-			e.setState(now, status.Acquiring, "on the way to "+string(e.leader.id))
+			state, how = status.Locked, "following "
+		}
+		if state != e.state || e.leader != e.judged {
+			e.judged = e.leader
+			e.setState(now, state, how+string(e.leader.id))
 		}
 		return
 	}
+	e.judged = nil
 	if !e.tree.Known() {
 		if now.Sub(e.env.Start) > grace {
 			e.setState(now, status.Unsynchronised, "no source has been usable since the start")

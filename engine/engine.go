@@ -77,14 +77,17 @@ type Engine struct {
 	nextTick   clock.Mono
 	nextKernel clock.Mono
 
-	utc     utcOffset
-	leader  *tracked
-	lostAt  clock.Mono // when the last leader was lost
-	state   status.State
-	changed clock.Mono
-	reason  string
-	events  []event
-	reports []discipline.Report
+	utc        utcOffset
+	listOrigin string     // of TAI − UTC, if it is taken from the leap-seconds list
+	utcDoubt   clock.Mono // since when another offset is stated than the one in force, 0 if none is
+	leader     *tracked
+	judged     *tracked   // the leader that reason is about
+	lostAt     clock.Mono // when the last leader was lost
+	state      status.State
+	changed    clock.Mono
+	reason     string
+	events     []event
+	reports    []discipline.Report
 	// comparing are the PHCs of which a crossing is under way; stale the ones where it is from before a step
 	comparing, stale map[clock.ID]bool
 	armed            armedLeap
@@ -110,6 +113,7 @@ func New(cfg *configs.Config, env Env, driver Driver) *Engine {
 		reason: "the daemon has just started", nextSelect: env.Start, nextTick: env.Start,
 		nextKernel: env.Start.Add(kernelInterval), comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
 		now: env.Start, utc: utcOffset{origin: unknownOrigin}}
+	e.listOrigin = "leap-seconds list " + env.LeapsName
 	e.tree = discipline.New(treeConfig(cfg), (*actuator)(e))
 	e.selector = source.NewSelector(policy(cfg))
 	for i := range cfg.PTP.Ports {

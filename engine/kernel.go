@@ -42,7 +42,7 @@ func (e *Engine) Save(now clock.Mono) (Saved, bool) {
 	for name, ppb := range e.env.Saved.Frequencies {
 		s.Frequencies[name] = ppb
 	}
-	if e.utc.known && e.utc.origin != "configuration" {
+	if e.utc.known && e.utc.origin != configuredOrigin {
 		s.UTCOffset = e.utc.seconds
 	}
 	worth := false

@@ -169,8 +169,12 @@ func (c *association) standing(now clock.Mono) (source.State, source.Reason) {
 		return source.Unreachable, source.Reason{Code: source.NoAnswer}
 	case c.samples == 0 && status.Received > 0:
 		return source.WarmingUp, source.Reason{Code: source.Unsynchronized}
-	case c.samples == 0 || status.Reach == 0 && c.age(now) > status.Interval:
+	case c.samples == 0 || status.Reach&unanswered == 0 && c.age(now) > status.Interval:
 		return source.Unreachable, source.Reason{Code: source.NoAnswer}
 	}
 	return source.Usable, source.Reason{}
 }
+
+// unanswered has the bits of the reach register that say when a server is lost: four polls in a row. RFC 5905 §9.3 takes
+// eight, in which time a host at the usual intervals would not know for minutes that it is on its own.
+const unanswered = 0x0f

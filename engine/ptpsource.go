@@ -29,6 +29,7 @@ type port struct {
 	has      bool // a parent
 	rank     int  // among the ports, by the best master clock algorithm
 	sync     time.Duration
+	origin   string // of TAI − UTC, if it is stated by this source
 	backward struct {
 		valid bool
 		span  ptp.Span
@@ -58,6 +59,7 @@ func (e *Engine) addPort(i int) {
 	p := &port{engine: e, index: i, cfg: c}
 	p.tracked = tracked{id: source.ID(id), kind: source.PTP, name: c.Interface,
 		options: source.Options{Prefer: c.Prefer, Trust: c.Trust, NoSelect: c.NoSelect}}
+	p.origin = "source " + id
 	e.ports = append(e.ports, p)
 	e.sources = append(e.sources, &p.tracked)
 }
@@ -172,7 +174,7 @@ func (p *port) Measured(m *ptp.Measurement) {
 		resolution = kernelResolution
 	}
 	alike, own := p.spread.Variances(delay, resolution)
-	p.delay = time.Duration(delay)
+	p.delay, p.excess = time.Duration(delay), time.Duration(delay-p.spread.Min())/2
 	offset += p.toClockScale(m.At.Clock())
 	e.take(e.now, &p.tracked, discipline.Measurement{At: m.At, Offset: offset, OffsetFraction: fraction,
 		Variance: alike, DelayVariance: own, MaxError: p.bound(m), Interval: m.Interval.Seconds()})
@@ -192,9 +194,11 @@ func (p *port) offset(m *ptp.Measurement) (whole int64, fraction, delay float64)
 		drift, ok := p.engine.tree.Drift(p.engine.now, p.backward.at, m.At)
 		there, fits := m.Forward.Add(p.backward.span)
 		if same && ok && fits && age < 4*m.Interval+time.Second && age > -time.Second {
-			delay = spanNanoseconds(there) - drift
-			whole, part := m.Forward.Parts()
-			return whole, float64(part)/65536 - delay/2, delay
+			// a negative delay: the master's time has jumped between the two
+			if delay = spanNanoseconds(there) - drift; delay > -2*float64(delayTolerance(p.info.Hardware)) {
+				whole, part := m.Forward.Parts()
+				return whole, float64(part)/65536 - delay/2, delay
+			}
 		}
 	}
 	whole, part := m.Exact.Parts()
@@ -243,6 +247,8 @@ func (p *port) standing(now clock.Mono) (source.State, source.Reason) {
 	switch {
 	case p.core == nil || !p.info.LinkUp:
 		return source.Unreachable, source.Reason{Code: source.LinkDown}
+	case !p.engine.tree.Has(p.clock):
+		return source.Unreachable, source.Reason{Code: source.NoClock}
 	case !p.has:
 		return source.Unreachable, source.Reason{Code: source.NoMaster}
 	case p.samples == 0:

@@ -15,7 +15,10 @@ func (e *Engine) Successor(now clock.Mono, cfg *configs.Config, env Env, driver 
 	n.tree = e.tree
 	n.tree.SetConfig(treeConfig(cfg), (*actuator)(n))
 	n.tree.Follow(now, 0)
-	n.events, n.steps, n.armed, n.utc = e.events, e.steps, e.armed, e.utc
+	n.events, n.steps, n.armed = e.events, e.steps, e.armed
+	if e.utc.origin != configuredOrigin { // what is configured may have changed
+		n.utc = e.utc
+	}
 	n.state, n.reason, n.changed, n.lostAt = e.state, e.reason, e.changed, now
 	n.env.Start = e.env.Start
 	return n

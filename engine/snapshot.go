@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -105,7 +106,7 @@ func (e *Engine) sourceStatus(now clock.Mono, t *tracked, when func(clock.Mono) 
 	}
 	for _, c := range e.clients {
 		if t == &c.tracked {
-			c.describe(&s)
+			c.describe(now, &s)
 		}
 	}
 	return s
@@ -137,7 +138,7 @@ func (p *port) stamps() string {
 	return "kernel"
 }
 
-func (c *association) describe(s *status.Source) {
+func (c *association) describe(now clock.Mono, s *status.Source) {
 	st := c.core.Status()
 	s.Interval, s.Reach, s.Stratum = st.Interval, st.Reach, c.stratum
 	s.Timestamps = "user"
@@ -149,11 +150,28 @@ func (c *association) describe(s *status.Source) {
 	}
 	if c.connected {
 		s.Address = c.server.String()
+	} else {
+		s.Reason = c.nameless(now)
 	}
 	if st.Samples > 0 {
 		s.Reference = st.Header.ReferenceID.Text(st.Header.Stratum)
 	}
 	s.Rejected = st.Refused.Total()
+}
+
+// nameless says why there is no address to ask, and when one is looked for again.
+func (c *association) nameless(now clock.Mono) string {
+	p := c.pool.core
+	why, next := "its name has no address that is not in use already", "being tried again"
+	if err := p.Err(); err != nil {
+		why = "its name cannot be resolved: " + err.Error()
+	} else if p.Resolving() {
+		return "its name is being resolved"
+	}
+	if !p.Resolving() {
+		next = fmt.Sprintf("next try in %v", max(0, p.NextWake().Sub(now)).Truncate(time.Second)+time.Second)
+	}
+	return why + "; " + next
 }
 
 func (p *port) status(now clock.Mono) status.Port {

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -25,12 +26,14 @@ type tracked struct {
 	next, n int
 	spread  servo.DelaySpread
 	last    clock.Mono
-	sample  discipline.Measurement
+	sample  discipline.Measurement // the last one, and the one before
+	before  discipline.Measurement
 	delay   time.Duration
-	relate  bool // its scale can be related to the system clock's
-	// suspect since it jumped
-	suspect bool
-	since   clock.Mono
+	excess  time.Duration // half of what the delay was beyond the least: what a single measurement may be off by besides
+	relate  bool          // its scale can be related to the system clock's
+	// suspect since it jumped; absolved when it is to be followed all the same
+	suspect, absolved bool
+	since             clock.Mono
 	// bias against the source that was followed before, learned while that was good; ns
 	bias    float64
 	learned int
@@ -53,7 +56,7 @@ type point struct {
 
 // reset forgets what was measured: another server or master answers now.
 func (s *tracked) reset() {
-	s.n, s.learned, s.bias, s.suspect = 0, 0, 0, false
+	s.n, s.learned, s.bias, s.suspect, s.absolved = 0, 0, 0, false, false
 	s.spread.Forget()
 }
 
@@ -65,30 +68,46 @@ func (s *tracked) add(p point) {
 	s.samples++
 }
 
-func (s *tracked) latest() *point { return &s.points[(s.next+recentPoints-1)%recentPoints] }
-
-// jitter returns the standard deviation of the latest residuals from one to the next, in ns.
-func (s *tracked) jitter() float64 {
-	var sum float64
-	for i := 1; i < s.n; i++ {
-		newer := (s.next + 2*recentPoints - i) % recentPoints
-		d := s.points[newer].residual - s.points[(newer+recentPoints-1)%recentPoints].residual
-		sum += d * d / 2
-	}
-	return math.Sqrt(sum / float64(max(s.n-1, 1)))
+// point returns the one that came back measurements before the latest; back is less than n.
+func (s *tracked) point(back int) *point {
+	return &s.points[(s.next+2*recentPoints-1-back)%recentPoints]
 }
 
-// shift moves the residuals when the host's belief has moved by ns.
+func (s *tracked) latest() *point { return s.point(0) }
+
+// jitter returns the standard deviation of the latest residuals from one to the next, in ns: from their median difference,
+// which a jump does not touch.
+func (s *tracked) jitter() float64 {
+	var all [recentPoints]float64
+	differences := all[:0]
+	for i := 1; i < s.n; i++ {
+		differences = append(differences, math.Abs(s.point(i-1).residual-s.point(i).residual))
+	}
+	if len(differences) == 0 {
+		return 0
+	}
+	slices.Sort(differences)
+	return normalMedian * differences[len(differences)/2]
+}
+
+// normalMedian is the standard deviation of normal values by the median magnitude of the difference of two of them.
+const normalMedian = 1.0484
+
+// shift moves what was measured when the host's belief has moved by ns.
 func (s *tracked) shift(ns float64) {
-	for i := range s.points[:s.n] {
-		s.points[i].residual -= ns
+	for i := range s.n {
+		s.point(i).residual -= ns
+	}
+	if s.learned > 0 {
+		s.bias -= ns
 	}
 }
 
 // best returns the point with the least error now, and that error, for a host whose clock may run off by rate (ratio).
 func (s *tracked) best(now clock.Mono, rate float64) (p point, bound time.Duration) {
 	bound = math.MaxInt64
-	for _, q := range s.points[:s.n] {
+	for i := range s.n {
+		q := *s.point(i)
 		b := q.bound + time.Duration(rate*float64(now.Sub(q.at)))
 		if b <= bound {
 			p, bound = q, b
@@ -102,12 +121,12 @@ func (s *tracked) age(now clock.Mono) time.Duration { return now.Sub(s.last) }
 
 // take enters a measurement of the source's clock, and has the tree follow it if the source is followed.
 func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
-	s.sample = m
+	s.before, s.sample = s.sample, m
 	before, known := float64(0), e.tree.Known()
 	residual, ok := e.tree.Residual(now, m.At, m.Offset, m.OffsetFraction)
 	s.relate = ok
 	if ok {
-		s.add(point{now, residual, m.MaxError})
+		s.add(point{now, residual, m.MaxError + s.excess})
 	} else {
 		s.last = now
 		s.samples++
@@ -138,6 +157,7 @@ func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
 		}
 		if !s.suspect {
 			s.suspect, s.since = true, now
+			s.n = min(s.n, 1) // what it said before tells nothing of how it scatters now
 			e.note(now, string(s.id)+" has jumped by "+time.Duration(residual).String())
 		}
 		e.soon(now)

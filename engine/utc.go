@@ -17,7 +17,10 @@ type utcOffset struct {
 	origin  string
 }
 
-const unknownOrigin = "unknown"
+const (
+	unknownOrigin    = "unknown"
+	configuredOrigin = "configuration"
+)
 
 // armedLeap is a leap second to come.
 type armedLeap struct {
@@ -28,18 +31,11 @@ type armedLeap struct {
 // findUTCOffset settles what TAI − UTC is: as the followed source states it, else another one that tells the truth, else
 // the leap-seconds list, the configuration, what was known before, or what was known before the restart.
 func (e *Engine) findUTCOffset(now clock.Mono) {
-	found := utcOffset{origin: unknownOrigin}
-	switch {
-	case e.statedByPort(&found):
-	case e.listed(now, &found):
-	case e.utc.known && !e.discredited(e.utc.origin):
-		found = e.utc // nobody says it any more, but it has not changed by that
-	case e.cfg.UTC.Offset != 0:
-		found = utcOffset{e.cfg.UTC.Offset, true, "configuration"}
-	case e.utc.known: // nobody says any more, but it was said
+	found := e.statedUTCOffset(now)
+	if !e.utc.known || !found.known || found.seconds == e.utc.seconds {
+		e.utcDoubt = 0
+	} else if e.doubts(now, found) {
 		found = e.utc
-	case e.env.Saved.UTCOffset != 0:
-		found = utcOffset{e.env.Saved.UTCOffset, true, "state file"}
 	}
 	if found != e.utc {
 		e.utc = found
@@ -52,11 +48,53 @@ func (e *Engine) findUTCOffset(now clock.Mono) {
 	e.relateScale(e.leader)
 }
 
-// discredited reports whether what an offset is from is a source that has turned out not to tell the truth.
+func (e *Engine) statedUTCOffset(now clock.Mono) (found utcOffset) {
+	found.origin = unknownOrigin
+	switch {
+	case e.statedByPort(&found):
+	case e.listed(now, &found):
+	case e.utc.known && !e.discredited(e.utc.origin):
+		found = e.utc // nobody says it any more, but it has not changed by that
+	case e.cfg.UTC.Offset != 0:
+		found = utcOffset{e.cfg.UTC.Offset, true, configuredOrigin}
+	case e.env.Saved.UTCOffset != 0:
+		found = utcOffset{e.env.Saved.UTCOffset, true, "state file"}
+	}
+	return found
+}
+
+// doubts reports whether a new offset is not to be believed: it changes by leap seconds only, which are announced, and
+// the clocks that have been following would have to move by whole seconds. As long as NTP servers agree with this host,
+// which has the old offset, it stays; without any, it is believed once it has been stated for a while.
+func (e *Engine) doubts(now clock.Mono, found utcOffset) bool {
+	if !e.tree.Trusted(clock.System) {
+		return false
+	}
+	if e.utcDoubt == 0 {
+		e.utcDoubt = now
+		e.note(now, fmt.Sprintf("%s says that TAI−UTC is %d s, not %d s: not believed for now", found.origin, found.seconds,
+			e.utc.seconds))
+	}
+	return e.vouched(now) || now.Sub(e.utcDoubt) < suspectHold
+}
+
+// vouched reports whether an NTP server agrees with the host.
+func (e *Engine) vouched(now clock.Mono) bool {
+	for _, c := range e.clients {
+		state, _ := c.standing(now)
+		if v := c.verdict.State; state == source.Usable && (v == source.Usable || v == source.Combined || v == source.Selected) {
+			return true
+		}
+	}
+	return false
+}
+
+// discredited reports whether what an offset is from is a source that has turned out not to tell the truth, before the
+// system clock has been locked by it: afterwards it has stood the test.
 func (e *Engine) discredited(origin string) bool {
 	for _, p := range e.ports {
-		if p.verdict.State == source.Falseticker && origin == "source "+string(p.id) {
-			return true
+		if p.verdict.State == source.Falseticker && origin == p.origin {
+			return !e.tree.Trusted(clock.System)
 		}
 	}
 	return false
@@ -78,7 +116,7 @@ func (e *Engine) statedByPort(found *utcOffset) bool {
 	for _, leaders := range [2]bool{true, false} {
 		for _, p := range e.ports {
 			if (&p.tracked == e.leader) == leaders && p.stated() {
-				*found = utcOffset{int(p.time.UTCOffset), true, "source " + string(p.id)}
+				*found = utcOffset{int(p.time.UTCOffset), true, p.origin}
 				return true
 			}
 		}
@@ -100,7 +138,7 @@ func (e *Engine) listed(now clock.Mono, found *utcOffset) bool {
 		if p.has && p.time.PTPTimescale && p.samples > 0 && p.clock != clock.System {
 			tai := p.sample.At.Nanoseconds() - p.sample.Offset
 			if s, ok := e.env.Leaps.TAIOffset(clock.Instant{Nanoseconds: tai, Scale: clock.TAI}); ok {
-				*found = utcOffset{s, true, "leap-seconds list " + e.env.LeapsName}
+				*found = utcOffset{s, true, e.listOrigin}
 				return true
 			}
 		}
@@ -111,14 +149,14 @@ func (e *Engine) listed(now clock.Mono, found *utcOffset) bool {
 	}
 	s, ok := e.env.Leaps.TAIOffset(clock.Instant{Nanoseconds: at.Nanoseconds(), Scale: clock.UTC})
 	if ok {
-		*found = utcOffset{s, true, "leap-seconds list " + e.env.LeapsName}
+		*found = utcOffset{s, true, e.listOrigin}
 	}
 	return ok
 }
 
-// utcFor returns TAI − UTC for what port p says: its own statement, or the one in force.
+// utcFor returns TAI − UTC for what port p says: the one in force, or its own statement.
 func (e *Engine) utcFor(p *port) (seconds int, known bool) {
-	if p.stated() {
+	if !e.utc.known && p.stated() {
 		return int(p.time.UTCOffset), true
 	}
 	return e.utc.seconds, e.utc.known
@@ -160,16 +198,12 @@ func (e *Engine) checkLeap(now clock.Mono) {
 	}
 	utc := at.Nanoseconds()
 	if e.armed.leap != clock.NoLeap && utc >= e.armed.at-leapLength(e.armed.leap) {
-		e.env.Saved.UTCOffset = e.utc.seconds + int(e.armed.leap)
-		e.tree.LeapSecond(now, e.armed.leap)
-		e.note(now, fmt.Sprintf("leap second: TAI−UTC is %d s from now on", e.utc.seconds+int(e.armed.leap)))
-		e.utc.seconds += int(e.armed.leap)
-		e.armed = armedLeap{}
+		e.leapNow(now)
 		return
 	}
 	leap := e.announcedLeap(utc)
-	if day-utc%day < int64(time.Second)*2 {
-		return // too late to change anything today
+	if day-utc%day < int64(time.Second)*2 || leap != clock.NoLeap && utc%day < afterLeap {
+		return // too late to change anything today, or an announcement of yesterday
 	}
 	if leap != e.armed.leap {
 		e.armed = armedLeap{leap, (utc/day + 1) * day}
@@ -177,6 +211,22 @@ func (e *Engine) checkLeap(now clock.Mono) {
 			e.note(now, "a leap second is armed for the end of the UTC day")
 		}
 	}
+}
+
+// afterLeap is how long after the end of a day announcements may still be about that, ns.
+const afterLeap = int64(time.Hour)
+
+// leapNow enters the leap second that the kernel has just done.
+func (e *Engine) leapNow(now clock.Mono) {
+	e.tree.LeapSecond(now, e.armed.leap)
+	text := "leap second"
+	if e.utc.known {
+		e.utc.seconds += int(e.armed.leap)
+		e.env.Saved.UTCOffset = e.utc.seconds
+		text = fmt.Sprintf("leap second: TAI−UTC is %d s from now on", e.utc.seconds)
+	}
+	e.note(now, text)
+	e.armed = armedLeap{}
 }
 
 // leapLength is how much earlier than at the end of the day the kernel acts: a deleted second is never shown.

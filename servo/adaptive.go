@@ -17,6 +17,10 @@ const (
 	tauUpdates = 2
 	minTau     = 0.5 // shorter ones gain nothing, and overshoot where the daemon is kept from running
 	maxTau     = 8
+	// an offset that is large and beyond doubt is taken away at once
+	farAway   = 300 // ns
+	farSigmas = 8
+	farTau    = 0.25
 )
 
 // NewAdaptive returns a servo without a limit to its output and nothing learned.
@@ -29,6 +33,9 @@ func (*Adaptive) Name() string { return NameAdaptive }
 func (a *Adaptive) Update(in Input) float64 {
 	a.learned = clamp(-in.Estimate.Frequency, a.limit)
 	tau := max(minTau, min(maxTau, tauUpdates*in.Interval))
+	if off := math.Abs(in.Estimate.Offset); off > farAway && off > farSigmas*in.Estimate.Sigma() {
+		tau = farTau
+	}
 	return clamp(-in.Estimate.Frequency-in.Estimate.Offset/tau, a.limit)
 }
 

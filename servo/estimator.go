@@ -148,7 +148,7 @@ func (e *Estimator) SetFrequency(ppb, sigma float64) {
 // wander in ppb per root second.
 func (e *Estimator) Seed(time int64, offset int64, est Estimate, wander float64) {
 	e.Forget()
-	e.time, e.base, e.seen = time, offset, 1
+	e.time, e.base, e.seen = time, offset, gateAfter // what it starts from is as good as observed
 	exponent := 2 * math.Log10(max(wander, 1e-6))
 	for i := range e.bank {
 		m := &e.bank[i]
@@ -173,9 +173,6 @@ func (e *Estimator) Observe(o Observation) Verdict {
 	}
 	z := float64(o.Offset-e.base) + o.OffsetFraction
 	dt := float64(o.Time-e.time) / 1e9
-	if dt < 0 {
-		return Outlier
-	}
 	if v := e.judge(z, dt, o); v != Used {
 		return v
 	}
@@ -188,7 +185,7 @@ func (e *Estimator) Observe(o Observation) Verdict {
 	return Used
 }
 
-// judge holds an observation against the weighed prediction.
+// judge holds an observation against the weighed prediction. One of before the last is an outlier anyhow.
 func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
 	p := e.combined().After(dt, 0)
 	variance := p.OffsetVar
@@ -197,7 +194,7 @@ func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
 		variance += e.weights[i] * m.scale * (m.variance(o) + m.walk*dt*dt*dt/3)
 	}
 	d := z - p.Offset
-	if e.seen < gateAfter || d*d <= gate*gate*variance {
+	if dt >= 0 && (e.seen < gateAfter || d*d <= gate*gate*variance) {
 		e.outliers = 0
 		return Used
 	}

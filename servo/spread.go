@@ -18,6 +18,10 @@ type DelaySpread struct {
 const (
 	spreadMemory = 64
 	spreadWarmUp = 6
+	// an excess counts for the mean as spreadClip means at most, so that a single absurd delay does not spoil it; a mean
+	// of spreadLeast ns is where it can grow from
+	spreadClip  = 8
+	spreadLeast = 8
 )
 
 // Variances takes in a delay, in ns, and returns two guesses of the variance of the offset measured with it, in ns²:
@@ -51,10 +55,17 @@ func (d *DelaySpread) add(delay float64) {
 	d.delays[d.next] = delay
 	d.next = (d.next + 1) % spreadMemory
 	d.n = min(d.n+1, spreadMemory)
-	least, sum := delay, 0.0
+	least := delay
 	for _, v := range d.delays[:d.n] {
 		least = min(least, v)
-		sum += v
+	}
+	most := math.Inf(1)
+	if d.n > spreadWarmUp {
+		most = least + spreadClip*max(d.mean, spreadLeast)
+	}
+	sum := 0.0
+	for _, v := range d.delays[:d.n] {
+		sum += min(v, most)
 	}
 	d.min, d.mean = least, sum/float64(d.n)-least
 }

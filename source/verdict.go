@@ -77,6 +77,7 @@ const (
 	JoinsLeader
 	LeaderRanksHigher
 	LinkDown
+	NoClock
 )
 
 // Reason for a verdict. It is cheap to make; String makes the sentence.
@@ -124,6 +125,8 @@ func (r Reason) String() string {
 		return string(r.Other) + " ranks higher"
 	case LinkDown:
 		return "the link is down"
+	case NoClock:
+		return "the clock that it is measured by is gone"
 	}
 	return ""
 }

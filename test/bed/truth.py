@@ -97,6 +97,18 @@ class Clock:
         return v0 + (v1 - v0) * (host - h0) // (h1 - h0)
 
 
+def without_glitches(series):
+    """A series without single readings that are over 1 ms off between two that agree to 0.1 ms.
+
+    A clock is not set there and back between two readings of the judge; but another reader of the PTP clock may have
+    come between the judge's own, when its device is being reset.
+    """
+    def glitch(i):
+        before, here, after = (series[j][1] for j in (i - 1, i, i + 1))
+        return abs(before - after) < 1e5 and min(abs(here - before), abs(here - after)) > 1e6
+    return [x for i, x in enumerate(series) if not (0 < i < len(series) - 1 and glitch(i))]
+
+
 class Run:
     def __init__(self, directory):
         self.clocks = {}
@@ -148,12 +160,13 @@ class Run:
             less_b = 0 if '.' in b else ref.less(host)
             if p and r and less_b is not None:
                 out.append((host, (p - r + less_a - less_b) / 1000))
-        return out
+        return out if '.' in a else without_glitches(out)
 
     def realtime(self, guest):
         """[(host, CLOCK_REALTIME of the guest in ns)] at its readings."""
         own = self.clock(guest + '.0')
-        return [(host, (p + less) // 1000) for host, less in own.real if (p := own.at(host)) is not None]
+        against = [(host, (p + less) // 1000 - host) for host, less in own.real if (p := own.at(host)) is not None]
+        return [(host, d + host) for host, d in without_glitches(against)]
 
     def steps(self, name, lo, hi, least=100_000):
         """[(host, ns)]: where a clock was stepped. CLOCK_REALTIME by least ns or more from one reading to the next."""

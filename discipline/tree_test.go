@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package discipline
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/servo"
+)
+
+func TestStepPolicies(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		policy    StepPolicy
+		offset    int64 // of the PHC at the start, ns
+		atStart   int   // steps
+		afterJump int   // more, once the source has jumped by a millisecond
+	}{
+		{"first", StepFirst, -60e9, 1, 0},
+		{"first, close by", StepFirst, 15e3, 0, 0},
+		{"never", StepNever, 5e6, 0, 0},
+		{"always", StepAlways, -60e9, 1, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, func(cfg *Config) { cfg.Step = c.policy })
+			r.tree.Remove(r.now, clock.System)
+			r.clocks[phc].ns, r.clocks[phc].error = epoch+c.offset, 20
+			r.locked()
+			if r.steps != c.atStart {
+				t.Errorf("%d steps at the start, want %d", r.steps, c.atStart)
+			}
+			r.lie = 1e6
+			r.tree.Accept(r.now, r.measurement())
+			r.run(20 * second)
+			if got := r.steps - c.atStart; got != c.afterJump {
+				t.Errorf("%d steps after the source has jumped, want %d", got, c.afterJump)
+			}
+			if e := r.error(phc) + 1e6; math.Abs(e) > 1000 {
+				t.Errorf("off by %.0f ns from the source", e)
+			}
+		})
+	}
+}
+
+// TestMaxSlew takes an offset away no faster than allowed.
+func TestMaxSlew(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Step, cfg.MaxSlew = StepNever, 1e5 })
+	r.clocks[phc].ns, r.clocks[clock.System].ns = epoch+2e6, epoch-utc*1e9-1e6
+	r.tree.Follow(r.now, phc)
+	r.run(5 * second)
+	for range 10 {
+		before := map[clock.ID]float64{phc: r.error(phc), clock.System: r.error(clock.System)}
+		r.run(second)
+		for id, e := range before {
+			if d := math.Abs(r.error(id) - e); d > 1.02e5 {
+				t.Errorf("%v was moved by %.0f ns within a second", id, d)
+			}
+		}
+	}
+	r.run(30 * second)
+	r.within(phc, 200, 10*second)
+	r.within(clock.System, 500, 10*second)
+}
+
+func TestPanicAndResume(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.PanicThreshold = second }).locked()
+	steps := r.steps
+	r.lie = 5e9
+	r.tree.Accept(r.now, r.measurement())
+	r.run(10 * second)
+	if !r.tree.Panicked() || !r.has("ptp0 panicked") {
+		t.Fatalf("no panic: %v", r.events)
+	}
+	r.within(phc, 5000, 60*second)
+	if r.steps != steps {
+		t.Error("stepped in a panic")
+	}
+	r.tree.Resume()
+	r.run(20 * second)
+	if e := r.error(phc) + 5e9; r.tree.Panicked() || math.Abs(e) > 1000 {
+		t.Errorf("after resuming: %.0f ns off from the source", e)
+	}
+}
+
+// TestRerooting goes from a source of the PHC to one of the system clock and back, without a bump.
+func TestRerooting(t *testing.T) {
+	r := newRig(t, nil).locked()
+	r.within(phc, 100, 200*second)
+	steps := r.steps
+	r.measures, r.noise = clock.System, 50e3
+	r.tree.Follow(r.now, clock.System)
+	if r.tree.Root() != clock.System {
+		t.Fatal("the system clock is not the root")
+	}
+	for _, id := range []clock.ID{phc, clock.System} {
+		r.within(id, 400, 10*second)
+	}
+	r.within(phc, 20e3, 200*second)
+	r.measures, r.noise = phc, 20
+	before := r.error(phc)
+	r.tree.Follow(r.now, phc)
+	r.within(phc, math.Abs(before)+200, 10*second)
+	r.run(20 * second)
+	r.within(phc, 200, 60*second)
+	r.within(clock.System, 300, 60*second)
+	if r.steps != steps {
+		t.Errorf("%d steps by following others", r.steps-steps)
+	}
+}
+
+// TestUTCOffsetUnknown leaves the clock of the other scale alone.
+func TestUTCOffsetUnknown(t *testing.T) {
+	for _, root := range []clock.ID{phc, clock.System} {
+		t.Run(root.String(), func(t *testing.T) {
+			r := newRig(t, nil)
+			r.tree.SetUTCOffset(0, false)
+			r.measures = root
+			other := phc
+			if root == phc {
+				other = clock.System
+			}
+			before := *r.clocks[other]
+			r.locked()
+			if now := *r.clocks[other]; now.applied != before.applied || math.Abs(r.error(other)) < 1e6 {
+				t.Errorf("%v was steered: %.0f ns off, %g ppb", other, r.error(other), now.applied)
+			}
+			if _, ok := r.tree.MaxError(r.now, other); ok {
+				t.Error("its maximum error is claimed to be known")
+			}
+			r.tree.SetUTCOffset(utc, true)
+			r.run(10 * second)
+			r.within(other, 500, 30*second)
+		})
+	}
+}
+
+func TestLeapSecond(t *testing.T) {
+	for _, leap := range []clock.Leap{clock.LeapInsert, clock.LeapDelete} {
+		for _, root := range []clock.ID{phc, clock.System} {
+			r := newRig(t, nil)
+			r.measures = root
+			r.locked()
+			steps := r.steps
+			r.clocks[clock.System].ns -= int64(leap) * 1e9
+			r.tree.LeapSecond(r.now, leap)
+			for _, id := range []clock.ID{phc, clock.System} {
+				if est, ok := r.tree.Estimate(r.now, id); !ok || math.Abs(est.Offset) > 300 {
+					t.Errorf("leap %d, root %v: %v is believed to be %.0f ns off", leap, root, id, est.Offset)
+				}
+			}
+			r.measures = 0 // the source's UTC is not simulated beyond the leap
+			r.run(2 * second)
+			if r.steps != steps {
+				t.Errorf("leap %d, root %v: stepped", leap, root)
+			}
+		}
+	}
+}
+
+// TestQuantum has a clock that takes its frequency in coarse steps: in the mean it runs right.
+func TestQuantum(t *testing.T) {
+	r := newRig(t, nil)
+	r.clocks[phc].quantum, r.clocks[phc].wander, r.noise = 119.2, 0, 1
+	r.clocks[phc].error = 20037.7
+	r.locked()
+	r.run(60 * second)
+	before, seconds := r.error(phc), 100.0
+	r.within(phc, 30, 100*second)
+	if ppb := (r.error(phc) - before) / seconds; math.Abs(ppb) > 1 {
+		t.Errorf("in the mean it runs %.2f ppb wrong", ppb)
+	}
+}
+
+// TestHoldover runs on without a source: the maximum error grows, and covers what the clocks are off.
+func TestHoldover(t *testing.T) {
+	r := newRig(t, nil).locked()
+	r.run(300 * second)
+	r.measures = 0
+	r.tree.Follow(r.now, 0)
+	last := time.Duration(0)
+	for i := range 100 {
+		r.run(20 * second)
+		for _, id := range []clock.ID{phc, clock.System} {
+			if bound, ok := r.tree.MaxError(r.now, id); !ok || math.Abs(r.error(id)) > float64(bound) {
+				t.Fatalf("after %d s %v is off by %.0f ns, stated at most %v", 20*(i+1), id, r.error(id), bound)
+			}
+		}
+		bound, _ := r.tree.MaxError(r.now, phc)
+		if i > 1 && bound <= last {
+			t.Fatalf("maximum error %v, %v before", bound, last)
+		}
+		last = bound
+	}
+}
+
+func TestRemoveAndAdd(t *testing.T) {
+	r := newRig(t, nil).locked()
+	r.run(100 * second)
+	r.measures = 0
+	r.tree.Remove(r.now, phc)
+	if r.tree.Has(phc) || r.tree.Root() != clock.System || !r.tree.Known() {
+		t.Fatalf("root %v, known %v", r.tree.Root(), r.tree.Known())
+	}
+	r.within(clock.System, 1000, 20*second)
+	r.clocks[phc].ns, r.clocks[phc].applied = 0, 0 // another device: it begins in 1970
+	r.add(phc)
+	r.run(5 * second)
+	r.within(phc, 2000, 10*second)
+	r.measures = phc
+	r.tree.Follow(r.now, phc)
+	r.run(20 * second)
+	r.within(phc, 200, 60*second)
+	r.within(clock.System, 300, 60*second)
+	r.tree.Remove(r.now, phc)
+	r.tree.Remove(r.now, clock.System)
+	if r.tree.Root() != 0 || r.tree.Known() {
+		t.Error("a tree without clocks knows the time")
+	}
+	r.tree.Tick(r.now)
+	r.tree.Follow(r.now, phc)
+}
+
+// TestSettle leaves the frequencies that cancel the oscillators' errors.
+func TestSettle(t *testing.T) {
+	r := newRig(t, nil).locked()
+	r.run(100 * second)
+	r.tree.Settle(r.now)
+	for id, c := range r.clocks {
+		if left := c.error + c.applied; math.Abs(left) > 30 {
+			t.Errorf("%v was left %.1f ppb fast", id, left)
+		}
+	}
+}
+
+func TestBrokenClock(t *testing.T) {
+	r := newRig(t, nil).locked()
+	r.clocks[phc].broken = true
+	r.run(10 * second)
+	reports := r.tree.Reports(r.now, nil)
+	if reports[0].ID != phc || !errors.Is(reports[0].Err, errBroken) {
+		t.Errorf("%+v", reports[0])
+	}
+	r.within(clock.System, 1000, 30*second)
+	r.clocks[phc].broken = false
+	r.run(10 * second)
+	if reports = r.tree.Reports(r.now, reports[:0]); reports[0].Err != nil {
+		t.Errorf("still %v", reports[0].Err)
+	}
+	r.within(phc, 300, 10*second)
+}
+
+func TestReports(t *testing.T) {
+	r := newRig(t, nil).locked()
+	got := r.tree.Reports(r.now, nil)
+	if len(got) != 2 || !got[0].Root || got[0].ID != phc || got[1].ID != clock.System || got[1].Parent != phc {
+		t.Fatalf("%+v", got)
+	}
+	for _, x := range got {
+		if !x.Steered || !x.Known || !x.Locked || x.Servo != servo.NameAdaptive || x.MaxError <= 0 ||
+			x.Steps == 0 || math.Abs(x.Learned+r.clocks[x.ID].error) > 200 {
+			t.Errorf("%+v", x)
+		}
+	}
+	if got[0].Method != clock.Extended || got[0].Window != 500 {
+		t.Errorf("crossing %v, %v", got[0].Method, got[0].Window)
+	}
+}
+
+func TestNothingIsAllocated(t *testing.T) {
+	r := newRig(t, nil).locked()
+	var reports []Report
+	n := testing.AllocsPerRun(100, func() {
+		r.run(second)
+		reports = r.tree.Reports(r.now, reports[:0])
+	})
+	if n != 0 {
+		t.Errorf("%g allocations per second", n)
+	}
+}
+
+func BenchmarkSecond(b *testing.B) {
+	var t testing.T
+	r := newRig(&t, nil)
+	r.tree.Follow(r.now, phc)
+	r.run(30 * second)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.run(second)
+	}
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/status"
+)
+
+// TestLyingGrandmaster has the grandmaster go wrong while three NTP servers tell the truth.
+func TestLyingGrandmaster(t *testing.T) {
+	for _, c := range []struct {
+		lie    time.Duration
+		named  bool          // that it lies can be seen
+		within time.Duration // of the truth, a minute after and later
+	}{
+		{time.Second, true, 50 * time.Microsecond},
+		{-time.Second, true, 50 * time.Microsecond},
+		{37 * time.Second, true, 50 * time.Microsecond},
+		{time.Millisecond, true, 50 * time.Microsecond},
+		{-time.Millisecond, true, 50 * time.Microsecond},
+		{100 * time.Microsecond, false, 110 * time.Microsecond},
+	} {
+		t.Run(c.lie.String(), func(t *testing.T) {
+			s := newSite(t, onePort+threeServers, 900*second)
+			defer s.story()
+			s.at(300*second, func() { s.master.Shift(c.lie) })
+			s.at(600*second, func() { s.master.Shift(-c.lie) })
+			s.world.Run(500 * second)
+			if c.named {
+				s.follows(320, status.Locked, "ntp:")
+				if got := s.source("ptp:eth0"); got.State != "falseticker" || !strings.Contains(got.Reason, "of 4 sources") {
+					t.Errorf("the liar is %s: %s", got.State, got.Reason)
+				}
+			} else if at, ok := s.logged(300*second, "ptp:eth0 is not believed"); !ok || at > 330*second {
+				t.Errorf("the jump was told of at %v (%v)", at, ok)
+			}
+			s.world.Run(900 * second)
+			s.within(clock.System, 300, 900, c.within)
+			s.within(phc0, 300, 900, c.within)
+			s.unstepped(20, 900)
+			s.follows(899, status.Locked, "ptp:eth0")
+			s.within(clock.System, 800, 900, time.Microsecond)
+		})
+	}
+}
+
+// TestSoleSourceJumps has nobody to say whether the grandmaster is right: it is followed, late and told of.
+func TestSoleSourceJumps(t *testing.T) {
+	for _, jump := range []time.Duration{100 * time.Microsecond, 10 * time.Millisecond, 2 * time.Second} {
+		t.Run(jump.String(), func(t *testing.T) {
+			s := newSite(t, onePort, 500*second)
+			defer s.story()
+			s.at(200*second, func() { s.master.Shift(jump) })
+			s.world.Run(215 * second)
+			if got := s.source("ptp:eth0"); got.State != "falseticker" || !strings.Contains(got.Reason, "jumped") {
+				t.Errorf("it is %s: %s", got.State, got.Reason)
+			}
+			s.follows(215, status.Holdover, "")
+			s.world.Run(500 * second)
+			s.within(clock.System, 200, 230, time.Microsecond)
+			at, ok := s.logged(200*second, "is followed to its new time")
+			if !ok || at < 230*second || at > 245*second {
+				t.Errorf("it is followed at %v (%v), want 30 s later", at, ok)
+			}
+			after := status.Locked
+			if jump > second { // it is slewed
+				after = status.Acquiring
+			}
+			s.follows(260, after, "ptp:eth0")
+			s.unstepped(20, 500)
+		})
+	}
+}
+
+// TestJumpBack has the grandmaster come back to its senses before anybody has followed it.
+func TestJumpBack(t *testing.T) {
+	s := newSite(t, onePort, 300*second)
+	defer s.story()
+	s.at(200*second, func() { s.master.Shift(time.Second) })
+	s.at(210*second, func() { s.master.Shift(-time.Second) })
+	s.world.Run(300 * second)
+	if _, ok := s.logged(210*second, "agrees with this host again"); !ok {
+		t.Error("nobody said that it agrees again")
+	}
+	s.within(clock.System, 20, 300, time.Microsecond)
+	s.follows(225, status.Locked, "ptp:eth0")
+	s.unstepped(20, 300)
+}
+
+// TestNTPLiars has one of three servers lie from the beginning, and another one later on.
+func TestNTPLiars(t *testing.T) {
+	s := newSite(t, threeServers, 400*second)
+	defer s.story()
+	s.servers[1].Shift(50 * time.Millisecond)
+	s.world.Run(200 * second)
+	if got := s.source("ntp:192.0.2.2"); got.State != "falseticker" {
+		t.Errorf("the liar is %s: %s", got.State, got.Reason)
+	}
+	s.servers[1].Shift(-50 * time.Millisecond)
+	s.servers[0].Drift(1e5)
+	s.world.Run(400 * second)
+	s.within(clock.System, 20, 400, 500*time.Microsecond)
+	s.unstepped(20, 400)
+}
+
+// TestPanic needs a step beyond the threshold after the first lock.
+func TestPanic(t *testing.T) {
+	s := newSite(t, "[steering]\nstep = \"always\"\npanic_threshold = \"1s\"\n"+onePort, 400*second)
+	defer s.story()
+	s.at(100*second, func() { s.master.Shift(time.Minute) })
+	s.world.Run(200 * second)
+	s.follows(200, status.Panicked, "ptp:eth0")
+	s.within(clock.System, 100, 200, 20*time.Microsecond)
+	if got := s.snapshot(); !strings.Contains(got.Reason, "panic threshold") {
+		t.Errorf("reason: %s", got.Reason)
+	}
+	s.host.Tell(resume)
+	s.world.Run(400 * second)
+	s.follows(230, status.Locked, "ptp:eth0")
+	if e := s.host.Samples(clock.System)[399].Error; e < 60e9-1000 || e > 60e9+1000 {
+		t.Errorf("after resuming it is %.0f ns off, the master a minute", e)
+	}
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/status"
+)
+
+func resume(e *engine.Engine, now clock.Mono) { e.Resume(now) }
+
+// TestRestart kills the daemon while locked: the next one starts from what was saved.
+func TestRestart(t *testing.T) {
+	s := newSite(t, onePort+threeServers, 400*second)
+	defer s.story()
+	s.at(200*second, s.host.Kill)
+	s.at(210*second, s.host.Start)
+	s.world.Run(400 * second)
+	s.follows(225, status.Locked, "ptp:eth0")
+	s.within(clock.System, 200, 400, 2*time.Microsecond)
+	s.within(phc0, 200, 400, 2*time.Microsecond)
+	s.within(clock.System, 230, 400, time.Microsecond)
+	s.unstepped(20, 400)
+	s.covered(220, 400)
+}
+
+// TestSavedFrequencies is about what a daemon leaves behind.
+func TestSavedFrequencies(t *testing.T) {
+	s := newSite(t, onePort, 100*second)
+	save := func() (saved engine.Saved, worth bool) {
+		s.host.Tell(func(e *engine.Engine, now clock.Mono) { saved, worth = e.Save(now) })
+		return saved, worth
+	}
+	s.world.Run(2 * second)
+	if saved, worth := save(); worth {
+		t.Errorf("worth saving before any lock: %+v", saved)
+	}
+	s.world.Run(100 * second)
+	saved, worth := save()
+	if !worth || saved.UTCOffset != 37 {
+		t.Errorf("saved %+v, worth it: %v", saved, worth)
+	}
+	for name, error := range map[string]float64{"system": -30000, "ptp0": 20000} {
+		if got := saved.Frequencies[name]; math.Abs(got+error) > 100 {
+			t.Errorf("correction of %s saved as %g ppb, its oscillator is off by about %g", name, got, error)
+		}
+	}
+}
+
+// TestSettle is what a daemon does at its end: the clocks go on at their learned frequencies.
+func TestSettle(t *testing.T) {
+	s := newSite(t, onePort, 300*second)
+	s.at(200*second, func() {
+		s.host.Tell(func(e *engine.Engine, now clock.Mono) { e.Settle(now) })
+		s.host.Kill()
+	})
+	s.world.Run(300 * second)
+	for _, id := range s.host.Clocks() {
+		if f := s.host.Samples(id)[201].Frequency; math.Abs(f) > 30 {
+			t.Errorf("%v was left %.1f ppb fast", id, f)
+		}
+	}
+}
+
+// TestReload takes another configuration while locked.
+func TestReload(t *testing.T) {
+	s := newSite(t, onePort+threeServers, 400*second)
+	defer s.story()
+	s.at(200*second, func() { s.host.Reload(hostConfig(t, "[steering]\nmax_slew = \"100us\"\n"+onePort+threeServers)) })
+	s.world.Run(400 * second)
+	s.follows(215, status.Locked, "ptp:eth0")
+	s.within(clock.System, 20, 400, time.Microsecond)
+	s.within(phc0, 20, 400, time.Microsecond)
+	s.unstepped(20, 400)
+	s.covered(20, 400)
+	if got := s.snapshot(); got.Steps != s.host.States()[400].Steps || got.Started.After(s.snapshot().Time.Add(-390*second)) {
+		t.Errorf("%d steps since %v", got.Steps, got.Started)
+	}
+}
+
+// TestReloadOfUTCOffset has another offset configured: the new one counts.
+func TestReloadOfUTCOffset(t *testing.T) {
+	s := newSite(t, "[utc]\noffset = 36\n"+threeServers, 100*second)
+	defer s.story()
+	s.world.Run(50 * second)
+	if got := s.snapshot().UTC; !got.Known || got.Seconds != 36 || got.Origin != "configuration" {
+		t.Fatalf("UTC offset %+v", got)
+	}
+	s.host.Reload(hostConfig(t, "[utc]\noffset = 37\n"+threeServers))
+	s.world.Run(60 * second)
+	if got := s.snapshot().UTC; !got.Known || got.Seconds != 37 {
+		t.Errorf("UTC offset %+v after a reload", got)
+	}
+}
+
+// TestPortCloses takes the interface away for a while, and its clock with it.
+func TestPortCloses(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		clock bool
+	}{{"port", false}, {"port and clock", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t, onePort+threeServers, 400*second)
+			defer s.story()
+			s.tell(200*second, func(e *engine.Engine, now clock.Mono) {
+				e.ClosePort(now, 0, errors.New("no such interface"))
+				if c.clock {
+					e.RemoveClock(now, phc0)
+				}
+			})
+			s.tell(250*second, func(e *engine.Engine, now clock.Mono) {
+				if c.clock {
+					e.AddClock(now, s.host.ClockInfo(phc0))
+				}
+			})
+			s.at(250*second, func() { s.host.Open(0) })
+			s.world.Run(245 * second)
+			if got := s.snapshot().Ports[0]; got.State != "faulty" || !strings.Contains(got.Error, "no such interface") {
+				t.Errorf("port is %s: %q", got.State, got.Error)
+			}
+			s.world.Run(400 * second)
+			s.follows(202, status.Locked, "ntp:")
+			s.follows(265, status.Locked, "ptp:eth0")
+			s.within(clock.System, 20, 400, 20*time.Microsecond)
+			s.within(clock.System, 300, 400, time.Microsecond)
+			if at, ok := s.logged(100*second, "system stepped"); ok {
+				t.Errorf("the system clock was stepped at %v", at)
+			}
+		})
+	}
+}
+
+// TestClockVanishes removes the clock of an open port: it must not be taken for followed any more.
+func TestClockVanishes(t *testing.T) {
+	s := newSite(t, onePort+threeServers, 300*second)
+	defer s.story()
+	s.tell(200*second, func(e *engine.Engine, now clock.Mono) { e.RemoveClock(now, phc0) })
+	s.world.Run(300 * second)
+	s.follows(205, status.Locked, "ntp:")
+	s.within(clock.System, 20, 300, 20*time.Microsecond)
+}
+
+// TestLinkFlaps takes the link down and up.
+func TestLinkFlaps(t *testing.T) {
+	s := newSite(t, onePort+threeServers, 400*second)
+	defer s.story()
+	for i := range 5 {
+		at := time.Duration(200+10*i) * second
+		s.at(at, func() { s.host.SetInterface("eth0", false) })
+		s.at(at+3*second, func() { s.host.SetInterface("eth0", true) })
+	}
+	s.world.Run(400 * second)
+	s.follows(202, status.Locked, "ntp:")
+	s.follows(260, status.Locked, "ptp:eth0")
+	s.within(clock.System, 20, 400, 10*time.Microsecond)
+	s.within(clock.System, 270, 400, time.Microsecond)
+	s.unstepped(20, 400)
+}
+
+// TestForeignStep has somebody else set a clock.
+func TestForeignStep(t *testing.T) {
+	for _, c := range []struct {
+		id   clock.ID
+		name string
+		by   time.Duration
+	}{
+		{clock.System, "system", 100 * time.Microsecond}, {clock.System, "system", -20 * time.Millisecond},
+		{clock.System, "system", -time.Minute}, {clock.System, "system", time.Minute},
+		{phc0, "ptp0", time.Hour}, {phc0, "ptp0", -30 * time.Second}, {phc0, "ptp0", 50 * time.Microsecond},
+	} {
+		t.Run(c.name+" by "+c.by.String(), func(t *testing.T) {
+			s := newSite(t, onePort+threeServers, 400*second)
+			defer s.story()
+			s.at(200*second+300*time.Millisecond, func() { s.host.Clock(c.id).Step(s.world.Now(), c.by) })
+			s.world.Run(400 * second)
+			if at, ok := s.logged(200*second, c.name+" was set by somebody else"); !ok || at > 203*second {
+				t.Errorf("it was told of at %v (%v)", at, ok)
+			}
+			if c.by.Abs() < second || c.id != clock.System { // else it is being slewed for a day
+				s.within(clock.System, 300, 400, time.Microsecond)
+			}
+			s.within(phc0, 300, 400, time.Microsecond)
+			if c.id != clock.System {
+				s.within(clock.System, 20, 400, 5*time.Microsecond)
+			}
+		})
+	}
+}
