@@ -296,5 +296,8 @@ func (p *Pool) Server(slot int) (addr netip.AddrPort, ok bool) {
 // Size returns the number of slots.
 func (p *Pool) Size() int { return len(p.slots) }
 
+// Resolving reports whether the answer of a look-up is waited for, or the first one is yet to begin.
+func (p *Pool) Resolving() bool { return p.pending || p.due == 0 }
+
 // Err returns why the latest look-up gave nothing, nil if it gave something.
 func (p *Pool) Err() error { return p.err }

@@ -152,8 +152,8 @@ func TestPoolBacksOff(t *testing.T) {
 	if n := len(u.lookups); n < 20 || n > 40 {
 		t.Errorf("%d look-ups in a day", n)
 	}
-	if !errors.Is(u.pool.Err(), failure) {
-		t.Errorf("error %v", u.pool.Err())
+	if !errors.Is(u.pool.Err(), failure) || u.pool.Resolving() {
+		t.Errorf("error %v, resolving %v", u.pool.Err(), u.pool.Resolving())
 	}
 	u.set("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5")
 	u.pool.NetworkChanged(u.now)

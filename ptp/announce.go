@@ -34,11 +34,12 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from netip.Addr) Reason {
 	if f.announce.Address != from {
 		return p.otherAddress(now, row)
 	}
+	// Replayed messages must not use up the master's budget.
+	if r := f.sequence.accept(now, m.SequenceID); r != accepted {
+		return r
+	}
 	if !f.limit.take(now, announceEach, announceBurst) {
 		return ReasonRate
-	}
-	if r := f.sequence.accept(m.SequenceID); r != accepted {
-		return r
 	}
 	f.previous, f.last = f.last, now
 	f.heard = min(f.heard+1, 2)

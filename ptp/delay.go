@@ -181,13 +181,23 @@ func (p *Port) Transmitted(now clock.Mono, id uint32, ts clock.Timestamp) {
 	}
 }
 
-func (p *Port) onDelayResp(now clock.Mono, m *DelayResp) Reason {
+func (p *Port) onDelayResp(now clock.Mono, b []byte) Reason {
+	var m DelayResp
+	if err := m.Parse(b); err != nil {
+		return reasonOf(err)
+	}
+	if m.Requesting != p.cfg.Identity {
+		return ReasonNotUsed
+	}
 	e := p.exchange(m.SequenceID)
 	if e == nil {
 		return ReasonUnmatched
 	}
 	if e.answered {
 		return ReasonDuplicate
+	}
+	if !p.limit.take(now, parentEach, parentBurst) {
+		return ReasonRate
 	}
 	t4, err := m.Receive.Int64()
 	if err != nil {

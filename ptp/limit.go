@@ -25,24 +25,36 @@ func (l *limiter) take(now clock.Mono, each time.Duration, burst int) bool {
 
 // sequence accepts the sequenceIds of one sender and message type, each once and in order.
 type sequence struct {
-	started      bool
-	last         uint16
+	started bool
+	last    uint16
+	// at is when last was accepted; gap is the longest recent time between two that were.
+	at           clock.Mono
+	gap          time.Duration
 	restart      uint16
 	restartCount int
 }
 
-// restartAfter is how many messages in order, all older than the latest, show that their sender began anew.
-const restartAfter = 3
+const (
+	// restartAfter is how many messages in order, all older than the latest, show that their sender began anew.
+	restartAfter = 3
+	// restartSilence is how long a sender that begins anew has been silent at least.
+	restartSilence = time.Second
+)
 
 // accept returns accepted, ReasonDuplicate or ReasonStale. A sender that was restarted counts from anywhere; so do
-// replayed messages, but those have to come in order and without the sender's true ones between them.
-func (s *sequence) accept(id uint16) Reason {
+// replayed messages, but those have to come in order, and when the sender has been silent for longer than it is wont to.
+func (s *sequence) accept(now clock.Mono, id uint16) Reason {
 	switch d := int16(id - s.last); {
-	case !s.started, d > 0:
-		*s = sequence{started: true, last: id}
+	case !s.started:
+		*s = sequence{started: true, last: id, at: now}
+		return accepted
+	case d > 0:
+		*s = sequence{started: true, last: id, at: now, gap: max(now.Sub(s.at), s.gap-s.gap/8)}
 		return accepted
 	case d == 0:
 		return ReasonDuplicate
+	case now.Sub(s.at) <= max(2*s.gap, restartSilence):
+		return ReasonStale
 	}
 	if s.restartCount > 0 && id == s.restart {
 		return ReasonDuplicate
@@ -56,7 +68,7 @@ func (s *sequence) accept(id uint16) Reason {
 	if s.restartCount < restartAfter {
 		return ReasonStale
 	}
-	*s = sequence{started: true, last: id}
+	*s = sequence{started: true, last: id, at: now, gap: s.gap}
 	return accepted
 }
 

@@ -15,19 +15,28 @@ import (
 func TestSequence(t *testing.T) {
 	for i, tc := range []struct {
 		ids  []uint16
+		at   []int // in tenths of a second
 		want []Reason
 	}{
-		{[]uint16{7, 8, 10, 10, 9}, []Reason{0, 0, 0, ReasonDuplicate, ReasonStale}},
-		{[]uint16{65535, 0, 65535}, []Reason{0, 0, ReasonStale}},
+		{[]uint16{7, 8, 10, 10, 9}, []int{0, 1, 2, 3, 4}, []Reason{0, 0, 0, ReasonDuplicate, ReasonStale}},
+		{[]uint16{65535, 0, 65535}, []int{0, 1, 2}, []Reason{0, 0, ReasonStale}},
 		// A master that was restarted is believed the third time.
-		{[]uint16{500, 0, 1, 2, 3}, []Reason{0, ReasonStale, ReasonStale, 0, 0}},
+		{[]uint16{500, 0, 1, 2, 3}, []int{0, 11, 12, 13, 14}, []Reason{0, ReasonStale, ReasonStale, 0, 0}},
+		{[]uint16{500, 501, 0, 1, 2, 3}, []int{0, 10, 31, 41, 51, 61}, []Reason{0, 0, ReasonStale, ReasonStale, 0, 0}},
+		// But not while it goes on as before.
+		{[]uint16{500, 0, 1, 2, 3, 501}, []int{0, 1, 2, 3, 4, 5},
+			[]Reason{0, ReasonStale, ReasonStale, ReasonStale, ReasonStale, 0}},
+		{[]uint16{500, 501, 0, 1, 2, 502}, []int{0, 10, 28, 29, 30, 30},
+			[]Reason{0, 0, ReasonStale, ReasonStale, ReasonStale, 0}},
 		// Replayed messages among true ones are not.
-		{[]uint16{500, 10, 501, 11, 502, 12, 503}, []Reason{0, ReasonStale, 0, ReasonStale, 0, ReasonStale, 0}},
-		{[]uint16{500, 3, 3, 3, 2, 1}, []Reason{0, ReasonStale, ReasonDuplicate, ReasonDuplicate, ReasonStale, ReasonStale}},
+		{[]uint16{500, 10, 501, 11, 502, 12, 503}, []int{0, 11, 12, 23, 24, 35, 36},
+			[]Reason{0, ReasonStale, 0, ReasonStale, 0, ReasonStale, 0}},
+		{[]uint16{500, 3, 3, 3, 2, 1}, []int{0, 11, 12, 13, 14, 15},
+			[]Reason{0, ReasonStale, ReasonDuplicate, ReasonDuplicate, ReasonStale, ReasonStale}},
 	} {
 		var s sequence
 		for j, id := range tc.ids {
-			if got := s.accept(id); got != tc.want[j] {
+			if got := s.accept(clock.Mono(tc.at[j])*clock.Mono(time.Second/10), id); got != tc.want[j] {
 				t.Errorf("case %d, %d: %v, want %v", i, id, got, tc.want[j])
 			}
 		}

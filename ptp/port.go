@@ -100,26 +100,14 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from netip.
 	if from != p.masters.rows[p.parent].announce.Address {
 		return ReasonAddress
 	}
-	var response DelayResp
-	if h.Type == MessageDelayResp {
-		// Most of these are for other ports, and must not use up the parent's budget.
-		if err := response.Parse(b); err != nil {
-			return reasonOf(err)
-		}
-		if response.Requesting != p.cfg.Identity {
-			return ReasonNotUsed
-		}
-	}
-	if !p.limit.take(now, parentEach, parentBurst) {
-		return ReasonRate
-	}
+	// Messages that were had before, and those for other ports, must not use up the parent's budget.
 	switch h.Type {
 	case MessageSync:
 		return p.onSync(now, b, ts)
 	case MessageFollowUp:
 		return p.onFollowUp(now, b)
 	}
-	return p.onDelayResp(now, &response)
+	return p.onDelayResp(now, b)
 }
 
 // concerned checks that a message is of this port's domain and not its own (IEEE 1588-2019 §9.5.1, §7.1.4).

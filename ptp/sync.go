@@ -57,6 +57,15 @@ func (s *halves) take(seq uint16) (h half, ok bool) {
 	return half{}, false
 }
 
+func (s *halves) has(seq uint16) bool {
+	for i := range s.slot {
+		if s.slot[i].used && s.slot[i].seq == seq {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *halves) expire(before clock.Mono) (n uint64) {
 	if s.used == 0 {
 		return 0
@@ -89,8 +98,11 @@ func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
-	if r := p.syncs.sequence.accept(m.SequenceID); r != accepted {
+	if r := p.syncs.sequence.accept(now, m.SequenceID); r != accepted {
 		return r
+	}
+	if !p.limit.take(now, parentEach, parentBurst) {
+		return ReasonRate
 	}
 	if r := p.stamp(ts); r != accepted {
 		return r
@@ -129,6 +141,13 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
+	waiting := p.syncs.waiting.has(m.SequenceID)
+	if !waiting && p.syncs.sequence.seen(m.SequenceID) {
+		return ReasonUnmatched
+	}
+	if !p.limit.take(now, parentEach, parentBurst) {
+		return ReasonRate
+	}
 	t1, err := m.PreciseOrigin.Int64()
 	if err != nil {
 		return reasonOf(err)
@@ -141,8 +160,8 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	if s, ok := p.syncs.waiting.take(m.SequenceID); ok {
 		return p.synced(now, s, f)
 	}
-	if p.syncs.sequence.seen(m.SequenceID) {
-		return ReasonUnmatched
+	if waiting {
+		return ReasonUnmatched // its Sync has waited for too long
 	}
 	if _, twice := p.syncs.early.take(m.SequenceID); twice {
 		p.syncs.early.put(f)

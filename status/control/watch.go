@@ -95,13 +95,14 @@ type essence struct {
 	selected source.ID
 	reason   string
 	steps    uint64
-	event    time.Time
+	events   int
+	event    string // the latest; its time moves as the clock is set
 }
 
 func essenceOf(s *status.Snapshot) essence {
 	e := essence{state: s.State, selected: s.Selected, reason: s.Reason, steps: s.Steps}
 	if n := len(s.Events); n > 0 {
-		e.event = s.Events[n-1].Time
+		e.events, e.event = n, s.Events[n-1].Text
 	}
 	return e
 }

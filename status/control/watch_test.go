@@ -87,6 +87,9 @@ func (d *daemon) update(maxError time.Duration) func() {
 	return func() {
 		s := statustest.Locked()
 		s.MaxError = maxError
+		for i := range s.Events { // their times move as the clock is slewed, which is no change
+			s.Events[i].Time = s.Events[i].Time.Add(maxError)
+		}
 		d.now.Store(s)
 	}
 }
