@@ -188,7 +188,7 @@ type Steering struct {
 	SystemClock SystemClock `key:"system_clock" default:"system" range:"system|virtual|none"`
 	// Steer the hardware clocks of the NICs in use.
 	PHC bool `key:"phc" default:"true"`
-	// When a clock may be stepped: once at the first measurement, never, or whenever it is off by more than step_threshold.
+	// When a clock may be stepped: until it is locked for the first time, never, or whenever it is off by more than step_threshold.
 	Step StepPolicy `key:"step" default:"first" range:"first|never|always"`
 	// Offsets above it are stepped where step allows it; smaller ones are slewed.
 	StepThreshold time.Duration `key:"step_threshold" default:"20us" range:"0s..1000s"`

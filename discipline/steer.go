@@ -37,6 +37,10 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	o := n.observation(m)
 	t.testify(o)
 	v := t.ref.Observe(o)
+	if v == servo.Jumped && t.ref.Observations() < surely {
+		t.ref.Forget() // it was the first ones that were wrong
+		return servo.Outlier
+	}
 	if v != servo.Used {
 		return v
 	}
@@ -328,6 +332,12 @@ func (t *Tree) beyond(n *node, now clock.Mono, est servo.Estimate) bool {
 	return true
 }
 
+// surely is how many samples make sure that those after them are wrong, if they disagree.
+const surely = 4
+
+// stampsInFlight is how old timestamps can be that the protocols have shifted by a step.
+const stampsInFlight = time.Second
+
 // soonEnough is the interval of samples, in s, with which a second one is worth waiting for.
 const soonEnough = 2
 
@@ -346,7 +356,8 @@ func (t *Tree) step(n *node, now clock.Mono, est servo.Estimate) bool {
 	if n.failed(err) {
 		return true
 	}
-	n.history.Step(at, d)
+	// stamps from right before the step come in shifted to the new time: they are of after it
+	n.history.Step(at.Add(-stampsInFlight), d)
 	n.saw(now, at.Add(d))
 	n.servo.Stepped(float64(d))
 	n.steps++

@@ -28,7 +28,9 @@ func TestStepPolicies(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, func(cfg *Config) { cfg.Step = c.policy })
 			r.tree.Remove(r.now, clock.System)
+			r.tree.Remove(r.now, phc)
 			r.clocks[phc].ns, r.clocks[phc].error = epoch+c.offset, 20
+			r.add(phc)
 			r.locked()
 			if r.steps != c.atStart {
 				t.Errorf("%d steps at the start, want %d", r.steps, c.atStart)
@@ -49,7 +51,11 @@ func TestStepPolicies(t *testing.T) {
 // TestMaxSlew takes an offset away no faster than allowed.
 func TestMaxSlew(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Step, cfg.MaxSlew = StepNever, 1e5 })
+	r.tree.Remove(r.now, phc)
+	r.tree.Remove(r.now, clock.System)
 	r.clocks[phc].ns, r.clocks[clock.System].ns = epoch+2e6, epoch-utc*1e9-1e6
+	r.add(phc)
+	r.add(clock.System)
 	r.tree.Follow(r.now, phc)
 	r.run(5 * second)
 	for range 10 {

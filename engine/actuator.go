@@ -36,6 +36,7 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 		if p.clock == id {
 			if p.core != nil {
 				p.core.Stepped(now, d)
+				p.stepped = true
 			}
 			p.backward.valid = false
 		}

@@ -90,6 +90,7 @@ type Engine struct {
 	reports    []discipline.Report
 	// comparing are the PHCs of which a crossing is under way; stale the ones where it is from before a step
 	comparing, stale map[clock.ID]bool
+	asked            map[clock.ID]clock.Mono
 	armed            armedLeap
 	steps            uint64
 	now              clock.Mono // of the event being handled
@@ -105,6 +106,7 @@ const (
 	kernelInterval = time.Second
 	keptEvents     = 32
 	tickInterval   = 125 * time.Millisecond
+	answerTimeout  = 2 * time.Second // after which a comparison is asked for again
 )
 
 // New returns an engine for the configuration. Clocks and ports are added as they are found.
@@ -112,7 +114,8 @@ func New(cfg *configs.Config, env Env, driver Driver) *Engine {
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
 		reason: "the daemon has just started", nextSelect: env.Start, nextTick: env.Start,
 		nextKernel: env.Start.Add(kernelInterval), comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
-		now: env.Start, utc: utcOffset{origin: unknownOrigin}}
+		asked: map[clock.ID]clock.Mono{},
+		now:   env.Start, utc: utcOffset{origin: unknownOrigin}}
 	e.listOrigin = "leap-seconds list " + env.LeapsName
 	e.tree = discipline.New(treeConfig(cfg), (*actuator)(e))
 	e.selector = source.NewSelector(policy(cfg))
@@ -159,6 +162,7 @@ type ClockInfo struct {
 
 // AddClock tells of a clock that is there.
 func (e *Engine) AddClock(now clock.Mono, c ClockInfo) {
+	e.now = now
 	in := discipline.Info{ID: c.ID, Scale: c.Scale, MaxFrequency: c.MaxFrequency, Frequency: c.Frequency,
 		Reading: c.Reading}
 	if c.Steer {
@@ -180,6 +184,7 @@ const savedSigma = 2000
 
 // RemoveClock tells that a clock is gone.
 func (e *Engine) RemoveClock(now clock.Mono, id clock.ID) {
+	e.now = now
 	e.tree.Remove(now, id)
 	if e.leader != nil && e.leader.clock == id {
 		e.choose(now)
@@ -259,7 +264,10 @@ func (e *Engine) compare(now clock.Mono) {
 	e.reports = e.tree.Reports(now, e.reports[:0])
 	for i := range e.reports {
 		if _, isPHC := e.reports[i].ID.PHCIndex(); isPHC {
-			e.comparing[e.reports[i].ID] = true
+			if e.comparing[e.reports[i].ID] && now.Sub(e.asked[e.reports[i].ID]) < answerTimeout {
+				continue // one at a time: there must be no doubt which one is from before a step
+			}
+			e.comparing[e.reports[i].ID], e.asked[e.reports[i].ID] = true, now
 			e.driver.Compare(e.reports[i].ID)
 		}
 	}
@@ -277,6 +285,7 @@ func (e *Engine) note(now clock.Mono, text string) {
 
 // Resume steers again after a panic.
 func (e *Engine) Resume(now clock.Mono) {
+	e.now = now
 	if e.tree.Panicked() {
 		e.tree.Resume()
 		e.note(now, "steering resumed on request")

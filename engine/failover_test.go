@@ -151,3 +151,19 @@ func TestGrace(t *testing.T) {
 		t.Errorf("the system clock was stepped at %v, after it was locked", at)
 	}
 }
+
+// TestPlainPI steers by the constants that linuxptp publishes, and holds its integrator without a source.
+func TestPlainPI(t *testing.T) {
+	s := newSite(t, "[steering]\nservo = \"pi\"\n"+onePort, 200*second)
+	defer s.story()
+	s.at(150*second, func() { s.cutAll(true) })
+	s.world.Run(200 * second)
+	s.follows(60, status.Locked, "ptp:eth0")
+	s.follows(200, status.Holdover, "")
+	for _, id := range s.host.Clocks() {
+		s.within(id, 60, 150, 2*time.Microsecond)
+		s.within(id, 150, 200, 20*time.Microsecond)
+	}
+	s.covered(60, 200)
+	s.unstepped(30, 200)
+}

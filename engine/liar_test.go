@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -71,7 +72,7 @@ func TestSoleSourceJumps(t *testing.T) {
 			if jump > second { // it is slewed
 				after = status.Acquiring
 			}
-			s.follows(260, after, "ptp:eth0")
+			s.follows(290, after, "ptp:eth0")
 			s.unstepped(20, 500)
 		})
 	}
@@ -124,5 +125,20 @@ func TestPanic(t *testing.T) {
 	s.follows(230, status.Locked, "ptp:eth0")
 	if e := s.host.Samples(clock.System)[399].Error; e < 60e9-1000 || e > 60e9+1000 {
 		t.Errorf("after resuming it is %.0f ns off, the master a minute", e)
+	}
+}
+
+// TestRejectedAreCounted shows of each source what was refused of it.
+func TestRejectedAreCounted(t *testing.T) {
+	s := newSite(t, onePort+threeServers, 300*second)
+	s.at(100*second, func() { s.master.Shift(time.Millisecond) })
+	s.at(100*second, func() {
+		s.host.Tell(func(e *engine.Engine, now clock.Mono) { e.NTPReceived(now, 0, []byte("no answer"), clock.Timestamp{}) })
+	})
+	s.world.Run(300 * second)
+	for _, id := range []string{"ptp:eth0", "ntp:192.0.2.1"} {
+		if got := s.source(id).Rejected; got == 0 || got > 50 {
+			t.Errorf("%s: %d rejected", id, got)
+		}
 	}
 }

@@ -65,13 +65,36 @@ func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.As
 		}
 		c.tracked = tracked{id: source.ID(id), kind: source.NTP, name: name, clock: clock.System, relate: true,
 			options: source.Options{Prefer: cfg.Prefer, Trust: cfg.Trust, NoSelect: cfg.NoSelect}}
-		c.core = ntp.NewClient(ntp.Config{MinPoll: cfg.LogMinPoll(), MaxPoll: cfg.LogMaxPoll(), Burst: cfg.Burst,
-			Clock: clock.System, MaxRootDistance: e.cfg.Selection.MaxDistance}, rng(), c)
+		c.core = c.client(rng())
 		p.slots = append(p.slots, c)
 		e.clients = append(e.clients, c)
 		e.sources = append(e.sources, &c.tracked)
 	}
 	e.pools = append(e.pools, p)
+}
+
+// client returns the protocol's part of the association, whose timestamps are of its clock.
+func (c *association) client(rng *rand.Rand) *ntp.Client {
+	return ntp.NewClient(ntp.Config{MinPoll: c.cfg.LogMinPoll(), MaxPoll: c.cfg.LogMaxPoll(), Burst: c.cfg.Burst,
+		Clock: c.clock, MaxRootDistance: c.engine.cfg.Selection.MaxDistance}, rng, c)
+}
+
+// AssociationClock tells by which clock the messages of association n are timestamped from now on: a PHC where its NIC
+// can stamp NTP, the system clock where the kernel does and at the start.
+func (e *Engine) AssociationClock(now clock.Mono, n int, id clock.ID) {
+	e.now = now
+	c := e.clients[n]
+	if c.clock == id {
+		return
+	}
+	c.reset()
+	c.clock = id
+	c.core = c.client(rand.New(rand.NewPCG(e.env.Rand.Uint64(), e.env.Rand.Uint64())))
+	if c.connected {
+		e.driver.Connect(c.index, c.server)
+		c.core.Reset(now)
+	}
+	e.soon(now)
 }
 
 // Associations returns how many servers are asked at most.
@@ -89,8 +112,8 @@ func (e *Engine) Resolved(now clock.Mono, n int, addrs []netip.Addr, err error) 
 // NTPReceived hands over a datagram for association n; ts is when it came, zero if that is not known.
 func (e *Engine) NTPReceived(now clock.Mono, n int, b []byte, ts clock.Timestamp) {
 	e.now = now
-	if c := e.clients[n]; c.connected && c.core.Receive(now, b, ts) != nil {
-		c.refused++
+	if c := e.clients[n]; c.connected {
+		_ = c.core.Receive(now, b, ts) // what is refused, and why, the client counts
 	}
 }
 

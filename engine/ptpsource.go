@@ -27,6 +27,7 @@ type port struct {
 	time     ptp.TimeProperties
 	parent   ptp.Parent
 	has      bool // a parent
+	stepped  bool // its clock, since the last message was received
 	rank     int  // among the ports, by the best master clock algorithm
 	sync     time.Duration
 	origin   string // of TAI − UTC, if it is stated by this source
@@ -106,6 +107,10 @@ func (e *Engine) ClosePort(now clock.Mono, n int, err error) {
 func (e *Engine) PTPReceived(now clock.Mono, n int, b []byte, ts clock.Timestamp, from netip.Addr) {
 	e.now = now
 	if p := e.ports[n]; p.core != nil {
+		if p.stepped { // the step took its time: what has come in meanwhile is of nobody knows which time
+			p.stepped = false
+			p.core.Stepped(now, 0)
+		}
 		p.core.Receive(now, b, ts, from)
 	}
 }
@@ -213,7 +218,7 @@ func spanNanoseconds(s ptp.Span) float64 {
 // bound returns what the grandmaster and the path may be wrong by: its stated accuracy, and all of the one-way delay,
 // should that be on one side.
 func (p *port) bound(m *ptp.Measurement) time.Duration {
-	b := time.Duration(p.spread.Min() / 2)
+	b := time.Duration(p.spread.Recent() / 2)
 	if accuracy, ok := m.Parent.Quality.Accuracy.Bound(); ok {
 		b += accuracy
 	}

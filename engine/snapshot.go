@@ -124,7 +124,9 @@ func (p *port) describe(s *status.Source) {
 	if p.core != nil {
 		counters := p.core.Counters()
 		for r, n := range counters.Rejected {
-			if ptp.Reason(r) != ptp.ReasonNotUsed && ptp.Reason(r) != ptp.ReasonNotParent {
+			switch ptp.Reason(r) {
+			case ptp.ReasonNotUsed, ptp.ReasonNotParent, ptp.ReasonOwn: // not meant for this source
+			default:
 				s.Rejected += n
 			}
 		}
@@ -156,7 +158,7 @@ func (c *association) describe(now clock.Mono, s *status.Source) {
 	if st.Samples > 0 {
 		s.Reference = st.Header.ReferenceID.Text(st.Header.Stratum)
 	}
-	s.Rejected = st.Refused.Total()
+	s.Rejected += st.Refused.Total()
 }
 
 // nameless says why there is no address to ask, and when one is looked for again.

@@ -75,7 +75,8 @@ const (
 	scaleMemory  = 64  // observations over which the scale of the noise is learned
 	scalePrior   = 2   // observations that the guess of the noise is worth
 	gate         = 6   // standard deviations beyond which an observation is an outlier
-	gateAfter    = 8   // observations before that is judged
+	gateAfter    = 8   // observations before the guess of the noise is trusted in that
+	firstDoubt   = 1e4 // times its variance the noise may be until then
 	jumpAfter    = 5   // outliers in a row that are a jump
 	unknownSigma = 5e5 // ppb: nothing is known of an oscillator's frequency
 )
@@ -188,13 +189,16 @@ func (e *Estimator) Observe(o Observation) Verdict {
 // judge holds an observation against the weighed prediction. One of before the last is an outlier anyhow.
 func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
 	p := e.combined().After(dt, 0)
-	variance := p.OffsetVar
+	variance, doubt := p.OffsetVar, 1.0
+	if e.seen < gateAfter {
+		doubt = firstDoubt // the guess of the noise may be far off
+	}
 	for i := range e.bank {
 		m := &e.bank[i]
-		variance += e.weights[i] * m.scale * (m.variance(o) + m.walk*dt*dt*dt/3)
+		variance += e.weights[i] * m.scale * (doubt*m.variance(o) + m.walk*dt*dt*dt/3)
 	}
 	d := z - p.Offset
-	if dt >= 0 && (e.seen < gateAfter || d*d <= gate*gate*variance) {
+	if dt >= 0 && d*d <= gate*gate*variance {
 		e.outliers = 0
 		return Used
 	}
@@ -233,15 +237,6 @@ func (e *Estimator) At(time int64) (offset int64, est Estimate) {
 func (e *Estimator) Wander() float64 {
 	e.refresh()
 	return e.wander
-}
-
-// Noise returns by what factor the standard deviations of the observations differ from their guesses.
-func (e *Estimator) Noise() float64 {
-	var s float64
-	for i := range e.bank {
-		s += e.weights[i] * e.bank[i].scale
-	}
-	return math.Sqrt(s)
 }
 
 // Time returns what the free-running oscillator showed at the last observation used.

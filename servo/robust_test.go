@@ -32,9 +32,9 @@ func TestEstimatorStaysFinite(t *testing.T) {
 				e.Jump(o.Offset-base-int64(est.Offset), sigma)
 			}
 			_, est := e.At(time + rapid.Int64Range(-1e9, 1e14).Draw(t, "ahead"))
-			for _, v := range []float64{est.Offset, est.Frequency, est.Sigma(), est.FrequencyVar, est.Cov, e.Wander(), e.Noise()} {
+			for _, v := range []float64{est.Offset, est.Frequency, est.Sigma(), est.FrequencyVar, est.Cov, e.Wander()} {
 				if math.IsNaN(v) || math.IsInf(v, 0) {
-					t.Fatalf("%+v, wander %g, noise %g", est, e.Wander(), e.Noise())
+					t.Fatalf("%+v, wander %g", est, e.Wander())
 				}
 			}
 		}

@@ -24,8 +24,8 @@ func TestDelaySpreadKnowsTheLeastDelay(t *testing.T) {
 	if d.Min() < 5000 || d.Min() > 5500 {
 		t.Errorf("least delay %g, want a little more than 5000", d.Min())
 	}
-	if d.Mean() < 1000 || d.Mean() > 3000 {
-		t.Errorf("mean excess %g, want about 2000", d.Mean())
+	if d.mean < 1000 || d.mean > 3000 {
+		t.Errorf("mean excess %g, want about 2000", d.mean)
 	}
 	if alike < truth/3 || alike > truth*3 {
 		t.Errorf("variance %g for all delays alike, the true one is %g", alike, truth)
@@ -46,8 +46,8 @@ func TestDelaySpreadPrefersQuickMeasurements(t *testing.T) {
 
 func TestDelaySpreadStarts(t *testing.T) {
 	var d DelaySpread
-	if d.Min() != 0 || d.Mean() != 0 {
-		t.Errorf("empty: least %g, mean %g", d.Min(), d.Mean())
+	if d.Min() != 0 || d.mean != 0 {
+		t.Errorf("empty: least %g, mean %g", d.Min(), d.mean)
 	}
 	alike, own := d.Variances(4000, 10)
 	if alike != 100+1e6 || own != 0 {
@@ -78,13 +78,13 @@ func TestDelaySpreadOutlastsAnAbsurdDelay(t *testing.T) {
 	for range 100 {
 		usual()
 	}
-	before := d.Mean()
+	before := d.mean
 	if _, own := d.Variances(1e9, 4); own < 1e16 {
 		t.Errorf("variance %g of a measurement that took a second longer", own)
 	}
 	alike, own := usual()
-	if d.Mean() > 2*before || alike > 1e7 || own > 1e8 {
-		t.Errorf("mean excess %g, was %g; the next variances are %g and %g", d.Mean(), before, alike, own)
+	if d.mean > 2*before || alike > 1e7 || own > 1e8 {
+		t.Errorf("mean excess %g, was %g; the next variances are %g and %g", d.mean, before, alike, own)
 	}
 }
 
@@ -98,7 +98,23 @@ func TestDelaySpreadFollowsTheTraffic(t *testing.T) {
 	for range spreadMemory {
 		d.Variances(5000+1e4*rng.ExpFloat64(), 4)
 	}
-	if d.Mean() < 5e3 || d.Mean() > 2e4 {
-		t.Errorf("mean excess %g, want about 1e4", d.Mean())
+	if d.mean < 5e3 || d.mean > 2e4 {
+		t.Errorf("mean excess %g, want about 1e4", d.mean)
+	}
+}
+
+func TestDelaySpreadSeesALongerPath(t *testing.T) {
+	var d DelaySpread
+	for range 20 {
+		d.Variances(100, 4)
+	}
+	for i := range spreadRecent {
+		if got := d.Recent(); got != 100 {
+			t.Fatalf("after %d delays of 700 the least of the latest is %g", i, got)
+		}
+		d.Variances(700, 4)
+	}
+	if d.Recent() != 700 || d.Min() != 100 {
+		t.Errorf("latest %g, of all %g", d.Recent(), d.Min())
 	}
 }

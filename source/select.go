@@ -77,12 +77,6 @@ const (
 // NewSelector returns a selector without a leader.
 func NewSelector(p Policy) *Selector { return &Selector{policy: p} }
 
-// SetPolicy changes the policy and keeps the leader.
-func (s *Selector) SetPolicy(p Policy) { s.policy = p }
-
-// Leader returns the source selected last, empty if none.
-func (s *Selector) Leader() ID { return s.leader }
-
 // Select judges the candidates. The result is valid until the next call.
 func (s *Selector) Select(candidates []Candidate, own Own) Result {
 	s.verdicts = s.verdicts[:0]
@@ -192,6 +186,8 @@ func (s *Selector) voters() (n int) {
 
 // judge names those outside the agreement falsetickers, and those whose time has jumped.
 func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
+	// several that agree against the host have not jumped: it is the host that is wrong
+	outvoted := agree.own == 0 && agree.members > 1
 	for i := range candidates {
 		c, v := &candidates[i], &s.verdicts[i]
 		if v.State != Usable {
@@ -201,7 +197,7 @@ func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
 		switch {
 		case !s.best[i]:
 			*v = Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: agree.voters}}
-		case c.Suspect && own.Known && (c.Offset > limit || c.Offset < -limit):
+		case c.Suspect && own.Known && !outvoted && (c.Offset > limit || c.Offset < -limit):
 			*v = Verdict{Falseticker, Reason{Code: HasJumped, A: c.Offset, B: limit}}
 		}
 	}

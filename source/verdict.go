@@ -63,7 +63,6 @@ const (
 	NoAnswer
 	NoMaster
 	DelayUnknown
-	FewSamples
 	NoUTCOffset
 	NoCrossing
 	Stale
@@ -97,8 +96,6 @@ func (r Reason) String() string {
 		return "no master is heard"
 	case DelayUnknown:
 		return "the path delay is not known yet"
-	case FewSamples:
-		return fmt.Sprintf("%d of %d samples needed", r.N, r.M)
 	case NoUTCOffset:
 		return "its time cannot be related to UTC: TAI−UTC is unknown, or its timescale is arbitrary"
 	case NoCrossing:
