@@ -24,7 +24,6 @@ import (
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/status"
-	"github.com/lockstep-time/lockstep/status/control"
 	"github.com/lockstep-time/lockstep/status/metrics"
 )
 
@@ -60,6 +59,9 @@ type Daemon struct {
 	localMAC     hwts.MAC
 	workers      sync.WaitGroup
 	quiet        map[string]*repetition
+	notices      chan func() error // to the service manager
+	control      net.Listener      // nil if there is none
+	metrics      net.Listener      // nil if there is none
 	snapshot     atomic.Pointer[status.Snapshot]
 	watched      atomic.Int64 // clock.Mono at which somebody last looked at the snapshot
 	exporter     *metrics.Exporter
@@ -74,7 +76,6 @@ const (
 	idleInterval    = time.Second
 	watchedFor      = 5 * time.Second
 	saveInterval    = time.Minute
-	quietInterval   = time.Minute // within which the same trouble is not told twice
 )
 
 // Run runs until ctx is done, then leaves the clocks as they are and puts back how the NICs were configured. It fails
@@ -87,7 +88,7 @@ func Run(ctx context.Context, opt Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, loop: newLoop(), nics: map[string]*hwts.Configurator{},
-		quiet: map[string]*repetition{}, seen: map[string]time.Time{}}
+		quiet: map[string]*repetition{}, notices: make(chan func() error, maxNotices), seen: map[string]time.Time{}}
 	lack, err := missing(needs(cfg))
 	if err != nil {
 		return err
@@ -103,11 +104,15 @@ func Run(ctx context.Context, opt Options) error {
 		return fmt.Errorf("daemon: draw a random number: %w", err)
 	}
 	d.localMAC[0] = d.localMAC[0]&^1 | 2 // locally administered
-	if d.clocks, err = newClocks(cfg, d.log); err != nil {
+	// A daemon that runs already is found by its socket: before anything of the host is touched.
+	if err := d.listenStatus(); err != nil {
 		return err
 	}
-	if err := d.start(ctx); err != nil {
-		return err
+	if d.clocks, err = newClocks(cfg, d.log); err == nil {
+		err = d.start(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, d.closeStatus())
 	}
 	err = d.loop.run(ctx, func() waker { return d.engine }, d.handle)
 	d.stop(cancel)
@@ -128,8 +133,9 @@ func (d *Daemon) start(ctx context.Context) error {
 	}
 	d.engine.AddClock(now, info)
 	d.openAll(ctx, now)
-	if err := d.serveStatus(ctx); err != nil {
-		return err
+	d.serveStatus(ctx)
+	if d.opt.Notify != nil {
+		d.workers.Go(d.notify)
 	}
 	d.workers.Go(func() {
 		err := hwts.Watch(ctx, func(ev hwts.Event) { d.loop.post(ctx, event{kind: linkChanged, link: ev}) })
@@ -198,11 +204,12 @@ func (d *Daemon) openAll(ctx context.Context, now clock.Mono) {
 		d.ports = append(d.ports, &portSockets{cfg: c, n: i, caps: hwts.Capabilities{PHC: -1}})
 	}
 	for range d.engine.Associations() {
-		d.associations = append(d.associations, &association{})
+		d.associations = append(d.associations, &association{clock: clock.System})
 	}
 	for _, p := range d.ports {
 		d.openPort(ctx, now, p)
 	}
+	d.stampAssociations(ctx, now, "")
 }
 
 func (d *Daemon) closeAll() {
@@ -214,70 +221,23 @@ func (d *Daemon) closeAll() {
 	}
 }
 
-// serveStatus opens the control socket and the metrics.
-func (d *Daemon) serveStatus(ctx context.Context) error {
-	if d.cfg.Control.Socket != "" {
-		l, err := control.Listen(d.cfg.Control.Socket, d.cfg.Control.Mode)
-		if err != nil {
-			return err
-		}
-		s := control.NewServer(d.look, d.resume(), d.log)
-		d.workers.Go(func() { d.served("control socket", s.Serve(ctx, l)) })
-	}
-	if d.cfg.Metrics.Listen != "" {
-		l, err := net.Listen("tcp", d.cfg.Metrics.Listen)
-		if err != nil {
-			return fmt.Errorf("daemon: metrics: %w", err)
-		}
-		d.exporter = metrics.New(d.look)
-		d.workers.Go(func() { d.served("metrics", d.exporter.Serve(ctx, l)) })
-		d.log.Info("metrics", "address", l.Addr().String())
-	}
-	return nil
-}
-
-func (d *Daemon) served(what string, err error) {
-	if err != nil {
-		d.log.Error(what+" has failed", "err", err)
-	}
-}
-
-// resume returns what a request to steer again calls, nil where requests may only read.
-func (d *Daemon) resume() func(context.Context) error {
-	if !d.cfg.Control.Writable {
-		return nil
-	}
-	return func(ctx context.Context) error {
-		done := make(chan struct{})
-		if !d.loop.post(ctx, event{kind: called, call: func(now clock.Mono) { d.engine.Resume(now); close(done) }}) {
-			return ctx.Err()
-		}
-		select {
-		case <-done:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // handle hands an event to the engine.
 func (d *Daemon) handle(now clock.Mono, e *event) {
 	switch e.kind {
 	case ptpReceived:
-		if d.ports[min(e.n, len(d.ports)-1)].serial == e.serial {
+		if d.fromPort(e) {
 			d.engine.PTPReceived(now, e.n, e.buffer.data(), e.ts, e.from)
 		}
 	case ptpTransmitted:
-		if d.ports[min(e.n, len(d.ports)-1)].serial == e.serial {
+		if d.fromPort(e) {
 			d.engine.PTPTransmitted(now, e.n, e.id, e.ts)
 		}
 	case ntpReceived:
-		if d.associations[min(e.n, len(d.associations)-1)].serial == e.serial {
+		if d.fromServer(e) {
 			d.engine.NTPReceived(now, e.n, e.buffer.data(), e.ts)
 		}
 	case ntpTransmitted:
-		if d.associations[min(e.n, len(d.associations)-1)].serial == e.serial {
+		if d.fromServer(e) {
 			d.engine.NTPTransmitted(now, e.n, e.id, e.ts)
 		}
 	case crossed:
@@ -291,6 +251,15 @@ func (d *Daemon) handle(now clock.Mono, e *event) {
 	case called:
 		e.call(now)
 	}
+}
+
+// fromPort tells whether an event is of a socket that is still in use: a reload may have left fewer ports.
+func (d *Daemon) fromPort(e *event) bool {
+	return e.n < len(d.ports) && d.ports[e.n].serial == e.serial
+}
+
+func (d *Daemon) fromServer(e *event) bool {
+	return e.n < len(d.associations) && d.associations[e.n].serial == e.serial
 }
 
 // crossed hands over a comparison, or notices that the clock is gone.
@@ -388,18 +357,6 @@ func (d *Daemon) save(now clock.Mono) {
 	})
 }
 
-// tell notifies the service manager, which may be slow, beside the loop.
-func (d *Daemon) tell(notify func() error) {
-	if d.opt.Notify == nil {
-		return
-	}
-	d.workers.Go(func() {
-		if err := notify(); err != nil {
-			d.log.Debug("telling the service manager", "err", err)
-		}
-	})
-}
-
 // reload reads the configuration again. What the clocks' servos have learned stays; sources start anew.
 func (d *Daemon) reload(ctx context.Context, now clock.Mono) {
 	d.tell(func() error { return d.opt.Notify.Reloading(now) })
@@ -413,8 +370,9 @@ func (d *Daemon) reload(ctx context.Context, now clock.Mono) {
 		d.log.Error("the configuration stays as it was", "err", err)
 		return
 	}
-	if cfg.Control != d.cfg.Control || cfg.Metrics != d.cfg.Metrics || cfg.Steering.SystemClock != d.cfg.Steering.SystemClock {
-		d.log.Warn("changes of control, metrics and steering.system_clock take a restart")
+	if cfg.Control != d.cfg.Control || cfg.Metrics != d.cfg.Metrics || cfg.Log != d.cfg.Log ||
+		cfg.Steering.SystemClock != d.cfg.Steering.SystemClock {
+		d.log.Warn("changes of control, metrics, log and steering.system_clock take a restart")
 		cfg.Control, cfg.Metrics = d.cfg.Control, d.cfg.Metrics
 		cfg.Steering.SystemClock, cfg.Steering.Virtual = d.cfg.Steering.SystemClock, d.cfg.Steering.Virtual
 	}
@@ -445,27 +403,6 @@ func (d *Daemon) stop(cancel context.CancelFunc) {
 			d.log.Warn("timestamping cannot be put back", "nic", name, "err", err)
 		}
 	}
+	close(d.notices)
 	d.workers.Wait()
-}
-
-// repetition is trouble that has been told.
-type repetition struct {
-	told  clock.Mono
-	count int
-}
-
-// repeated logs trouble once per interval, with how often it has come since.
-func (d *Daemon) repeated(key, text string, err error) {
-	now := clock.Monotonic()
-	r := d.quiet[key]
-	if r == nil {
-		r = &repetition{}
-		d.quiet[key] = r
-	}
-	r.count++
-	if r.told != 0 && now.Sub(r.told) < quietInterval {
-		return
-	}
-	d.log.Warn(text, "err", err, "times", r.count)
-	r.told, r.count = now, 0
 }

@@ -49,7 +49,11 @@ func (d *driver) SendNTP(n int, b []byte) (uint32, clock.Timestamp, error) {
 	if a.conn == nil {
 		return 0, clock.Timestamp{}, errClosed
 	}
-	at, err := d.clocks.system.Now()
+	k, _, err := d.clocks.get(a.clock)
+	if err != nil {
+		return 0, clock.Timestamp{}, err
+	}
+	at, err := k.Now()
 	if err != nil {
 		return 0, at, err
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"sync"
 
@@ -94,7 +93,7 @@ func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (e
 	info := engine.PortInfo{Clock: clock.System, Hardware: hardware, LinkUp: caps.Up, Speed: uint64(caps.Speed) * 1e6,
 		Identity: ptp.PortIdentity{Clock: d.identity(caps.MAC), Port: uint16(p.n + 1)}}
 	if hardware {
-		if err := d.hardwarePort(ctx, now, p); err != nil {
+		if err := d.stampBy(ctx, now, &p.caps, hwts.UseOf(network(p.cfg.Transport))); err != nil {
 			return info, err
 		}
 		info.Clock = clock.PHC(caps.PHC)
@@ -116,28 +115,28 @@ func (d *Daemon) hardware(p *portSockets) (bool, error) {
 	return p.caps.Hardware(), nil
 }
 
-// hardwarePort opens the PHC of a port and has its NIC take timestamps.
-func (d *Daemon) hardwarePort(ctx context.Context, now clock.Mono, p *portSockets) error {
-	nic := d.nics[p.caps.NIC]
+// stampBy has the NIC of an interface take timestamps, and opens its PHC.
+func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *hwts.Capabilities, use hwts.Use) error {
+	nic := d.nics[caps.NIC]
 	if nic == nil {
-		nic = hwts.NewConfigurator(p.caps.NIC)
-		d.nics[p.caps.NIC] = nic
+		nic = hwts.NewConfigurator(caps.NIC)
+		d.nics[caps.NIC] = nic
 	}
-	granted, err := nic.Acquire(hwts.UseOf(network(p.cfg.Transport)))
+	granted, err := nic.Acquire(use)
 	if err != nil {
 		return err
 	}
-	id := clock.PHC(p.caps.PHC)
+	id := clock.PHC(caps.PHC)
 	fresh := d.clocks.phcs[id] == nil
-	h, err := d.clocks.open(ctx, d.loop, p.caps.PHC, d.cfg.Steering.Crossings)
+	h, err := d.clocks.open(ctx, d.loop, caps.PHC, d.cfg.Steering.Crossings)
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(h.interfaces, p.caps.NIC) {
-		h.interfaces = append(h.interfaces, p.caps.NIC)
+	if !slices.Contains(h.interfaces, caps.NIC) {
+		h.interfaces = append(h.interfaces, caps.NIC)
 	}
-	d.log.Info("hardware timestamps", "interface", p.cfg.Interface, "nic", p.caps.NIC, "config", granted.String(),
-		"clock", h.device.Name(), "driver", p.caps.Driver)
+	d.log.Info("hardware timestamps", "interface", caps.Interface, "nic", caps.NIC, "for", use.String(),
+		"config", granted.String(), "clock", h.device.Name(), "driver", caps.Driver)
 	if !fresh {
 		return nil
 	}
@@ -215,6 +214,7 @@ func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev hwts.Event)
 		d.portChanged(ctx, now, p, ev)
 	}
 	if ev.Change == hwts.LinkUp || ev.Change == hwts.Added && ev.Up {
+		d.stampAssociations(ctx, now, ev.Name)
 		d.engine.NetworkChanged(now)
 	}
 }
@@ -271,50 +271,9 @@ func (d *Daemon) losePort(now clock.Mono, p *portSockets, why error) {
 		}
 	}
 	if id := clock.PHC(index); index >= 0 && d.clocks.phcs[id] != nil {
+		d.unstamp(now, id)
 		d.clocks.close(id)
 		d.engine.RemoveClock(now, id)
 	}
 	delete(d.nics, p.caps.NIC)
-}
-
-// unusable is an address that no socket can be connected to.
-var errUnusable = errors.New("no usable address")
-
-// association is the socket of one NTP association.
-type association struct {
-	server  netip.AddrPort
-	conn    *hwts.Conn
-	serial  uint32
-	readers sync.WaitGroup
-}
-
-// connect makes a socket for association n, with a local port drawn by the kernel.
-func (d *Daemon) connect(n int, server netip.AddrPort) error {
-	a := d.associations[n]
-	d.disconnect(a)
-	a.server = server
-	if !server.IsValid() {
-		return errUnusable
-	}
-	c := hwts.Config{Network: hwts.UDP4, Connect: server, Stamps: hwts.Kernel,
-		Interface: d.engine.AssociationInterface(n), DSCP: 46}
-	if server.Addr().Is6() && !server.Addr().Is4In6() {
-		c.Network = hwts.UDP6
-	}
-	conn, err := hwts.Listen(c)
-	if err != nil {
-		return err
-	}
-	d.serials++
-	a.conn, a.serial = conn, d.serials
-	d.serve(&a.readers, conn, &receiver{loop: d.loop, clocks: d.clocks, n: n, serial: a.serial, ntp: true})
-	return nil
-}
-
-func (d *Daemon) disconnect(a *association) {
-	if a.conn != nil {
-		_ = a.conn.Close()
-		a.readers.Wait()
-		a.conn, a.serial = nil, 0
-	}
 }

@@ -15,7 +15,10 @@ import (
 	"github.com/lockstep-time/lockstep/engine"
 )
 
-const maxState = 64 << 10
+const (
+	maxState     = 64 << 10
+	maxUTCOffset = 255 // s, as in the configuration
+)
 
 // loadState reads the state file; none is no error.
 func loadState(path string) (engine.Saved, error) {
@@ -32,6 +35,9 @@ func loadState(path string) (engine.Saved, error) {
 	defer f.Close()
 	if err := json.NewDecoder(io.LimitReader(f, maxState)).Decode(&s); err != nil {
 		return engine.Saved{}, fmt.Errorf("daemon: read state %s: %w; it is left out", path, err)
+	}
+	if s.UTCOffset < 0 || s.UTCOffset > maxUTCOffset {
+		return engine.Saved{}, fmt.Errorf("daemon: read state %s: UTC offset %d s is absurd; it is left out", path, s.UTCOffset)
 	}
 	for name, ppb := range s.Frequencies {
 		if math.Abs(ppb) > 1e6 || ppb != ppb {

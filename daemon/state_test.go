@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-time/lockstep/engine"
+)
+
+func TestStateComesBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "state.json")
+	want := engine.Saved{Frequencies: map[string]float64{"system": -12345.678, "ptp0": 0.25}, UTCOffset: 37}
+	for range 2 { // the second one replaces the first
+		if err := saveState(path, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := loadState(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if names := list(t, filepath.Dir(path)); len(names) != 1 {
+		t.Errorf("left behind: %v", names)
+	}
+}
+
+func list(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestNoState(t *testing.T) {
+	for _, path := range []string{"", filepath.Join(t.TempDir(), "state.json")} {
+		if got, err := loadState(path); err != nil || got.Frequencies != nil || got.UTCOffset != 0 {
+			t.Errorf("%q: %+v, %v", path, got, err)
+		}
+	}
+}
+
+func TestAbsurdState(t *testing.T) {
+	for name, text := range map[string]string{
+		"empty":             "",
+		"cut off":           `{"frequencies_ppb": {"system": 1`,
+		"not JSON":          "\x00\x01\x02",
+		"another type":      `{"frequencies_ppb": "fast"}`,
+		"huge frequency":    `{"frequencies_ppb": {"system": 1e9}}`,
+		"beyond a float":    `{"frequencies_ppb": {"system": 1e999}}`,
+		"huge UTC offset":   `{"utc_offset": 100000}`,
+		"negative offset":   `{"utc_offset": -37}`,
+		"not whole seconds": `{"utc_offset": 36.5}`,
+		"endless":           `{"frequencies_ppb": {"` + strings.Repeat("x", 2*maxState) + `": 1}}`,
+	} {
+		path := filepath.Join(t.TempDir(), "state.json")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got, err := loadState(path)
+		if err == nil || got.Frequencies != nil || got.UTCOffset != 0 {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		} else if !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v does not name the file", name, err)
+		}
+	}
+}
+
+// TestStateStaysWhole cannot write a new state: the old one is as it was.
+func TestStateStaysWhole(t *testing.T) {
+	dir := t.TempDir()
+	if err := saveState(filepath.Join(dir, "file", "state.json"), engine.Saved{}); err != nil {
+		t.Fatal(err)
+	}
+	// a directory where the file should be: the new one cannot take its place
+	path := filepath.Join(dir, "state.json")
+	if err := os.MkdirAll(filepath.Join(path, "in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := saveState(path, engine.Saved{UTCOffset: 37}); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v", err)
+	}
+	if names := list(t, dir); len(names) != 2 {
+		t.Errorf("left behind: %v", names)
+	}
+	// a file where a directory should be
+	if err := saveState(filepath.Join(dir, "file", "state.json", "state.json"), engine.Saved{}); err == nil {
+		t.Error("no error where a directory cannot be made")
+	}
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netns
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/ntp/ntptest"
+	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/ptptest"
+)
+
+// taiOffset is what the grandmaster's time is ahead of the machine's.
+const taiOffset = 37 * time.Second
+
+// grandmaster serves the machine's time over UDP/IPv4.
+type grandmaster struct {
+	mu             sync.Mutex
+	core           *ptptest.Master
+	event, general *hwts.Conn
+	stop           chan struct{}
+	running        sync.WaitGroup
+	// The latest messages that were sent, oldest first.
+	events, generals [][]byte
+}
+
+// masterIdentity is that of the grandmaster's port.
+func masterIdentity() ptp.PortIdentity {
+	return ptp.PortIdentity{Clock: ptp.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 1}, Port: 1}
+}
+
+// newGrandmaster starts a grandmaster with 16 Sync messages per second on the peers' interface.
+func newGrandmaster(t *testing.T, w *wire) *grandmaster {
+	t.Helper()
+	g := &grandmaster{stop: make(chan struct{})}
+	w.peers.do(t, func() (err error) {
+		c := hwts.Config{Network: hwts.UDP4, Interface: "eth1", Port: hwts.EventPort, Stamps: hwts.Kernel,
+			Groups: []hwts.Addr{hwts.UDP4.Primary(hwts.EventPort)}}
+		if g.event, err = hwts.Listen(c); err != nil {
+			return err
+		}
+		c.Port, c.Stamps, c.Groups = hwts.GeneralPort, hwts.NoStamps, nil
+		g.general, err = hwts.Listen(c)
+		return err
+	})
+	g.core = ptptest.NewMaster(ptptest.Config{Identity: masterIdentity(), MinorVersion: 1, LogAnnounceInterval: -2,
+		LogSyncInterval: -4, LogMinDelayReqInterval: -4}, g)
+	g.core.Faults.Shift = taiOffset
+	g.running.Go(func() { _ = g.event.Serve(g) }) // it ends by Close only
+	g.running.Go(g.run)
+	t.Cleanup(func() {
+		close(g.stop)
+		g.event.Close()
+		g.general.Close()
+		g.running.Wait()
+	})
+	return g
+}
+
+func (g *grandmaster) run() {
+	for {
+		g.mu.Lock()
+		g.core.Wake(clock.Monotonic())
+		next := g.core.NextWake()
+		g.mu.Unlock()
+		select {
+		case <-g.stop:
+			return
+		case <-time.After(next.Sub(clock.Monotonic())):
+		}
+	}
+}
+
+// silence has the grandmaster send nothing, or again.
+func (g *grandmaster) silence(silent bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.core.Faults.Silent = silent
+}
+
+func record(messages [][]byte, b []byte) [][]byte {
+	const kept = 48
+	return append(messages[max(0, len(messages)-kept+1):], slices.Clone(b))
+}
+
+// recorded returns the latest messages that were sent.
+func (g *grandmaster) recorded() (events, generals [][]byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.events), slices.Clone(g.generals)
+}
+
+// Received implements hwts.Handler.
+func (g *grandmaster) Received(b []byte, _ hwts.Addr, ts clock.Timestamp) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.core.Receive(clock.Monotonic(), b, ts)
+}
+
+// Transmitted implements hwts.Handler.
+func (g *grandmaster) Transmitted(id uint32, ts clock.Timestamp) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.core.Transmitted(clock.Monotonic(), id, ts)
+}
+
+// SendEvent implements ptptest.Output.
+func (g *grandmaster) SendEvent(b []byte) (uint32, error) {
+	g.events = record(g.events, b)
+	return g.event.Send(b, hwts.UDP4.Primary(hwts.EventPort))
+}
+
+// SendGeneral implements ptptest.Output.
+func (g *grandmaster) SendGeneral(b []byte) error {
+	g.generals = record(g.generals, b)
+	_, err := g.general.Send(b, hwts.UDP4.Primary(hwts.GeneralPort))
+	return err
+}
+
+// Time implements ptptest.Output.
+func (g *grandmaster) Time() int64 { return time.Now().UnixNano() }
+
+// ntpServer serves the machine's time.
+type ntpServer struct {
+	core    *ntptest.Server
+	conn    *hwts.Conn
+	mu      sync.Mutex
+	client  netip.AddrPort // that asked last
+	running sync.WaitGroup
+}
+
+func newNTPServer(t *testing.T, w *wire) *ntpServer {
+	t.Helper()
+	s := &ntpServer{core: ntptest.New()}
+	w.peers.do(t, func() (err error) {
+		s.conn, err = hwts.Listen(hwts.Config{Network: hwts.UDP4, Address: peerAddress, Port: hwts.NTPPort, Stamps: hwts.Kernel})
+		return err
+	})
+	s.running.Go(func() { _ = s.conn.Serve(s) }) // it ends by Close only
+	t.Cleanup(func() {
+		s.conn.Close()
+		s.running.Wait()
+	})
+	return s
+}
+
+// Received implements hwts.Handler.
+func (s *ntpServer) Received(b []byte, from hwts.Addr, ts clock.Timestamp) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client = from.UDP
+	if answer := s.core.Respond(b, ts.Nanoseconds(), time.Now().UnixNano()); answer != nil {
+		_, _ = s.conn.Send(answer, from) // an answer that cannot be sent is a lost answer
+	}
+}
+
+// Transmitted implements hwts.Handler.
+func (*ntpServer) Transmitted(uint32, clock.Timestamp) {}
+
+// lastClient returns the address and port that a request came from last.
+func (s *ntpServer) lastClient() netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.client
+}
