@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,7 +103,7 @@ func (jsonView) end() error                      { return nil }
 // lineView prints one line per snapshot, after those of the events that are new.
 type lineView struct {
 	out     io.Writer
-	seen    time.Time
+	seen    []status.Event // of the last snapshot
 	another bool
 	gone    bool
 }
@@ -112,17 +113,25 @@ func (v *lineView) end() error   { return nil }
 
 func (v *lineView) show(s *status.Snapshot) error {
 	lines := ""
-	for _, e := range s.Events {
-		if e.Time.After(v.seen) {
-			if v.another {
-				lines += text.EventLine(e) + "\n"
-			}
-			v.seen = e.Time
+	if v.another {
+		for _, e := range news(v.seen, s.Events) {
+			lines += text.EventLine(e) + "\n"
 		}
 	}
-	v.another, v.gone = true, false
+	v.seen, v.another, v.gone = s.Events, true, false
 	_, err := io.WriteString(v.out, lines+text.Line(s)+"\n")
 	return err
+}
+
+// news returns the events that are in now and were not in old. Their times do not tell: they move as the clock is set.
+func news(old, now []status.Event) []status.Event {
+	same := func(a, b status.Event) bool { return a.Text == b.Text }
+	for gone := range old {
+		if n := len(old) - gone; n <= len(now) && slices.EqualFunc(old[gone:], now[:n], same) {
+			return now[n:]
+		}
+	}
+	return now
 }
 
 func (v *lineView) lost(failure error) error {

@@ -86,6 +86,36 @@ func TestLineView(t *testing.T) {
 	}
 }
 
+// The clock is set and slewed, so the times of events move; those of before are no news.
+func TestNews(t *testing.T) {
+	events := func(at int64, texts ...string) (all []status.Event) {
+		for _, text := range texts {
+			all = append(all, status.Event{Time: time.Unix(at, 0), Text: text})
+		}
+		return all
+	}
+	for _, c := range []struct {
+		old, now []status.Event
+		want     string
+	}{
+		{events(100, "a", "b"), events(101, "a", "b"), ""},
+		{events(100, "a", "b"), events(50, "a", "b", "c"), "c"},
+		{events(100, "a", "b", "c"), events(101, "b", "c", "d", "c"), "d c"},
+		{events(100, "a", "a"), events(101, "a", "a", "a"), "a"},
+		{events(100, "a", "b"), events(101, "c", "d"), "c d"},
+		{nil, events(100, "a"), "a"},
+		{events(100, "a"), nil, ""},
+	} {
+		var got []string
+		for _, e := range news(c.old, c.now) {
+			got = append(got, e.Text)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("from %v to %v: got %q, want %q", c.old, c.now, got, c.want)
+		}
+	}
+}
+
 func TestJSONView(t *testing.T) {
 	var out bytes.Buffer
 	v := jsonView{json.NewEncoder(&out)}
