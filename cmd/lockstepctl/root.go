@@ -85,7 +85,7 @@ func newRoot(a *app) *cobra.Command {
 		a.show("sources", "Show the sources of time", text.Sources, func(s *status.Snapshot) any { return s.Sources }),
 		a.show("clocks", "Show the clocks and what they follow", text.Clocks, func(s *status.Snapshot) any { return s.Clocks }),
 		a.show("ports", "Show the PTP ports", text.Ports, func(s *status.Snapshot) any { return s.Ports }),
-		a.watch(), a.wait(), a.resume(),
+		a.watch(), a.wait(), a.resume(), a.simulate(),
 	)
 	return root
 }

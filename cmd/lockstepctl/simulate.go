@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockstep-time/lockstep/sim/report"
+	"github.com/lockstep-time/lockstep/sim/scenario"
+)
+
+// errLimits: a simulation went wrong.
+var errLimits = errors.New("not all limits hold")
+
+// simulation is what the flags of simulate say.
+type simulation struct {
+	seeds, jobs int
+	csv, log    bool
+	plot, doc   string
+}
+
+const aboutSimulate = `Runs scenario files in virtual time: hosts with the production code and
+configuration, over simulated clocks and networks. Each scenario is run with the
+seeds 1 to N; the table shows mean and deviation beside the limits of the file.
+The same files and number of seeds give the same output on every machine.
+
+Exit status: 0 all limits hold; 1 some do not; 2 wrong command line or scenario.`
+
+func (a *app) simulate() *cobra.Command {
+	var s simulation
+	c := &cobra.Command{
+		Use: "simulate FILE...", Short: "Run scenarios in virtual time", Long: aboutSimulate,
+		Example: "  lockstepctl simulate --seeds 10 --plot lie.svg sim/scenarios/s7-lie-100us.toml",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("simulate needs the names of scenario files")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return a.runSimulation(c, args, s) },
+	}
+	f := c.Flags()
+	f.IntVar(&s.seeds, "seeds", 3, "runs of each scenario, 1 to 10000")
+	f.IntVar(&s.jobs, "jobs", runtime.NumCPU(), "runs at the same time")
+	f.BoolVar(&s.csv, "csv", false, "print CSV, a line for each figure and seed")
+	f.BoolVar(&s.log, "log", false, "print what the hosts tell in the run with the first seed")
+	f.StringVar(&s.plot, "plot", "", "write a plot of the run with the first seed to this SVG or PNG `file`")
+	f.StringVar(&s.doc, "document", "", "write a Markdown document to this `file`, and plots beside it")
+	return c
+}
+
+func (a *app) runSimulation(c *cobra.Command, files []string, s simulation) error {
+	if s.seeds < 1 || s.seeds > 10000 {
+		return usage(fmt.Sprintf("--seeds %d is not 1 to 10000", s.seeds))
+	}
+	if s.plot != "" && len(files) > 1 {
+		return usage("--plot takes one scenario; --document has a plot of each")
+	}
+	if s.plot != "" && !strings.HasSuffix(s.plot, ".svg") && !strings.HasSuffix(s.plot, ".png") {
+		return usage(fmt.Sprintf("--plot %s is not the name of an .svg or .png file", s.plot))
+	}
+	var list []*scenario.Scenario
+	seen := map[string]bool{}
+	for _, name := range files {
+		if seen[name] {
+			continue // it is in two patterns of the shell
+		}
+		seen[name] = true
+		one, err := scenario.Load(name)
+		if err != nil {
+			return fmt.Errorf("%w (%w)", err, errUsage)
+		}
+		list = append(list, one)
+	}
+	outcomes, err := scenario.RunAll(c.Context(), list,
+		scenario.Options{Seeds: s.seeds, Jobs: s.jobs, Progress: a.progress()})
+	a.endProgress()
+	if err != nil {
+		return err
+	}
+	return a.showSimulation(outcomes, s)
+}
+
+func (a *app) showSimulation(outcomes []*scenario.Outcome, s simulation) error {
+	var err error
+	switch {
+	case a.json:
+		err = report.JSON(a.out, outcomes)
+	case s.csv:
+		err = report.CSV(a.out, outcomes)
+	default:
+		err = report.Table(a.out, outcomes)
+	}
+	if err == nil && s.log {
+		err = report.Log(a.out, outcomes)
+	}
+	if err == nil && s.plot != "" {
+		err = report.PlotFile(s.plot, outcomes[0].First)
+	}
+	if err == nil && s.doc != "" {
+		err = report.Document(s.doc, outcomes)
+	}
+	if err != nil {
+		return err
+	}
+	for _, o := range outcomes {
+		if !o.OK() {
+			return fmt.Errorf("%s: %w", o.Scenario.Name, errLimits)
+		}
+	}
+	return nil
+}
+
+const barWidth = 40
+
+// progress returns what draws a bar where a person looks on, nil elsewhere.
+func (a *app) progress() func(part float64) {
+	if !a.watched() {
+		return nil
+	}
+	last := -1
+	return func(part float64) {
+		if n := int(part * 1000); n != last {
+			last = n
+			fmt.Fprintf(a.err, "\r%s", report.Bar(part, barWidth))
+		}
+	}
+}
+
+func (a *app) endProgress() {
+	if a.watched() {
+		fmt.Fprintf(a.err, "\r%s\r", strings.Repeat(" ", barWidth+10))
+	}
+}
+
+// watched reports whether the errors go to a terminal.
+func (a *app) watched() bool {
+	f, ok := a.err.(*os.File)
+	return ok && terminalOf(f) != nil
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const smallScenario = `title = "a test"
+duration = "40s"
+plot = true
+[[grandmaster]]
+name = "gm"
+[[host]]
+name = "client"
+config = """
+[[ptp.port]]
+interface = "eth0"
+"""
+[[host.phc]]
+interfaces = ["eth0"]
+frequency = "1e-5"
+[[link]]
+from = ["gm"]
+to = ["client"]
+delay = "(+ 1e-7 (* 1e-7 (exponential)))"
+[[limit]]
+name = "PHC"
+clock = "ptp0"
+from = "30s"
+max = "BOUND"
+`
+
+func simulate(t *testing.T, bound string, more ...string) (out string, err error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "small.toml")
+	if err := os.WriteFile(file, []byte(strings.Replace(smallScenario, "BOUND", bound, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	c := newRoot(&app{out: &b, err: &b, getenv: func(string) string { return "" }})
+	c.SetArgs(append([]string{"simulate", "--seeds", "2", file}, more...))
+	err = c.ExecuteContext(t.Context())
+	return b.String(), err
+}
+
+func TestSimulate(t *testing.T) {
+	dir := t.TempDir()
+	plot, doc := filepath.Join(dir, "a.svg"), filepath.Join(dir, "accuracy.md")
+	out, err := simulate(t, "1us", "--plot", plot, "--document", doc, "--log")
+	if exitStatus(err) != 0 || !strings.Contains(out, "PHC, max") || !strings.Contains(out, "≤ 1.00 µs") || !strings.Contains(out, "following ptp:eth0") {
+		t.Errorf("exit status %d: %v\n%s", exitStatus(err), err, out)
+	}
+	for name, want := range map[string]string{plot: "<svg", doc: "| [small](#small) | PHC, max |", filepath.Join(dir, "accuracy", "small.svg"): "<svg"} {
+		text, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s lacks %s: %v", name, want, err)
+		}
+	}
+}
+
+func TestSimulateFails(t *testing.T) {
+	for _, c := range []struct {
+		bound  string
+		flags  []string
+		status int
+		want   string
+	}{
+		{"1ns", nil, 1, "small: not all limits hold"},
+		{"-1us", nil, 2, "it limits nothing"},
+		{"1us", []string{"--seeds", "0"}, 2, "--seeds 0 is not 1 to 10000"},
+		{"1us", []string{"--plot", "x.gif"}, 2, "not the name of an .svg or .png file"},
+		{"1us", []string{"--plot", "x.svg", "other.toml"}, 2, "--plot takes one scenario"},
+		{"1us", []string{"/nonexistent.toml"}, 2, "read scenario"},
+	} {
+		_, err := simulate(t, c.bound, c.flags...)
+		if exitStatus(err) != c.status || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: exit status %d: %v, want %d: %s", c.flags, exitStatus(err), err, c.status, c.want)
+		}
+	}
+}
+
+func TestSimulateFormats(t *testing.T) {
+	for flag, want := range map[string]string{"--json": `"scenario": "small"`, "--csv": "small,PHC,max,ns,2,"} {
+		if out, err := simulate(t, "1us", flag); err != nil || !strings.Contains(out, want) {
+			t.Errorf("%s: %v\n%s", flag, err, out)
+		}
+	}
+}

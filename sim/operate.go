@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"fmt"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/engine"
+)
+
+// Tell has something happen to the running daemon of the host that comes from neither clocks nor links: an interface
+// that goes away, a request of an operator. There is nothing to tell while no daemon runs.
+func (h *Host) Tell(do func(e *engine.Engine, now clock.Mono)) {
+	if h.engine != nil {
+		do(h.engine, mono(h.world.now))
+		h.schedule()
+	}
+}
+
+// Reload has the running daemon take another configuration, with the ports and servers of the one before.
+func (h *Host) Reload(cfg *configs.Config) {
+	w := h.world
+	now := mono(w.now)
+	rng := w.rand(fmt.Sprintf("%s engine %d", h.name, h.starts))
+	h.starts++
+	saved, _ := h.engine.Save(now)
+	h.cfg = cfg
+	h.engine = h.engine.Successor(now, cfg, engine.Env{Rand: rng, Saved: saved, Start: now, Version: "simulated"}, (*driver)(h))
+	h.openAll()
+	h.schedule()
+}
+
+// ClockInfo returns what a daemon would find out about a clock of the host.
+func (h *Host) ClockInfo(id clock.ID) engine.ClockInfo {
+	c := h.Clock(id)
+	return engine.ClockInfo{ID: c.id, Scale: c.scale, Steer: true, Hardware: true, MaxFrequency: c.cfg.MaxFrequency,
+		Frequency: c.ppb, Reading: c.read(h.world.now)}
+}
+
+// Open tells the running daemon that the interface of a port of its configuration is there.
+func (h *Host) Open(port int) {
+	if h.engine != nil {
+		h.open(port)
+		h.schedule()
+	}
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package scenario reads scenario files, runs them in virtual time, and holds what happened against their limits.
+package scenario
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/sim/expr"
+)
+
+// Scenario is a file that has been read and checked. It is not changed once made, and may be run by any number of
+// goroutines.
+type Scenario struct {
+	// Name is the file's, without directory and extension.
+	Name string `toml:"-"`
+	file string
+
+	// Title says in a few words what is simulated, Description in more.
+	Title       string `toml:"title"`
+	Description string `toml:"description"`
+	// Start is UTC at the beginning, and UTCOffset TAI − UTC in seconds. Leap is the leap second at the end of that day:
+	// "insert" or "delete".
+	Start     time.Time `toml:"start"`
+	UTCOffset int       `toml:"utc_offset"`
+	Leap      leap      `toml:"leap"`
+	// Duration of the simulation.
+	Duration span `toml:"duration"`
+	// Plot has the document on accuracy show a plot.
+	Plot bool `toml:"plot"`
+
+	Grandmasters []grandmaster `toml:"grandmaster"`
+	Servers      []server      `toml:"server"`
+	Hosts        []host        `toml:"host"`
+	Links        []link        `toml:"link"`
+	Events       []change      `toml:"event"`
+	Limits       []Limit       `toml:"limit"`
+}
+
+// grandmaster is a PTP grandmaster.
+type grandmaster struct {
+	Name                 string `toml:"name"`
+	Domain               uint8  `toml:"domain"`
+	OneStep              bool   `toml:"one_step"`
+	AnnounceInterval     span   `toml:"announce_interval"`
+	SyncInterval         span   `toml:"sync_interval"`
+	DelayRequestInterval span   `toml:"delay_request_interval"`
+	announcement
+}
+
+// announcement is what a grandmaster tells of itself; what is nil stays as it is.
+type announcement struct {
+	Priority1      *uint8  `toml:"priority1"`
+	Priority2      *uint8  `toml:"priority2"`
+	ClockClass     *uint8  `toml:"clock_class"`
+	ClockAccuracy  *uint8  `toml:"clock_accuracy"`
+	StepsRemoved   *uint16 `toml:"steps_removed"`
+	AnnouncedUTC   *int16  `toml:"announced_utc_offset"`
+	UTCOffsetValid *bool   `toml:"utc_offset_valid"`
+	PTPTimescale   *bool   `toml:"ptp_timescale"`
+	Silent         *bool   `toml:"silent"`
+	FollowUpDelay  *span   `toml:"follow_up_delay"`
+}
+
+// server is an NTP server.
+type server struct {
+	Name    string   `toml:"name"`
+	Address string   `toml:"address"`
+	Names   []string `toml:"names"`
+	answers
+}
+
+// answers is how a server answers; what is nil stays as it is.
+type answers struct {
+	Stratum        *uint8  `toml:"stratum"`
+	RootDelay      *span   `toml:"root_delay"`
+	RootDispersion *span   `toml:"root_dispersion"`
+	Dead           *bool   `toml:"dead"`
+	Kiss           *string `toml:"kiss"`
+	MinInterval    *span   `toml:"min_interval"`
+}
+
+// host runs lockstepd.
+type host struct {
+	Name  string `toml:"name"`
+	Count int    `toml:"count"`
+	// Start is when the daemon starts; the clocks run from the beginning.
+	Start  *span      `toml:"start"`
+	Config string     `toml:"config"`
+	System oscillator `toml:"system"`
+	PHCs   []phcSpec  `toml:"phc"`
+
+	parsed *configs.Config
+}
+
+// oscillator is a clock and what makes it run wrong.
+type oscillator struct {
+	Offset            span       `toml:"offset"`
+	Frequency         expression `toml:"frequency"`
+	Wander            float64    `toml:"wander"`
+	Aging             float64    `toml:"aging"`
+	Temperature       float64    `toml:"temperature"`
+	TemperaturePeriod span       `toml:"temperature_period"`
+	MaxFrequency      float64    `toml:"max_frequency"`
+	Quantum           float64    `toml:"quantum"`
+	Resolution        span       `toml:"resolution"`
+	StampNoise        expression `toml:"stamp_noise"`
+}
+
+type phcSpec struct {
+	Interfaces   []string   `toml:"interfaces"`
+	Window       expression `toml:"window"`
+	Asymmetry    float64    `toml:"asymmetry"`
+	ReadingNoise expression `toml:"reading_noise"`
+	Noise        expression `toml:"crossing_noise"`
+	oscillator
+}
+
+// link joins sources with hosts.
+type link struct {
+	Name string `toml:"name"`
+	// From are grandmasters and servers, To hosts or host:interface; patterns with * match several.
+	From []string `toml:"from"`
+	To   []string `toml:"to"`
+	// Delay is towards the host in seconds, Back the other way; as Delay if not given.
+	Delay     expression `toml:"delay"`
+	Back      expression `toml:"back"`
+	Loss      float64    `toml:"loss"`
+	Duplicate float64    `toml:"duplicate"`
+}
+
+// change is what happens at some time to one thing.
+type change struct {
+	At span `toml:"at"`
+	// What it happens to; one of them is given.
+	Link        string `toml:"link"`
+	Grandmaster string `toml:"grandmaster"`
+	Server      string `toml:"server"`
+	Host        string `toml:"host"`
+
+	// A link:
+	Cut         *bool    `toml:"cut"`
+	LossNow     *float64 `toml:"loss"`
+	Extend      *span    `toml:"extend"`
+	ExtendThere *span    `toml:"extend_there"`
+	ExtendBack  *span    `toml:"extend_back"`
+	// A grandmaster or server:
+	Shift *span    `toml:"shift"`
+	Drift *float64 `toml:"drift"`
+	Leap  *leap    `toml:"leap"`
+	announcement
+	answers
+	// A host:
+	Daemon    string  `toml:"daemon"`
+	Clock     clockID `toml:"clock"`
+	Step      *span   `toml:"step"`
+	Interface string  `toml:"interface"`
+	Up        *bool   `toml:"up"`
+}
+
+// Limit is what must hold.
+type Limit struct {
+	// Name of the row in the table; several limits are told apart by it.
+	Name string  `toml:"name"`
+	Host string  `toml:"host"`
+	From *span   `toml:"from"`
+	To   *span   `toml:"to"`
+	At   *span   `toml:"at"`
+	On   clockID `toml:"clock"`
+
+	RMS           span     `toml:"rms"`
+	Max           span     `toml:"max"`
+	FrequencyRMS  float64  `toml:"frequency_rms"`
+	FrequencyMax  float64  `toml:"frequency_max"`
+	SyncWithin    span     `toml:"sync_within"`
+	Sync          span     `toml:"sync"`
+	Steps         *int     `toml:"steps"`
+	Coverage      float64  `toml:"coverage"`
+	BoundPerRMS   float64  `toml:"bound_per_rms"`
+	States        []string `toml:"states"`
+	Sources       []string `toml:"sources"`
+	Aim           string   `toml:"aim"`
+	Peers         string   `toml:"peers"`
+	Informational bool     `toml:"informational"`
+}
+
+// span is a duration as written in a file: "1.5us", "-3s", "2h", "1d".
+type span time.Duration
+
+// maxSpan bounds all durations of a scenario: a year.
+const maxSpan = 366 * 24 * time.Hour
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *span) UnmarshalText(b []byte) error {
+	text, days := string(b), time.Duration(1)
+	if n := len(text); n > 1 && text[n-1] == 'd' {
+		text, days = text[:n-1]+"h", 24
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d > maxSpan/days || d < -maxSpan/days {
+		return fmt.Errorf("%q is not a duration such as \"150ns\", \"1.5us\", \"20ms\", \"-3s\", \"2h\" or \"1d\" of at most a year", clip(string(b)))
+	}
+	*s = span(d * days)
+	return nil
+}
+
+// clip shortens what a message quotes.
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}
+
+func (s span) duration() time.Duration { return time.Duration(s) }
+
+// expression is one of package expr.
+type expression struct{ *expr.Program }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (e *expression) UnmarshalText(b []byte) (err error) {
+	e.Program, err = expr.Parse(string(b))
+	return err
+}
+
+// leap is a leap second: "insert", "delete" or "none".
+type leap clock.Leap
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *leap) UnmarshalText(b []byte) error {
+	switch string(b) {
+	case "insert":
+		*l = leap(clock.LeapInsert)
+	case "delete":
+		*l = leap(clock.LeapDelete)
+	case "none":
+		*l = leap(clock.NoLeap)
+	default:
+		return fmt.Errorf("%q is not a leap second: insert, delete, none", clip(string(b)))
+	}
+	return nil
+}
+
+// clockID is "system" or "ptp0", "ptp1" …
+type clockID clock.ID
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *clockID) UnmarshalText(b []byte) error {
+	var n int
+	if string(b) == "system" {
+		*c = clockID(clock.System)
+		return nil
+	}
+	if _, err := fmt.Sscanf(string(b), "ptp%d", &n); err != nil || n < 0 || n > maxPHCs {
+		return fmt.Errorf("%q is not a clock: system, ptp0, ptp1 …", clip(string(b)))
+	}
+	*c = clockID(clock.PHC(n))
+	return nil
+}

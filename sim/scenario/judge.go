@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scenario
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/sim"
+)
+
+// Unit of a figure.
+type Unit uint8
+
+// The units.
+const (
+	Nanoseconds Unit = iota
+	PPB
+	Seconds
+	Count
+	Ratio
+	Share // of samples for which something holds
+)
+
+// criterion is one thing that a limit asks for.
+type criterion struct {
+	name  string
+	unit  Unit
+	limit float64
+	// least: the figure must not be below the limit, in place of above. each: it must hold in each run, and not on average.
+	least, each bool
+	// quadratic: over hosts and runs, the root of the mean square counts.
+	quadratic bool
+	// pooled: over hosts, the mean counts.
+	pooled  bool
+	measure func(w window) float64
+}
+
+// window is what a limit looks at: the samples of one clock of one host.
+type window struct {
+	samples []sim.Sample
+	states  []sim.HostSample
+	// all are those from the start of the daemon to the end of the window.
+	all []sim.Sample
+}
+
+// criteria of a limit, those that it names.
+func (l *Limit) criteria() (list []criterion) {
+	add := func(given bool, c criterion) {
+		if given {
+			list = append(list, c)
+		}
+	}
+	add(l.RMS > 0, criterion{name: "rms", unit: Nanoseconds, limit: float64(l.RMS), quadratic: l.At != nil, measure: window.rms})
+	add(l.Max > 0, criterion{name: "max", unit: Nanoseconds, limit: float64(l.Max), measure: window.max})
+	add(l.FrequencyRMS > 0, criterion{name: "frequency rms", unit: PPB, limit: l.FrequencyRMS, measure: window.frequencyRMS})
+	add(l.FrequencyMax > 0, criterion{name: "frequency max", unit: PPB, limit: l.FrequencyMax, measure: window.frequencyMax})
+	add(l.Sync > 0, criterion{name: "sync within " + l.SyncWithin.duration().String(), unit: Seconds,
+		limit: l.Sync.duration().Seconds(), measure: func(w window) float64 { return w.sync(float64(l.SyncWithin)) }})
+	if l.Steps != nil {
+		add(true, criterion{name: "steps", unit: Count, limit: float64(*l.Steps), each: true, measure: window.steps})
+	}
+	add(l.Coverage > 0, criterion{name: "coverage", unit: Share, limit: l.Coverage, least: true, pooled: true, measure: window.coverage})
+	add(l.BoundPerRMS > 0, criterion{name: "bound per rms", unit: Ratio, limit: l.BoundPerRMS, measure: window.boundPerRMS})
+	add(len(l.States) > 0, criterion{name: fmt.Sprint("state ", l.States), unit: Share, limit: 1, least: true, each: true,
+		measure: func(w window) float64 {
+			return w.share(func(s sim.HostSample) bool { return slices.Contains(l.States, string(s.State)) })
+		}})
+	add(len(l.Sources) > 0, criterion{name: fmt.Sprint("source ", l.Sources), unit: Share, limit: 1, least: true, each: true,
+		measure: func(w window) float64 {
+			return w.share(func(s sim.HostSample) bool { return matchesAny(l.Sources, string(s.Source)) })
+		}})
+	return list
+}
+
+func (w window) rms() float64 {
+	sum := 0.0
+	for _, s := range w.samples {
+		sum += s.Error * s.Error
+	}
+	return math.Sqrt(sum / float64(len(w.samples)))
+}
+
+func (w window) max() (most float64) {
+	for _, s := range w.samples {
+		most = max(most, math.Abs(s.Error))
+	}
+	return most
+}
+
+func (w window) frequencyRMS() float64 {
+	sum := 0.0
+	for _, s := range w.samples {
+		sum += s.Frequency * s.Frequency
+	}
+	return math.Sqrt(sum / float64(len(w.samples)))
+}
+
+func (w window) frequencyMax() (most float64) {
+	for _, s := range w.samples {
+		most = max(most, math.Abs(s.Frequency))
+	}
+	return most
+}
+
+// sync is the number of seconds from the start of the daemon after which the error has stayed within ns.
+func (w window) sync(ns float64) float64 {
+	for i := len(w.all) - 1; i >= 0; i-- {
+		if math.Abs(w.all[i].Error) > ns {
+			return float64(i + 1)
+		}
+	}
+	return 0
+}
+
+func (w window) steps() float64 {
+	return float64(w.states[len(w.states)-1].Steps - w.states[0].Steps)
+}
+
+// coverage is the share of the samples with a stated bound in which the true error is within it.
+func (w window) coverage() float64 {
+	bounded, covered := 0, 0
+	for _, s := range w.samples {
+		if s.Bounded {
+			bounded++
+			if math.Abs(s.Error) <= float64(s.MaxError) {
+				covered++
+			}
+		}
+	}
+	if bounded == 0 {
+		return 0
+	}
+	return float64(covered) / float64(bounded)
+}
+
+func (w window) boundPerRMS() float64 {
+	sum, n := 0.0, 0
+	for _, s := range w.samples {
+		if s.Bounded {
+			sum += float64(s.MaxError)
+			n++
+		}
+	}
+	if n == 0 {
+		return math.Inf(1)
+	}
+	return sum / float64(n) / w.rms()
+}
+
+func (w window) share(holds func(sim.HostSample) bool) float64 {
+	n := 0
+	for _, s := range w.states {
+		if holds(s) {
+			n++
+		}
+	}
+	return float64(n) / float64(len(w.states))
+}
+
+// Judge returns one figure for each criterion of each limit, in their order, over all the hosts that a limit is for: the
+// worst, the root mean square where a limit is on the rms at an instant, or the share of all samples for a coverage.
+func (r *Result) Judge() (figures []float64) {
+	for i := range r.scenario.Limits {
+		l := &r.scenario.Limits[i]
+		hosts := r.host(l.Host)
+		for _, c := range l.criteria() {
+			var values []float64
+			for _, h := range hosts {
+				values = append(values, c.measure(r.window(l, h)))
+			}
+			figures = append(figures, c.over(values))
+		}
+	}
+	return figures
+}
+
+// Coverage counts, over all clocks of all hosts, the samples with a stated maximum error, and those in which the true error
+// was within it.
+func (r *Result) Coverage() (stated, covered int) {
+	for _, h := range r.Hosts {
+		for _, id := range h.Clocks() {
+			for _, s := range h.Samples(id) {
+				if s.Bounded {
+					stated++
+					if math.Abs(s.Error) <= float64(s.MaxError) {
+						covered++
+					}
+				}
+			}
+		}
+	}
+	return stated, covered
+}
+
+// over reduces the figures of several hosts to one.
+func (c *criterion) over(values []float64) float64 {
+	switch {
+	case c.quadratic:
+		return quadraticMean(values)
+	case c.pooled:
+		return mean(values)
+	case c.least:
+		return slices.Min(values)
+	}
+	return slices.Max(values)
+}
+
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
+}
+
+func quadraticMean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v * v
+	}
+	return math.Sqrt(sum / float64(len(values)))
+}
+
+func (r *Result) window(l *Limit, h *sim.Host) window {
+	samples, states := h.Samples(clock.ID(l.On)), h.States()
+	start := r.start(h)
+	from, to := start, len(states)-1
+	if l.From != nil {
+		from = seconds(*l.From)
+	}
+	if l.To != nil {
+		to = seconds(*l.To)
+	}
+	if l.At != nil {
+		from, to = seconds(*l.At), seconds(*l.At)
+	}
+	to = min(to, len(states)-1)
+	from = min(from, to)
+	return window{samples: samples[from : to+1], states: states[from : to+1], all: samples[min(start, to) : to+1]}
+}
+
+func seconds(s span) int { return int(s.duration() / time.Second) }
+
+// start returns the second at which the daemon of a host starts.
+func (r *Result) start(h *sim.Host) int {
+	for i := range r.scenario.Hosts {
+		if slices.Contains(r.scenario.Hosts[i].names(), h.Name()) {
+			return seconds(*r.scenario.Hosts[i].Start)
+		}
+	}
+	return 0
+}
