@@ -6,12 +6,13 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -X main.version=$(VERSION)
 FUZZ    ?= 10s
 BENCH   ?= .
+SEEDS   ?= 10
 S       ?=
 
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: build test race lint fuzz bench bed run clean help
+.PHONY: build test race lint fuzz bench bed sim run clean help
 
 build: ## the three binaries, static, into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -40,6 +41,9 @@ bench: ## benchmarks matching BENCH=., with allocations
 
 bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" for these only (see test/bed/README.md)
 	./test/bed/scenario $(S)
+
+sim: build ## all simulated scenarios with SEEDS=10 seeds each; writes docs/accuracy.md
+	bin/lockstepctl simulate --seeds $(SEEDS) --document docs/accuracy.md sim/scenarios/*.toml
 
 run: build ## a demonstration on this machine: grandmaster, NTP server and client on loopback, without root
 	$(GO) run ./test/demo

@@ -46,6 +46,11 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 			c.core.Stepped()
 		}
 	}
+	for _, o := range a.sources {
+		if o.sample.At.Clock() == id {
+			o.sample = discipline.Measurement{} // its reading is one of before
+		}
+	}
 	for _, r := range a.reports {
 		if _, isPHC := r.ID.PHCIndex(); isPHC && (r.ID == id || id == clock.System) {
 			a.stale[r.ID] = a.comparing[r.ID]

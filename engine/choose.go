@@ -23,7 +23,7 @@ const (
 	suspectHold = 30 * time.Second
 	watchedHold = 15 * time.Minute
 	// wildRate is how fast, as a ratio, a clock may run off that nothing is known of, and tameRate one that is locked.
-	wildRate = 15e-6
+	wildRate = 500e-6
 	tameRate = 100e-9
 )
 
@@ -242,6 +242,9 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	}
 	old := e.leader
 	e.leader = s
+	if old != nil && old.kind != source.NTP {
+		e.hurry(now)
+	}
 	if s == nil {
 		e.lostAt = now
 		e.tree.Follow(now, 0)

@@ -176,6 +176,41 @@ func (c *association) Measured(s *source.Sample) {
 	}
 	e.take(e.now, &c.tracked, discipline.Measurement{At: s.At, Offset: offset, Variance: alike, DelayVariance: own,
 		MaxError: s.MaxError, Interval: c.interval()})
+	c.adaptPoll()
+}
+
+// watchPoll is the longest interval, as an exponent of two in seconds, at which servers are asked that are not followed
+// but stand by.
+const watchPoll = 6
+
+// adaptPoll has the server asked less often while its samples are as expected. A host that has PTP asks often when NTP
+// is all that is left: it will not be for long.
+func (c *association) adaptPoll() {
+	e := c.engine
+	if e.leader == nil || !c.relate || c.n < 2 {
+		return
+	}
+	miss := c.latest().residual
+	switch {
+	case e.leader.kind == source.NTP:
+		if len(e.ports) > 0 {
+			return
+		}
+	case c.core.Status().Poll >= watchPoll:
+		return
+	case c.learned >= biasNeeded:
+		miss -= c.bias
+	}
+	c.core.Hint(e.now, time.Duration(miss), time.Duration(c.jitter()))
+}
+
+// hurry has all servers asked as often as the configuration allows: they are needed now.
+func (e *Engine) hurry(now clock.Mono) {
+	for _, c := range e.clients {
+		if c.connected {
+			c.core.SetPoll(now, c.cfg.LogMinPoll())
+		}
+	}
 }
 
 // interval of the polls in seconds, as far as it matters for steering.

@@ -151,7 +151,8 @@ func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
 		}
 	case servo.Jumped:
 		s.refused++
-		if math.Abs(residual) < float64(m.MaxError) { // nothing that it has not allowed for
+		// nothing that it has not allowed for, or that the host knows better
+		if math.Abs(residual) < float64(m.MaxError) || s.kind == source.NTP && !e.tree.Trusted(e.tree.Root()) {
 			e.tree.Accept(now, m)
 			break
 		}

@@ -186,8 +186,6 @@ func (s *Selector) voters() (n int) {
 
 // judge names those outside the agreement falsetickers, and those whose time has jumped.
 func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
-	// several that agree against the host have not jumped: it is the host that is wrong
-	outvoted := agree.own == 0 && agree.members > 1
 	for i := range candidates {
 		c, v := &candidates[i], &s.verdicts[i]
 		if v.State != Usable {
@@ -197,7 +195,7 @@ func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
 		switch {
 		case !s.best[i]:
 			*v = Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: agree.voters}}
-		case c.Suspect && own.Known && !outvoted && (c.Offset > limit || c.Offset < -limit):
+		case c.Suspect && own.Known && (c.Offset > limit || c.Offset < -limit):
 			*v = Verdict{Falseticker, Reason{Code: HasJumped, A: c.Offset, B: limit}}
 		}
 	}

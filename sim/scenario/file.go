@@ -40,6 +40,18 @@ type Scenario struct {
 	Limits       []Limit       `toml:"limit"`
 }
 
+// Honest reports whether nothing in the scenario tells a wrong time, and nobody sets a clock: a maximum error can only be
+// held against what a host can know.
+func (s *Scenario) Honest() bool {
+	for i := range s.Events {
+		e := &s.Events[i]
+		if e.Shift != nil || e.Drift != nil || e.Step != nil || e.AnnouncedUTC != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // grandmaster is a PTP grandmaster.
 type grandmaster struct {
 	Name                 string `toml:"name"`
