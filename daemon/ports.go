@@ -135,11 +135,11 @@ func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *hwts.Capabil
 	if !slices.Contains(h.interfaces, caps.NIC) {
 		h.interfaces = append(h.interfaces, caps.NIC)
 	}
-	d.log.Info("hardware timestamps", "interface", caps.Interface, "nic", caps.NIC, "for", use.String(),
-		"config", granted.String(), "clock", h.device.Name(), "driver", caps.Driver)
 	if !fresh {
 		return nil
 	}
+	d.log.Info("hardware timestamps", "interface", caps.Interface, "nic", caps.NIC, "for", use.String(),
+		"config", granted.String(), "clock", h.device.Name(), "driver", caps.Driver)
 	ci, err := infoOf(h.device, d.cfg.Steering.PHC, true)
 	if err != nil {
 		d.clocks.close(id)

@@ -71,7 +71,7 @@ func (t *Tree) Accept(now clock.Mono, m Measurement) time.Duration {
 	if !ok || t.root == nil || t.root.id != m.At.Clock() {
 		return 0
 	}
-	d := m.Offset - int64(est.Offset)
+	d := m.Offset + int64(math.Round(m.OffsetFraction)) - int64(est.Offset)
 	t.ref.Jump(d, math.Sqrt(m.Variance))
 	return time.Duration(d)
 }

@@ -99,10 +99,20 @@ func New(cfg Config, act Actuator) *Tree {
 // SetConfig changes how and by what clocks are steered from now on.
 func (t *Tree) SetConfig(cfg Config, act Actuator) { t.cfg, t.act = cfg, act }
 
+// Abandon forgets what is believed of the clocks' offsets to the source followed last.
+func (t *Tree) Abandon() {
+	t.root, t.leading = nil, false
+	t.ref.Forget()
+}
+
 // Settle sets all steered clocks to their learned frequencies, and nothing for the sake of an offset.
 func (t *Tree) Settle(now clock.Mono) {
 	for _, n := range t.nodes {
-		if n.servo != nil && n.everLocked {
+		if n.servo == nil {
+			continue
+		}
+		est, ok := t.estimate(n, now)
+		if n.everLocked || ok && est.FrequencyVar < wellKnown*wellKnown {
 			n.residual = 0
 			t.apply(n, now, n.servo.Hold())
 		}

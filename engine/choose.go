@@ -66,7 +66,7 @@ func (e *Engine) choose(now clock.Mono) {
 			e.note(now, fmt.Sprintf("%s is not believed: %v", s.id, s.verdict.Reason))
 		}
 		if s.suspect && e.own.Known && s.verdict.State != source.Falseticker && e.candidates[i].State == source.Usable {
-			s.suspect = false
+			s.suspect, s.absolved = false, false
 			e.note(now, fmt.Sprintf("%s agrees with this host again", s.id))
 		}
 	}
@@ -153,14 +153,15 @@ func (e *Engine) absolve(now clock.Mono, s *tracked) {
 func (e *Engine) accept(now clock.Mono, s *tracked) {
 	s.absolved = false
 	e.note(now, fmt.Sprintf("%s is followed to its new time: no other source contradicts it", s.id))
-	e.tree.Doubt(e.tree.Accept(now, s.sample), e.watched(now, s))
-	e.rebase(s.latestResidual())
+	d := e.tree.Accept(now, s.sample)
+	e.tree.Doubt(d, e.watched(now, s))
+	e.rebase(float64(d))
 }
 
 // watched reports whether there are other sources that may come to contradict s.
 func (e *Engine) watched(now clock.Mono, s *tracked) bool {
 	for _, o := range e.sources {
-		if state, _ := e.standing(now, o); o != s && state == source.Usable && !o.options.NoSelect {
+		if state, _ := e.standing(now, o); o != s && state == source.Usable && !o.options.NoSelect && !o.suspect {
 			return true
 		}
 	}
@@ -169,6 +170,11 @@ func (e *Engine) watched(now clock.Mono, s *tracked) bool {
 
 // island returns the best source that cannot be related to UTC but can steer its PHC.
 func (e *Engine) island(now clock.Mono) *tracked {
+	for _, c := range e.clients {
+		if state, _ := c.standing(now); state == source.Usable && !c.options.NoSelect {
+			return nil // it tells the system clock's time, and the PHC follows that
+		}
+	}
 	for _, p := range e.ports {
 		if state, _ := p.standing(now); state == source.Usable && !p.relate && !p.options.NoSelect && p.clock != clock.System {
 			return &p.tracked
@@ -248,6 +254,9 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	if s == nil {
 		e.lostAt = now
 		e.tree.Follow(now, 0)
+		if old.arbitrary {
+			e.tree.Abandon() // what was believed says nothing of any other source
+		}
 		why := old.verdict.Reason.String()
 		if old.suspect {
 			why = "its time has jumped, and there is no other source"

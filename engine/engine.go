@@ -168,9 +168,8 @@ func (e *Engine) AddClock(now clock.Mono, c ClockInfo) {
 	if c.Steer {
 		in.Servo = servo.New(string(e.cfg.Steering.Servo), c.Hardware)
 		if saved, ok := e.env.Saved.Frequencies[c.ID.String()]; ok {
-			in.Sigma = savedSigma
 			if applied, at, err := e.driver.SetFrequency(c.ID, saved); err == nil {
-				in.Frequency, in.Reading = applied, at
+				in.Frequency, in.Reading, in.Sigma = applied, at, savedSigma
 			}
 		}
 	}

@@ -159,6 +159,7 @@ func (p *port) ParentChanged(parent *ptp.Parent) {
 		p.reset()
 	}
 	p.has, p.parent, p.time = true, *parent, parent.Time
+	p.arbitrary = !p.time.PTPTimescale
 	e.findUTCOffset(e.now)
 	e.soon(e.now)
 }

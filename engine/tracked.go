@@ -22,15 +22,16 @@ type tracked struct {
 	clock   clock.ID // that it measures
 	verdict source.Verdict
 	// points are the latest measurements, as residuals against what the host believed
-	points  [recentPoints]point
-	next, n int
-	spread  servo.DelaySpread
-	last    clock.Mono
-	sample  discipline.Measurement // the last one, and the one before
-	before  discipline.Measurement
-	delay   time.Duration
-	excess  time.Duration // half of what the delay was beyond the least: what a single measurement may be off by besides
-	relate  bool          // its scale can be related to the system clock's
+	points    [recentPoints]point
+	next, n   int
+	spread    servo.DelaySpread
+	last      clock.Mono
+	sample    discipline.Measurement // the last one, and the one before
+	before    discipline.Measurement
+	delay     time.Duration
+	excess    time.Duration // half of what the delay was beyond the least: what a single measurement may be off by besides
+	arbitrary bool          // its timescale is: it can be related to nothing
+	relate    bool          // its scale can be related to the system clock's
 	// suspect since it jumped; absolved when it is to be followed all the same
 	suspect, absolved bool
 	since             clock.Mono
@@ -124,6 +125,7 @@ func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
 	s.before, s.sample = s.sample, m
 	before, known := float64(0), e.tree.Known()
 	residual, ok := e.tree.Residual(now, m.At, m.Offset, m.OffsetFraction)
+	ok = ok && !s.arbitrary
 	s.relate = ok
 	if ok {
 		s.add(point{now, residual, m.MaxError + s.excess})
@@ -153,7 +155,7 @@ func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
 		s.refused++
 		// nothing that it has not allowed for, or that the host knows better
 		if math.Abs(residual) < float64(m.MaxError) || s.kind == source.NTP && !e.tree.Trusted(e.tree.Root()) {
-			e.tree.Accept(now, m)
+			e.rebase(float64(e.tree.Accept(now, m)))
 			break
 		}
 		if !s.suspect {

@@ -125,8 +125,8 @@ func (e *Engine) statedByPort(found *utcOffset) bool {
 }
 
 func (p *port) stated() bool {
-	return p.core != nil && p.has && p.time.PTPTimescale && p.time.UTCOffsetValid &&
-		p.verdict.State != source.Falseticker
+	return p.core != nil && p.has && p.time.PTPTimescale && p.time.UTCOffsetValid && !p.options.NoSelect &&
+		p.time.UTCOffset >= 0 && p.time.UTCOffset <= maxUTCOffset && p.verdict.State != source.Falseticker
 }
 
 // listed takes the offset from the leap-seconds list, by the best time that there is.
@@ -162,6 +162,9 @@ func (e *Engine) utcFor(p *port) (seconds int, known bool) {
 	return e.utc.seconds, e.utc.known
 }
 
+// maxUTCOffset is the largest TAI − UTC, in seconds, that is not taken for nonsense.
+const maxUTCOffset = 255
+
 const day = 86400 * int64(time.Second)
 
 // announcedLeap returns the leap second at the end of this UTC day, as the followed source or the list says.
@@ -193,12 +196,15 @@ func (e *Engine) announcedLeap(utc int64) clock.Leap {
 // it: when the system clock has passed the end of the day.
 func (e *Engine) checkLeap(now clock.Mono) {
 	at, _, ok := e.tree.Frequency(now, clock.System)
-	if !ok || e.leader == nil {
+	if !ok {
 		return
 	}
 	utc := at.Nanoseconds()
 	if e.armed.leap != clock.NoLeap && utc >= e.armed.at-leapLength(e.armed.leap) {
-		e.leapNow(now)
+		e.leapNow(now) // the kernel does what it is armed for, with a source or without
+		return
+	}
+	if e.leader == nil {
 		return
 	}
 	leap := e.announcedLeap(utc)
