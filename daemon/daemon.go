@@ -76,6 +76,8 @@ const (
 	idleInterval    = time.Second
 	watchedFor      = 5 * time.Second
 	saveInterval    = time.Minute
+	// readyPatience is how long the service manager is kept waiting for a source: a host without one has to boot too.
+	readyPatience = 3 * time.Minute
 )
 
 // Run runs until ctx is done, then leaves the clocks as they are and puts back how the NICs were configured. It fails
@@ -298,7 +300,7 @@ func (d *Daemon) publish(now clock.Mono) {
 	s := d.engine.Snapshot(now, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
 	d.snapshot.Store(s)
 	d.observe(s)
-	if !d.ready && s.State == status.Locked {
+	if !d.ready && (s.State == status.Locked || s.Time.Sub(s.Started) > readyPatience) {
 		d.ready = true
 		d.tell(d.opt.Notify.Ready)
 	}
