@@ -36,15 +36,15 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	}
 	o := n.observation(m)
 	t.testify(o)
-	v := t.ref.Observe(o)
+	v := t.observe(o, float64(m.MaxError))
 	if v == servo.Jumped && t.ref.Observations() < surely {
-		t.ref.Forget() // it was the first ones that were wrong
+		t.forget() // it was the first ones that were wrong
 		return servo.Outlier
 	}
 	if v != servo.Used {
 		return v
 	}
-	t.lastRef, t.bound, t.interval = now, m.MaxError, m.Interval
+	t.lastRef, t.interval = now, m.Interval
 	t.steer(n, now, float64(m.Offset)+m.OffsetFraction, m.Interval, true)
 	return v
 }
@@ -53,8 +53,24 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 // at once. Nothing is steered by it.
 func (t *Tree) Prime(m Measurement) {
 	if n := t.root; n != nil && m.At.Clock() == n.id && !t.ref.Known() {
-		t.ref.Observe(n.observation(m))
+		t.observe(n.observation(m), float64(m.MaxError))
 	}
+}
+
+// observe has the estimate and the bracket of the truth follow an observation of the root that may be off by bound ns.
+func (t *Tree) observe(o servo.Observation, bound float64) servo.Verdict {
+	_, before := t.ref.At(o.Time)
+	slack := t.runOff(o.Time)
+	v := t.ref.Observe(o)
+	if v == servo.Used {
+		base, est := t.ref.At(o.Time)
+		if t.bracket.known {
+			t.bracket.widen(slack)
+			t.bracket.moved(est.Offset - before.Offset)
+		}
+		t.bracket.narrow(float64(o.Offset-base)+o.OffsetFraction-est.Offset, bound)
+	}
+	return v
 }
 
 // observation makes a measurement one of the free-running oscillator.
@@ -73,6 +89,8 @@ func (t *Tree) Accept(now clock.Mono, m Measurement) time.Duration {
 	}
 	d := m.Offset + int64(math.Round(m.OffsetFraction)) - int64(est.Offset)
 	t.ref.Jump(d, math.Sqrt(m.Variance))
+	t.bracket.moved(float64(d))
+	t.bracket.admit(float64(m.MaxError))
 	return time.Duration(d)
 }
 
@@ -314,7 +332,7 @@ func (t *Tree) note(n *node, est servo.Estimate, now clock.Mono) {
 
 // reach is the offset within which a clock counts as locked, ns: what the source's samples let expect.
 func (t *Tree) reach() float64 {
-	return max(1000, 4*float64(t.bound)/10)
+	return max(1000, 0.4*t.bracket.half())
 }
 
 // beyond stops steering if the clock was locked once and is off by more than the panic threshold.

@@ -78,7 +78,7 @@ type Tree struct {
 	root  *node   // measured by the source; nil before the first source
 	// ref is the root's free-running clock less the source.
 	ref      *servo.Estimator
-	bound    time.Duration // of the source's own error, at the last sample
+	bracket  bracket       // as of the last sample
 	doubt    time.Duration // by which the source has jumped, with nothing but its own word for it
 	slowly   bool          // it is followed slowly because of that
 	lastRef  clock.Mono    // of the last sample used
@@ -102,7 +102,13 @@ func (t *Tree) SetConfig(cfg Config, act Actuator) { t.cfg, t.act = cfg, act }
 // Abandon forgets what is believed of the clocks' offsets to the source followed last.
 func (t *Tree) Abandon() {
 	t.root, t.leading = nil, false
+	t.forget()
+}
+
+// forget what is believed of the root.
+func (t *Tree) forget() {
 	t.ref.Forget()
+	t.bracket = bracket{}
 }
 
 // Settle sets all steered clocks to their learned frequencies, and nothing for the sake of an offset.
@@ -154,7 +160,7 @@ func (t *Tree) Remove(now clock.Mono, id clock.ID) {
 			t.leading = false
 		} else {
 			t.root, t.leading = nil, false
-			t.ref.Forget()
+			t.forget()
 		}
 	}
 	t.nodes = slices.DeleteFunc(t.nodes, func(o *node) bool { return o == n })
@@ -198,7 +204,7 @@ func (t *Tree) Follow(now clock.Mono, id clock.ID) {
 		}
 	} else if !t.reroot(now, n) {
 		t.root = n
-		t.ref.Forget()
+		t.forget()
 		t.ref.SetFrequency(-n.servoHold(), unknownFrequency)
 	}
 	t.leading, t.doubt = true, 0
@@ -215,8 +221,10 @@ func (t *Tree) reroot(now clock.Mono, n *node) bool {
 		return false
 	}
 	wander := t.ref.Wander()
+	t.bracket.widen(t.runOff(t.root.freeTime(t.root.reading(now))))
 	if n != t.root {
 		wander = max(wander, n.edgeTo(t.root).Wander())
+		t.bracket.widen(t.parted(n))
 	}
 	t.root = n
 	t.ref.Seed(at, base, est, wander)
@@ -268,7 +276,7 @@ func (t *Tree) estimate(n *node, now clock.Mono) (servo.Estimate, bool) {
 	return est, true
 }
 
-// MaxError returns a bound of the clock's error: that of the source as of its last sample, what is believed to be wrong
+// MaxError returns a bound of the clock's error: what the source's measurements leave open, what is believed to be wrong
 // now, and what may have gone wrong since.
 func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
 	n := t.node(id)
@@ -276,29 +284,39 @@ func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
 		return 0, false
 	}
 	est, ok := t.estimate(n, now)
-	if !ok {
+	if !ok || !t.bracket.known {
 		return 0, false
 	}
-	age := now.Sub(t.lastRef).Seconds()
-	drift := max(0, age-2*t.interval)
-	variance := est.OffsetVar + t.cfg.Wander*t.cfg.Wander*drift*drift*drift/3
-	few := 1 + fewSamples/float64(max(t.ref.Observations(), 1))
-	ns := math.Abs(est.Offset) + boundSigmas*few*math.Sqrt(max(0, variance))
+	b := t.bracket
+	b.widen(t.runOff(t.root.freeTime(t.root.reading(now))))
 	if n != t.root {
-		ns += float64(t.root.window+n.window) / 2
+		b.widen(t.parted(n))
 	}
+	ns := b.most(est.Offset)
 	if ns > math.MaxInt64/4 {
 		return math.MaxInt64 / 4, true
 	}
-	return t.bound + t.doubt + time.Duration(ns) + 1, true
+	return t.doubt + time.Duration(ns) + 1, true
 }
 
-// boundSigmas is how many standard deviations a maximum error covers. As long as there are about fewSamples or less, the
-// standard deviation is itself a guess, and as many times more are covered as one sample would need for each.
-const (
-	boundSigmas = 5
-	fewSamples  = 4
-)
+// runOff returns by how much the root may have run off from where it is believed to be, in ns, between the last
+// measurement and when its oscillator shows free.
+func (t *Tree) runOff(free int64) float64 {
+	last := t.ref.Time()
+	_, est := t.ref.At(last)
+	return slack(est, float64(max(0, free-last))/1e9, max(t.ref.Wander(), t.cfg.Wander), t.ref.Observations())
+}
+
+// parted returns by how much a clock may be off from the root otherwise than is believed, in ns.
+func (t *Tree) parted(n *node) (ns float64) {
+	for _, o := range [2]*node{n, t.root} {
+		if o.edge != nil {
+			_, est := o.edge.At(o.edge.Time())
+			ns += float64(o.window)/2 + confidence(o.edge.Observations())*est.Sigma()
+		}
+	}
+	return ns
+}
 
 // Sigma returns the standard deviation of the clock's estimated offset.
 func (t *Tree) Sigma(now clock.Mono, id clock.ID) time.Duration {
@@ -352,23 +370,24 @@ func (t *Tree) Residual(now clock.Mono, at clock.Timestamp, offset int64, fracti
 }
 
 // Drift returns by how much the clock's offset to true time is believed to have grown from one of its readings to
-// another, in ns. It is not ok while the oscillator's frequency is not known well.
-func (t *Tree) Drift(now clock.Mono, from, to clock.Timestamp) (ns float64, ok bool) {
+// another, in ns, and the standard deviation of that: infinite if nothing is known of the clock.
+func (t *Tree) Drift(now clock.Mono, from, to clock.Timestamp) (ns, sigma float64) {
 	n := t.node(from.Clock())
 	span, same := to.Sub(from)
 	if n == nil || !same {
-		return 0, false
-	}
-	est, _, _, ok := t.free(n, now)
-	if !ok || est.FrequencyVar > wellKnown*wellKnown {
-		return 0, false
+		return 0, math.Inf(1)
 	}
 	fw, ff := n.correction(from)
 	tw, tf := n.correction(to)
-	return float64(tw-fw) + tf - ff + est.Frequency*span.Seconds(), true
+	ns = float64(tw-fw) + tf - ff
+	est, _, _, ok := t.free(n, now)
+	if !ok {
+		return ns, unknownFrequency * math.Abs(span.Seconds())
+	}
+	return ns + est.Frequency*span.Seconds(), math.Sqrt(max(0, est.FrequencyVar)) * math.Abs(span.Seconds())
 }
 
-// wellKnown is the standard deviation, in ppb, with which a frequency is good for bridging the time between messages.
+// wellKnown is the standard deviation, in ppb, with which a frequency counts as learned.
 const wellKnown = 2000
 
 // Root returns the clock that the source measures, 0 if there is none.

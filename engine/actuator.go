@@ -38,7 +38,7 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 				p.core.Stepped(now, d)
 				p.stepped = true
 			}
-			p.backward.valid = false
+			p.stepBackward(d)
 		}
 	}
 	for _, c := range a.clients {

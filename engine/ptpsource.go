@@ -31,10 +31,13 @@ type port struct {
 	rank     int  // among the ports, by the best master clock algorithm
 	sync     time.Duration
 	origin   string // of TAI − UTC, if it is stated by this source
+	// backward is the way to the master as measured last, when the clock read at; off is by how many ns a step of the clock
+	// may have been another one than meant since.
 	backward struct {
 		valid bool
 		span  ptp.Span
 		at    clock.Timestamp
+		off   float64
 	}
 }
 
@@ -169,21 +172,16 @@ func (p *port) Measured(m *ptp.Measurement) {
 	e := p.engine
 	p.sync = m.Interval
 	if m.HasBackward {
-		p.backward.valid, p.backward.span, p.backward.at = true, m.Backward, m.BackwardAt
+		p.backward.valid, p.backward.span, p.backward.at, p.backward.off = true, m.Backward, m.BackwardAt, 0
 	}
 	if !m.DelayKnown || !p.usableScale() {
 		return
 	}
-	offset, fraction, delay := p.offset(m)
-	resolution := float64(hardwareResolution)
-	if !p.info.Hardware {
-		resolution = kernelResolution
-	}
-	alike, own := p.spread.Variances(delay, resolution)
-	p.delay, p.excess = time.Duration(delay), time.Duration(delay-p.spread.Min())/2
-	offset += p.toClockScale(m.At.Clock())
-	e.take(e.now, &p.tracked, discipline.Measurement{At: m.At, Offset: offset, OffsetFraction: fraction,
-		Variance: alike, DelayVariance: own, MaxError: p.bound(m), Interval: m.Interval.Seconds()})
+	r := p.read(m)
+	p.delay = time.Duration(r.delay)
+	r.whole += p.toClockScale(m.At.Clock())
+	e.take(e.now, &p.tracked, discipline.Measurement{At: m.At, Offset: r.whole, OffsetFraction: r.fraction,
+		Variance: r.alike, DelayVariance: r.own, MaxError: p.accuracy() + time.Duration(r.open), Interval: m.Interval.Seconds()})
 }
 
 // Standard deviations of timestamps apart from the path, ns.
@@ -191,43 +189,6 @@ const (
 	hardwareResolution = 4
 	kernelResolution   = 2000
 )
-
-// offset returns the offset from the master, in ns, and the delay there and back. Where the way there and the way back
-// have been measured close enough to each other, their difference is what counts; else the port's own delay filter.
-func (p *port) offset(m *ptp.Measurement) (whole int64, fraction, delay float64) {
-	if p.backward.valid && p.engine.cfg.Steering.Servo == configs.ServoAdaptive {
-		age, same := m.At.Sub(p.backward.at)
-		drift, ok := p.engine.tree.Drift(p.engine.now, p.backward.at, m.At)
-		there, fits := m.Forward.Add(p.backward.span)
-		if same && ok && fits && age < 4*m.Interval+time.Second && age > -time.Second {
-			// a negative delay: the master's time has jumped between the two
-			if delay = spanNanoseconds(there) - drift; delay > -2*float64(delayTolerance(p.info.Hardware)) {
-				whole, part := m.Forward.Parts()
-				return whole, float64(part)/65536 - delay/2, delay
-			}
-		}
-	}
-	whole, part := m.Exact.Parts()
-	return whole, float64(part) / 65536, 2 * m.MeanPathDelay.Nanoseconds()
-}
-
-func spanNanoseconds(s ptp.Span) float64 {
-	whole, part := s.Parts()
-	return float64(whole) + float64(part)/65536
-}
-
-// bound returns what the grandmaster and the path may be wrong by: its stated accuracy, and all of the one-way delay,
-// should that be on one side.
-func (p *port) bound(m *ptp.Measurement) time.Duration {
-	b := time.Duration(p.spread.Recent() / 2)
-	if accuracy, ok := m.Parent.Quality.Accuracy.Bound(); ok {
-		b += accuracy
-	}
-	if !p.info.Hardware {
-		b += kernelResolution
-	}
-	return max(b, 0) + hardwareResolution
-}
 
 // usableScale reports whether the master's time says anything to the clock that it is measured by: an arbitrary
 // timescale can only be kept by a PHC.

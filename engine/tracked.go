@@ -29,9 +29,8 @@ type tracked struct {
 	sample    discipline.Measurement // the last one, and the one before
 	before    discipline.Measurement
 	delay     time.Duration
-	excess    time.Duration // half of what the delay was beyond the least: what a single measurement may be off by besides
-	arbitrary bool          // its timescale is: it can be related to nothing
-	relate    bool          // its scale can be related to the system clock's
+	arbitrary bool // its timescale is: it can be related to nothing
+	relate    bool // its scale can be related to the system clock's
 	// suspect since it jumped; absolved when it is to be followed all the same
 	suspect, absolved bool
 	since             clock.Mono
@@ -128,7 +127,7 @@ func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
 	ok = ok && !s.arbitrary
 	s.relate = ok
 	if ok {
-		s.add(point{now, residual, m.MaxError + s.excess})
+		s.add(point{now, residual, m.MaxError})
 	} else {
 		s.last = now
 		s.samples++

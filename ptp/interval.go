@@ -44,6 +44,9 @@ type Span struct {
 	frac uint16
 }
 
+// SpanOf returns d as a span.
+func SpanOf(d time.Duration) Span { return Span{ns: int64(d)} }
+
 // Duration returns s rounded to the nearest nanosecond, halves up. Rounding comes last: spans are added before.
 func (s Span) Duration() time.Duration {
 	if s.frac >= 0x8000 && s.ns < math.MaxInt64 {

@@ -234,13 +234,16 @@ func (p *Port) Steered(at clock.Timestamp, ppb float64) {
 
 // Stepped tells that the measured clock was stepped by d just before now. What was measured goes over to the clock's new
 // time; Delay_Req messages on their way without a transmit timestamp are given up, as are event messages received in
-// the next 50 ms: nobody can tell by which time they were stamped. The path delay stays.
+// the next 50 ms: nobody can tell by which time they were stamped. The path delay stays, and is soon measured again.
 func (p *Port) Stepped(now clock.Mono, d time.Duration) {
 	p.settled = now.Add(settleTime)
 	p.syncs.step(int64(d))
 	p.track.step(int64(d))
 	p.steering.step(int64(d))
 	p.delay.step(int64(d))
+	if p.delay.next != clock.Never {
+		p.delay.next = p.settled.Add(time.Duration(p.rng.Int64N(int64(firstDelayReq))))
+	}
 }
 
 // Status returns what there is to show, masters qualified at now counted.

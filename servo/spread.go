@@ -30,17 +30,26 @@ const (
 // are known. resolution, in ns, is the standard deviation that the stamps have anyhow.
 func (d *DelaySpread) Variances(delay, resolution float64) (alike, own float64) {
 	d.add(delay)
-	floor := resolution * resolution
-	if d.n == 1 {
-		return floor + delay*delay/16, 0
-	}
-	alike = floor + d.mean*d.mean/8*(1+4/float64(d.n))
+	alike = d.Alike(resolution)
 	if d.n < spreadWarmUp {
 		return alike, 0
 	}
 	// the least of n delays is itself longer than the least possible one, by about this much for n exponential ones
 	excess := delay - d.min + d.mean/math.Sqrt(2*float64(d.n))
-	return alike, floor + excess*excess/12
+	return alike, resolution*resolution + excess*excess/12
+}
+
+// Alike returns the guess of the variance that is the same for all delays alike, in ns²; 0 before the first.
+func (d *DelaySpread) Alike(resolution float64) float64 {
+	if d.n == 0 {
+		return 0
+	}
+	excess := d.mean * d.mean / 8 * (1 + 4/float64(d.n))
+	if d.n < spreadWarmUp { // a few delays may be alike by chance; a quarter of them may be excess
+		few := d.min / 4 / float64(d.n)
+		excess = max(excess, few*few)
+	}
+	return resolution*resolution + excess
 }
 
 // Min returns the least delay of the recent ones, in ns; 0 if there is none.

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package discipline
+
+import (
+	"math"
+
+	"github.com/lockstep-time/lockstep/servo"
+)
+
+// bracket is where the truth is, as far as it can be vouched for: the root's free-running clock less true time is within
+// [low, high] of what is estimated, in ns. Each measurement is off by its own maximum error at most, so that what several
+// of them have in common is narrower than any of them. How far the estimate may run off between measurements widens it.
+type bracket struct {
+	low, high float64
+	known     bool
+}
+
+// widen by what may go wrong on either side.
+func (b *bracket) widen(ns float64) { b.low, b.high = b.low-ns, b.high+ns }
+
+// moved says that the estimate has moved by ns.
+func (b *bracket) moved(ns float64) { b.low, b.high = b.low-ns, b.high-ns }
+
+// narrow takes in a measurement that puts the truth within bound of ns beside the estimate. If that contradicts what was
+// vouched for before, one of the two is wrong, and both remain possible.
+func (b *bracket) narrow(ns, bound float64) {
+	low, high := ns-bound, ns+bound
+	switch {
+	case !b.known:
+		*b = bracket{low, high, true}
+	case low > b.high || high < b.low:
+		b.low, b.high = min(b.low, low), max(b.high, high)
+	default:
+		b.low, b.high = max(b.low, low), min(b.high, high)
+	}
+}
+
+// admit makes it possible besides that the truth is within bound of the estimate.
+func (b *bracket) admit(bound float64) { b.low, b.high = min(b.low, -bound), max(b.high, bound) }
+
+// most returns how far a clock can be off at most that is estimated to be offset ns ahead.
+func (b *bracket) most(offset float64) float64 {
+	return max(math.Abs(offset+b.low), math.Abs(offset+b.high))
+}
+
+// half returns half of the width.
+func (b *bracket) half() float64 { return (b.high - b.low) / 2 }
+
+// slack returns by how much the true time may have run off in dt seconds from where est puts it, in ns, for an oscillator
+// that wanders by so many ppb per root second: boundSigmas standard deviations, and more while few measurements say how
+// large these are.
+func slack(est servo.Estimate, dt, wander float64, observations int) float64 {
+	variance := servo.Estimate{FrequencyVar: est.FrequencyVar}.After(dt, wander).OffsetVar
+	return confidence(observations) * math.Sqrt(max(0, variance))
+}
+
+// confidence is how many standard deviations a maximum error covers.
+func confidence(observations int) float64 {
+	return boundSigmas * (1 + fewSamples/float64(max(observations, 1)))
+}
+
+// boundSigmas is how many standard deviations a maximum error covers. As long as there are about fewSamples or less, the
+// standard deviation is itself a guess, and as many times more are covered as one sample would need for each.
+const (
+	boundSigmas = 5
+	fewSamples  = 4
+)
