@@ -47,15 +47,42 @@ func (b *bracket) most(offset float64) float64 {
 // half returns half of the width.
 func (b *bracket) half() float64 { return (b.high - b.low) / 2 }
 
-// slack returns by how much the true time may have run off in dt seconds from where est puts it, in ns, for an oscillator
-// that wanders by so many ppb per root second: boundSigmas standard deviations, and more while few measurements say how
-// large these are.
-func slack(est servo.Estimate, dt, wander float64, observations int) float64 {
-	variance := servo.Estimate{FrequencyVar: est.FrequencyVar}.After(dt, wander).OffsetVar
-	return confidence(observations) * math.Sqrt(max(0, variance))
+// plus returns where the truth is for the sum of two offsets, minus for their difference.
+func (b bracket) plus(o bracket) bracket {
+	return bracket{b.low + o.low, b.high + o.high, b.known && o.known}
 }
 
-// confidence is how many standard deviations a maximum error covers.
+func (b bracket) minus(o bracket) bracket {
+	return bracket{b.low - o.high, b.high - o.low, b.known && o.known}
+}
+
+// observe has an estimate, and the bracket beside it, follow an observation that may be off by bound ns at most. The
+// oscillator is taken to wander by so many ppb per root second at least.
+func (b *bracket) observe(e *servo.Estimator, o servo.Observation, bound, wander float64) servo.Verdict {
+	_, before := e.At(o.Time)
+	ran := runOff(e, o.Time, wander)
+	v := e.Observe(o)
+	if v == servo.Used {
+		base, est := e.At(o.Time)
+		if b.known {
+			b.widen(ran)
+			b.moved(est.Offset - before.Offset)
+		}
+		b.narrow(float64(o.Offset-base)+o.OffsetFraction-est.Offset, bound)
+	}
+	return v
+}
+
+// runOff returns by how much a clock may have run off, in ns, from where it is believed to be since it was observed last
+// and until its oscillator shows time: confidence standard deviations.
+func runOff(e *servo.Estimator, time int64, wander float64) float64 {
+	last := e.Time()
+	_, est := e.At(last)
+	est = servo.Estimate{FrequencyVar: est.FrequencyVar}.After(float64(max(0, time-last))/1e9, max(wander, e.Wander()))
+	return confidence(e.Observations()) * est.Sigma()
+}
+
+// confidence is how many standard deviations a maximum error covers after so many observations.
 func confidence(observations int) float64 {
 	return boundSigmas * (1 + fewSamples/float64(max(observations, 1)))
 }

@@ -27,6 +27,7 @@ type node struct {
 
 	// edge of a PHC: the free-running system clock less the free-running PHC, over the system clock's time
 	edge      *servo.Estimator
+	between   bracket // what crossings leave open of it
 	windows   servo.DelaySpread
 	lean      servo.Lean
 	window    time.Duration
@@ -140,6 +141,15 @@ func (n *node) down(est servo.Estimate, base, at int64) (servo.Estimate, int64, 
 	}
 	offset, e := n.edge.At(at)
 	return est.Minus(e), base - offset, at - offset - int64(e.Offset), true
+}
+
+// parted returns what is open now of the edge.
+func (n *node) parted(now clock.Mono) bracket {
+	b := n.between
+	if n.system != nil {
+		b.widen(runOff(n.edge, n.system.freeTime(n.system.reading(now)), 0))
+	}
+	return b
 }
 
 // note keeps the books on an update: what the offset was, and whether that is locked.

@@ -36,7 +36,7 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	}
 	o := n.observation(m)
 	t.testify(o)
-	v := t.observe(o, float64(m.MaxError))
+	v := t.bracket.observe(t.ref, o, float64(m.MaxError), t.cfg.Wander)
 	if v == servo.Jumped && t.ref.Observations() < surely {
 		t.forget() // it was the first ones that were wrong
 		return servo.Outlier
@@ -53,24 +53,8 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 // at once. Nothing is steered by it.
 func (t *Tree) Prime(m Measurement) {
 	if n := t.root; n != nil && m.At.Clock() == n.id && !t.ref.Known() {
-		t.observe(n.observation(m), float64(m.MaxError))
+		t.bracket.observe(t.ref, n.observation(m), float64(m.MaxError), t.cfg.Wander)
 	}
-}
-
-// observe has the estimate and the bracket of the truth follow an observation of the root that may be off by bound ns.
-func (t *Tree) observe(o servo.Observation, bound float64) servo.Verdict {
-	_, before := t.ref.At(o.Time)
-	slack := t.runOff(o.Time)
-	v := t.ref.Observe(o)
-	if v == servo.Used {
-		base, est := t.ref.At(o.Time)
-		if t.bracket.known {
-			t.bracket.widen(slack)
-			t.bracket.moved(est.Offset - before.Offset)
-		}
-		t.bracket.narrow(float64(o.Offset-base)+o.OffsetFraction-est.Offset, bound)
-	}
-	return v
 }
 
 // observation makes a measurement one of the free-running oscillator.
@@ -111,15 +95,17 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 
 	nw, nf := n.correction(c.A)
 	sw, sf := system.correction(c.B)
-	alike, own := n.windows.Variances(float64(2*c.Uncertainty), n.resolution(system))
+	resolution := n.resolution(system)
+	alike, own := n.windows.Variances(float64(2*c.Uncertainty), resolution)
 	o := servo.Observation{Time: c.B.Nanoseconds() - sw,
 		Offset:         c.B.Nanoseconds() - sw - (c.A.Nanoseconds() - nw),
 		OffsetFraction: nf - sf, Variance: alike, DelayVariance: own}
 	base, est := n.edge.At(o.Time)
 	excess := float64(n.window) - n.windows.Min()
 	miss := float64(o.Offset-base) + o.OffsetFraction - est.Offset
-	o.OffsetFraction -= n.lean.Part() * excess
-	v := n.edge.Observe(o)
+	lean := n.lean.Part() * excess
+	o.OffsetFraction -= lean
+	v := n.between.observe(n.edge, o, float64(c.Uncertainty)+resolution+math.Abs(lean), 0)
 	if v == servo.Outlier { // perhaps somebody has set a clock: its reading is nothing to reckon from
 		if n.oddSince == 0 {
 			n.oddSince = now
@@ -133,6 +119,8 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 		d := o.Offset - base - int64(est.Offset)
 		if abs(d) < foreignAtLeast {
 			n.edge.Jump(d, float64(abs(d)))
+			n.between.moved(float64(d))
+			n.between.admit(float64(c.Uncertainty))
 			return
 		}
 		t.foreignStep(now, n, system, d, est.Frequency)
@@ -319,7 +307,7 @@ func (t *Tree) maxSlew() float64 {
 
 // A jump that others may contradict is slewed within doubtfulTime, and not slower than at doubtfulSlew, in ppb.
 const (
-	doubtfulTime = 120 * time.Second
+	doubtfulTime = 3 * time.Minute
 	doubtfulSlew = 200
 )
 

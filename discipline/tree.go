@@ -221,10 +221,9 @@ func (t *Tree) reroot(now clock.Mono, n *node) bool {
 		return false
 	}
 	wander := t.ref.Wander()
-	t.bracket.widen(t.runOff(t.root.freeTime(t.root.reading(now))))
+	t.bracket, _ = t.across(n, now)
 	if n != t.root {
 		wander = max(wander, n.edgeTo(t.root).Wander())
-		t.bracket.widen(t.parted(n))
 	}
 	t.root = n
 	t.ref.Seed(at, base, est, wander)
@@ -284,13 +283,12 @@ func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
 		return 0, false
 	}
 	est, ok := t.estimate(n, now)
-	if !ok || !t.bracket.known {
+	if !ok {
 		return 0, false
 	}
-	b := t.bracket
-	b.widen(t.runOff(t.root.freeTime(t.root.reading(now))))
-	if n != t.root {
-		b.widen(t.parted(n))
+	b, ok := t.across(n, now)
+	if !ok {
+		return 0, false
 	}
 	ns := b.most(est.Offset)
 	if ns > math.MaxInt64/4 {
@@ -299,23 +297,21 @@ func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
 	return t.doubt + time.Duration(ns) + 1, true
 }
 
-// runOff returns by how much the root may have run off from where it is believed to be, in ns, between the last
-// measurement and when its oscillator shows free.
-func (t *Tree) runOff(free int64) float64 {
-	last := t.ref.Time()
-	_, est := t.ref.At(last)
-	return slack(est, float64(max(0, free-last))/1e9, max(t.ref.Wander(), t.cfg.Wander), t.ref.Observations())
-}
-
-// parted returns by how much a clock may be off from the root otherwise than is believed, in ns.
-func (t *Tree) parted(n *node) (ns float64) {
-	for _, o := range [2]*node{n, t.root} {
-		if o.edge != nil {
-			_, est := o.edge.At(o.edge.Time())
-			ns += float64(o.window)/2 + confidence(o.edge.Observations())*est.Sigma()
-		}
+// across returns where the truth is beside what is believed of the clock now.
+func (t *Tree) across(n *node, now clock.Mono) (b bracket, ok bool) {
+	b = t.bracket
+	b.widen(runOff(t.ref, t.root.freeTime(t.root.reading(now)), t.cfg.Wander))
+	if n == t.root {
+		return b, b.known
 	}
-	return ns
+	// every edge is system less PHC
+	if t.root.edge != nil {
+		b = b.plus(t.root.parted(now))
+	}
+	if n.edge != nil {
+		b = b.minus(n.parted(now))
+	}
+	return b, b.known
 }
 
 // Sigma returns the standard deviation of the clock's estimated offset.
