@@ -26,7 +26,8 @@ const (
 // Config says how a Client behaves. A field left zero takes the default stated with it, if any.
 type Config struct {
 	// MinPoll and MaxPoll limit the interval between requests, as exponents of two in seconds, −4 to 17. They have no
-	// default: 0 is 1 s. RFC 5905 §7.2 has 6 and 10 for servers of others. A server may ask for more than MaxPoll.
+	// default: 0 is 1 s. RFC 5905 §7.2 has 6 and 10 for servers of others. A server may ask for more than MaxPoll by a
+	// RATE kiss, up to 10 (1024 s).
 	MinPoll, MaxPoll int8
 	// Burst has an association start with 6 requests at most 2 s apart.
 	Burst bool
@@ -309,6 +310,13 @@ func (c *Client) SetPoll(now clock.Mono, poll int8) {
 	c.hasten()
 }
 
+// SetMinPoll asks at poll, an exponent of two in seconds, and makes that the shortest interval in place of the one of
+// Config, until it is set again or the client is reset.
+func (c *Client) SetMinPoll(now clock.Mono, poll int8) {
+	c.poll.min = min(max(poll, minPoll), c.poll.max)
+	c.SetPoll(now, poll)
+}
+
 // Hint tells how well the sample just measured was predicted: by how much it was missed, and the noise of samples,
 // as one standard deviation. The poll interval is lengthened while predictions hold and shortened when they fail.
 func (c *Client) Hint(now clock.Mono, miss, noise time.Duration) {
@@ -345,9 +353,10 @@ func (c *Client) random(d time.Duration) time.Duration {
 type Status struct {
 	// Header is of the last usable answer; zero if there was none.
 	Header Header
-	// Kiss is the last kiss code, empty if there was none.
+	// Kiss is the code of the last kiss-o'-death packet of this server, empty if there was none (RFC 5905 §7.4).
 	Kiss string
-	// Stopped: there is no server, or it refused its service.
+	// Stopped: no requests are sent. There is no server, and Kiss is empty; or the server has refused its service, and
+	// Kiss says how: DENY or RSTR. That lasts until Reset.
 	Stopped bool
 	// Reach has a bit for each of the last eight requests, the lowest for the latest: whether it gave a sample.
 	Reach uint8

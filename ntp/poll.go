@@ -9,6 +9,9 @@ const (
 	minPoll, maxPoll = -4, 17
 	// silentPoll is the longest interval at which a silent server is asked, where the configured ones are shorter: 64 s.
 	silentPoll = 6
+	// ratePoll is the longest interval that a server can impose by RATE, where the configured ones are shorter: 17 min.
+	// A packet that somebody on the way has changed must not put a server out of use for days.
+	ratePoll = 10
 
 	// A good prediction counts for one, a bad one against four and against all good ones before it; the interval changes
 	// at a sum of ±scoreLimit.
@@ -56,9 +59,10 @@ func (p *pollControl) hint(miss, noise time.Duration) {
 	}
 }
 
-// rate obeys a RATE kiss: the interval at least doubles, for good, and is not below what the server says.
+// rate obeys a RATE kiss: the interval at least doubles, for good, and is not below what the server says, as far as a
+// server can ask for.
 func (p *pollControl) rate(server int8) {
-	p.floor = min(max(p.current+1, server), maxPoll)
+	p.floor = min(max(p.current+1, server), max(p.max, ratePoll))
 	p.set(p.floor)
 }
 

@@ -124,6 +124,36 @@ func TestKissRate(t *testing.T) {
 	}
 }
 
+// However long an interval a server asks for, and however often, it is asked every 17 minutes or at MaxPoll.
+func TestKissRateIsLimited(t *testing.T) {
+	for _, c := range []struct{ min, max, says, want int8 }{
+		{0, 6, 17, 10}, {0, 6, 127, 10}, {0, 12, 17, 12}, {0, 6, -128, 10}, {17, 17, 0, 17},
+	} {
+		r := newRig(t, ntp.Config{MinPoll: c.min, MaxPoll: c.max})
+		r.server.Kiss, r.server.Poll = "RATE", c.says
+		r.start(4 * time.Hour)
+		if s := r.client.Status(); s.Poll != c.want || s.Stopped || s.Kiss != "RATE" {
+			t.Errorf("asked for %d: poll %d, status %+v", c.says, s.Poll, s)
+		}
+	}
+}
+
+// Kisses without the cookie of a request are nobody's.
+func TestSpoofedKisses(t *testing.T) {
+	for _, kiss := range []string{"RATE", "DENY", "RSTR"} {
+		r := newRig(t, ntp.Config{MinPoll: 2, MaxPoll: 6})
+		r.start(10 * time.Second)
+		h := ntp.Header{Version: 4, Mode: ntp.ModeServer, Poll: 17, Origin: 12345}
+		copy(h.ReferenceID[:], kiss)
+		if err := r.client.Receive(r.now, h.Append(nil), r.read(r.now)); !errors.Is(err, ntp.ErrBogus) {
+			t.Errorf("%s: %v", kiss, err)
+		}
+		if s := r.client.Status(); s.Stopped || s.Poll != 2 || s.Kiss != "" {
+			t.Errorf("%s: status %+v", kiss, s)
+		}
+	}
+}
+
 func TestKissDeny(t *testing.T) {
 	for _, kiss := range []string{"DENY", "RSTR"} {
 		r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 6, Burst: true})
@@ -140,6 +170,9 @@ func TestKissDeny(t *testing.T) {
 		}
 		r.server.Kiss = ""
 		r.start(time.Minute)
+		if s := r.client.Status(); s.Stopped || s.Kiss != "" {
+			t.Errorf("%s: stopped %v by %q after a reset", kiss, s.Stopped, s.Kiss)
+		}
 		if len(r.samples) == 0 {
 			t.Errorf("%s: no samples of another server", kiss)
 		}

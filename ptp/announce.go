@@ -81,6 +81,11 @@ func (p *Port) otherAddress(now clock.Mono, row int) Reason {
 // elect takes the best master as parent (state decision, IEEE 1588-2019 §9.3.3: a client goes only the way of decision
 // code S1). It returns the parent's row if that stays as it was, -1 if there is none or the change has been told.
 func (p *Port) elect(now clock.Mono) int {
+	if late := p.parent; now >= p.announceBy {
+		if p.announceTimeout(now); p.parent != late {
+			return -1
+		}
+	}
 	best := p.masters.best(now, p.parent)
 	if best == p.parent {
 		return best

@@ -20,17 +20,18 @@ type Config struct {
 	// MinorVersion is what is sent as minorVersionPTP: 0 or 1. All are understood.
 	MinorVersion uint8
 	// AnnounceReceiptTimeout is how many announce intervals a parent may be silent, 2 to 255, default 3 (portDS,
-	// IEEE 1588-2019 §8.2.15.4.3).
+	// IEEE 1588-2019 §8.2.15.4.2).
 	AnnounceReceiptTimeout int
 	// LogDelayReqInterval is the mean interval of Delay_Req messages as an exponent of 2 of seconds until the parent
-	// grants one, −7 to 6.
+	// grants one, −7 to 6. On average no more than 8 are sent per Sync, whatever is granted.
 	LogDelayReqInterval int8
 	// DelayAsymmetry is by how much the way from the master is longer than the mean of both ways, and the way back
 	// shorter (IEEE 1588-2019 §7.4.2), at most ±1 s.
 	DelayAsymmetry time.Duration
-	// DelayFilter is how many path delays the moving median is taken of, 1 to 64, default 10.
+	// DelayFilter is how many path delays the moving median is taken of, 1 to 128, default 10.
 	DelayFilter int
-	// DelayTolerance is how far below 0 a path delay may be by the error of the timestamps, default 1 µs.
+	// DelayTolerance is how far below 0 a path delay, or the time that a message was held on its way, may be by the error
+	// of the timestamps, default 1 µs, at most 1 s.
 	DelayTolerance time.Duration
 }
 
@@ -57,6 +58,7 @@ func (c Config) complete() Config {
 	c.AnnounceReceiptTimeout = min(max(c.AnnounceReceiptTimeout, 2), 255)
 	c.DelayFilter = min(max(c.DelayFilter, 1), MaxDelayFilter)
 	c.DelayAsymmetry = min(max(c.DelayAsymmetry, -time.Second), time.Second)
+	c.DelayTolerance = min(max(c.DelayTolerance, 0), time.Second)
 	c.LogDelayReqInterval = min(max(c.LogDelayReqInterval, minLogDelayReq), maxLogDelayReq)
 	c.SdoID &= MaxSdoID
 	c.MinorVersion &= 1
@@ -101,7 +103,7 @@ type Measurement struct {
 	Backward    Span
 	BackwardAt  clock.Timestamp
 	PathDelay   TimeInterval
-	// Interval is that of the master's Sync messages as it states it, within 1/128 s and 64 s.
+	// Interval is that of the master's Sync messages as it states it, within 1/128 s and 16 s.
 	Interval time.Duration
 	// Parent is the master and what it last announced.
 	Parent Parent
@@ -115,7 +117,7 @@ const (
 	// Listening: no master has qualified.
 	Listening State = iota + 1
 	// Uncalibrated: a master has been chosen; no offset with a known path delay has been measured yet, or its Sync
-	// messages stopped.
+	// messages stopped or are of no use.
 	Uncalibrated
 	// Slave: the clock is being measured.
 	Slave

@@ -47,7 +47,7 @@ const (
 	ReasonOtherClock
 	// ReasonSettling: received so soon after a step that its timestamp may be from before.
 	ReasonSettling
-	// ReasonCorrection: the correctionField is 1 s or more, or too big to be represented, or makes the delay negative.
+	// ReasonCorrection: the correctionField is negative, or 1 s or more, or longer than the round trip.
 	ReasonCorrection
 	// ReasonNoFollowUp: a Sync whose Follow_Up did not come. ReasonUnmatched: a Follow_Up or Delay_Resp without its
 	// Sync or Delay_Req.

@@ -15,7 +15,10 @@ const (
 	// exchangeTimeout is how long a Delay_Req waits for its transmit timestamp and its Delay_Resp.
 	exchangeTimeout = 3 * time.Second
 	maxPathDelay    = TimeInterval(time.Second) << 16
-	delayReqSize    = 44
+	// perSync is how many Delay_Req messages are sent per Sync, on average, at most: each waits for the next Sync to be of
+	// use, and those beyond the slots would be sent in vain.
+	perSync      = 8
+	delayReqSize = 44
 )
 
 // exchange is a Delay_Req on its way: transmit timestamp and response come in either order.
@@ -36,16 +39,23 @@ type delayMechanism struct {
 	seq  uint16
 	buf  [delayReqSize]byte
 
-	// next is when the next Delay_Req is due, last when the latest was sent, interval the mean of their distance.
+	// next is when the next Delay_Req is due, last when the latest was sent, interval the mean of their distance that
+	// the master grants.
 	next, last clock.Mono
 	interval   time.Duration
 
 	filter median
-	// latest is the path delay measured last, with the backward difference it was made of; fresh until handed out.
-	latest     TimeInterval
-	backward   Span
-	backwardAt int64
-	fresh      bool
+	// latest is the path delay measured last, with the backward difference it was made of and the correction taken off
+	// that; fresh until handed out.
+	latest             TimeInterval
+	backward           Span
+	backwardCorrection TimeInterval
+	backwardAt         int64
+	fresh              bool
+	// bounded: the backward difference is one that Syncs can be held against. contradictions counts the path delays since
+	// that the corrections made negative.
+	bounded        bool
+	contradictions int
 }
 
 // reset prepares for a new parent. sequenceIds go on.
@@ -58,8 +68,9 @@ func (d *delayMechanism) reset(cfg *Config) {
 	d.filter.reset(cfg.DelayFilter)
 }
 
-// abandon gives up all exchanges.
+// abandon gives up all exchanges and what Syncs are held against.
 func (d *delayMechanism) abandon() {
+	d.bounded = false
 	for i := range d.slot {
 		d.slot[i].used = false
 	}
@@ -100,7 +111,13 @@ func (p *Port) startDelay(now clock.Mono) {
 }
 
 // pause is the random time between two Delay_Req messages: uniform from 0 to twice the mean (IEEE 1588-2019 §9.5.11.2).
-func (p *Port) pause() time.Duration { return time.Duration(p.rng.Int64N(2 * int64(p.delay.interval))) }
+func (p *Port) pause() time.Duration {
+	return time.Duration(p.rng.Int64N(2 * int64(p.delayReqInterval())))
+}
+
+// delayReqInterval is the mean time between two Delay_Req messages: what the master grants, or what Sync messages make
+// use of if that is longer.
+func (p *Port) delayReqInterval() time.Duration { return max(p.delay.interval, p.syncInterval/perSync) }
 
 func (p *Port) sendDelayReq(now clock.Mono) {
 	d := &p.delay
@@ -203,7 +220,7 @@ func (p *Port) onDelayResp(now clock.Mono, b []byte) Reason {
 	if err != nil {
 		return reasonOf(err)
 	}
-	if !plausible(m.Correction) {
+	if !p.residence(m.Correction) {
 		return ReasonCorrection
 	}
 	p.granted(now, m.LogInterval)
@@ -277,12 +294,16 @@ func (p *Port) pathDelay(e *exchange, sync point) Reason {
 	delay := both / 2
 	if delay.Duration() < -p.cfg.DelayTolerance {
 		if delay+(sync.correction+e.correction)/2 >= 0 {
-			return ReasonCorrection
+			return d.contradiction(&sync)
 		}
 		return ReasonNegativeDelay
 	}
+	if sync.mixed {
+		return ReasonCorrection
+	}
 	d.filter.add(delay)
 	d.latest, d.backward, d.backwardAt, d.fresh = delay, backward, e.t3, true
+	d.backwardCorrection, d.bounded, d.contradictions = e.correction, true, 0
 	p.counters.Delays++
 	return accepted
 }

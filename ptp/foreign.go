@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	// foreignMasters bounds the foreign master table; IEEE 1588-2019 §9.3.2.4.5 asks for at least 5.
+	// foreignMasters bounds the foreign master table; IEEE 1588-2019 §9.3.2.4.4 asks for at least 5.
 	foreignMasters = 16
 	// foreignWindow is FOREIGN_MASTER_TIME_WINDOW in announce intervals, within which FOREIGN_MASTER_THRESHOLD = 2
-	// messages qualify a master (§9.3.2.4.4).
+	// messages qualify a master (§9.3.2.4.5).
 	foreignWindow = 4
 
-	minLogAnnounce, maxLogAnnounce int8 = -4, 6
+	// Profiles have announce intervals of up to 16 s. A longer one would keep a dead parent for minutes.
+	minLogAnnounce, maxLogAnnounce int8 = -4, 4
 
 	// A master sends at most 16 Announce messages per second; more of them are not looked at.
 	announceEach, announceBurst = time.Second / 32, 16
@@ -101,7 +102,7 @@ type Parent struct {
 	// StepsRemoved is that of the Announce: 0 when the parent is the grandmaster itself.
 	StepsRemoved uint16
 	Time         TimeProperties
-	// AnnounceInterval is the interval of its Announce messages, within 62.5 ms and 64 s.
+	// AnnounceInterval is the interval of its Announce messages, within 62.5 ms and 16 s; 1 s if it states none.
 	AnnounceInterval time.Duration
 }
 
@@ -115,6 +116,6 @@ func parentOf(m *Announce, from netip.Addr) Parent {
 		Quality:          m.Quality,
 		StepsRemoved:     m.StepsRemoved,
 		Time:             m.TimeProperties(),
-		AnnounceInterval: logInterval(m.LogInterval, minLogAnnounce, maxLogAnnounce),
+		AnnounceInterval: statedInterval(m.LogInterval, minLogAnnounce, maxLogAnnounce),
 	}
 }

@@ -35,7 +35,7 @@ func (t MessageType) String() string {
 	return "reserved"
 }
 
-// messageKinds gives each type its name, the size of header and body, and the controlField of table 42.
+// messageKinds gives each type its name, the size of header and body, and its controlField.
 var messageKinds = [MessageTypes]struct {
 	name    string
 	size    int
@@ -75,7 +75,7 @@ const (
 // Has reports whether all of g are set.
 func (f Flags) Has(g Flags) bool { return f&g == g }
 
-// NoLogInterval is the logMessageInterval of messages that have none (IEEE 1588-2019 table 42).
+// NoLogInterval is the logMessageInterval of messages that have none (IEEE 1588-2019 §13.3).
 const NoLogInterval int8 = 0x7f
 
 // MaxSdoID is the largest sdoId.

@@ -75,6 +75,14 @@ func (s *sequence) accept(now clock.Mono, id uint16) Reason {
 // seen reports whether a message with this or a later sequenceId has been accepted.
 func (s *sequence) seen(id uint16) bool { return s.started && int16(id-s.last) <= 0 }
 
+// statedInterval is logInterval of a logMessageInterval, 1 s if that states none.
+func statedInterval(log, low, high int8) time.Duration {
+	if log == NoLogInterval {
+		log = 0
+	}
+	return logInterval(log, low, high)
+}
+
 // logInterval returns 2^log seconds, with log kept within bounds.
 func logInterval(log, low, high int8) time.Duration {
 	log = min(max(log, low), high)

@@ -5,7 +5,7 @@ package ptp
 import "slices"
 
 // MaxDelayFilter is the largest length of the moving median.
-const MaxDelayFilter = 64
+const MaxDelayFilter = 128
 
 // median is the moving median of path delays.
 type median struct {

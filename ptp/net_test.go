@@ -3,7 +3,9 @@
 package ptp_test
 
 import (
+	"bytes"
 	"container/heap"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -80,6 +82,9 @@ type net struct {
 	loss, dup, stampLoss float64
 	late                 time.Duration // by which every wake is late
 	cut                  bool
+	// hold is how long a transparent clock holds an event message, and says so: in the Sync, or in its Follow_Up.
+	hold       func() time.Duration
+	twoStepped bool
 
 	measurements []ptp.Measurement
 	when         []clock.Mono
@@ -133,6 +138,20 @@ func (n *net) run(d time.Duration) {
 	}
 }
 
+func (n *net) held() time.Duration {
+	if n.hold == nil {
+		return 0
+	}
+	return n.hold()
+}
+
+// corrected returns b with d added to its correctionField.
+func corrected(b []byte, d time.Duration) []byte {
+	b = bytes.Clone(b)
+	binary.BigEndian.PutUint64(b[8:], binary.BigEndian.Uint64(b[8:])+uint64(d)<<16)
+	return b
+}
+
 func (n *net) chance(p float64) bool { return p > 0 && n.rng.Float64() < p }
 
 // deliver has a message arrive once, twice or not at all.
@@ -153,9 +172,11 @@ func (n *net) deliver(way, general time.Duration, b []byte, arrive func(b []byte
 func (n *net) SendEvent(b []byte) (uint32, error) {
 	n.nextID++
 	id, ts := n.nextID, n.osc.stamp(n.now)
+	held := n.held()
+	b = corrected(b, held)
 	n.delayReqs = append(n.delayReqs, n.now)
 	for _, h := range n.masters {
-		n.deliver(n.toMaster(), 0, b, func(b []byte) { h.master.Receive(n.now, b, h.stamp()) })
+		n.deliver(n.toMaster()+held, 0, b, func(b []byte) { h.master.Receive(n.now, b, h.stamp()) })
 	}
 	if !n.chance(n.stampLoss) {
 		n.after(n.stampDelay(), func() { n.port.Transmitted(n.now, id, ts) })
@@ -205,6 +226,7 @@ type host struct {
 	addr   netip.Addr
 	nextID uint32
 	early  time.Duration // by which messages leave before their timestamp
+	held   time.Duration // the latest Sync
 }
 
 func (n *net) addMaster(last byte, cfg ptptest.Config) *host {
@@ -224,7 +246,10 @@ func (h *host) Time() int64 { return h.stamp().Nanoseconds() }
 func (h *host) SendEvent(b []byte) (uint32, error) {
 	h.nextID++
 	id, ts, n := h.nextID, h.stamp().Add(h.early), h.n
-	n.deliver(n.toClient(), 0, b, func(b []byte) { n.port.Receive(n.now, b, n.osc.stamp(n.now), h.addr) })
+	if h.held = n.held(); !n.twoStepped {
+		b = corrected(b, h.held)
+	}
+	n.deliver(n.toClient()+h.held, 0, b, func(b []byte) { n.port.Receive(n.now, b, n.osc.stamp(n.now), h.addr) })
 	n.after(100*time.Microsecond, func() { h.master.Transmitted(n.now, id, ts) })
 	return id, nil
 }
@@ -232,6 +257,9 @@ func (h *host) SendEvent(b []byte) (uint32, error) {
 // SendGeneral is the master's.
 func (h *host) SendGeneral(b []byte) error {
 	n := h.n
+	if n.twoStepped && ptp.MessageType(b[0]&0xf) == ptp.MessageFollowUp {
+		b = corrected(b, h.held)
+	}
 	n.deliver(n.toClient(), n.general(), b, func(b []byte) { n.port.Receive(n.now, b, clock.Timestamp{}, h.addr) })
 	return nil
 }

@@ -69,6 +69,26 @@ func TestMedian(t *testing.T) {
 	}
 }
 
+// The longest filter that can be configured is as long as it says.
+func TestLongestMedian(t *testing.T) {
+	var m median
+	m.reset(Config{DelayFilter: 128}.complete().DelayFilter)
+	for i := range 64 {
+		m.add(TimeInterval(1000 + i))
+	}
+	for range 63 {
+		m.add(2000)
+	}
+	if m.value != 1063 || m.n != 127 {
+		t.Errorf("%d of %d delays", m.value, m.n)
+	}
+	m.add(2000)
+	m.add(2000)
+	if m.value != 2000 || m.n != 128 {
+		t.Errorf("%d of %d delays", m.value, m.n)
+	}
+}
+
 func TestMedianDeviation(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	var m median

@@ -41,8 +41,9 @@ type Port struct {
 	limit      limiter
 
 	settled clock.Mono
-	// syncBy is when Sync messages have been missing for too long.
+	// syncBy is when Sync messages have been missing for too long, usedBy when usable ones have.
 	syncBy       clock.Mono
+	usedBy       clock.Mono
 	syncInterval time.Duration
 	syncs        syncs
 	track        track
@@ -152,6 +153,9 @@ func (p *Port) Wake(now clock.Mono) {
 	if now >= p.syncBy {
 		p.syncTimeout()
 	}
+	if now >= p.usedBy {
+		p.useTimeout()
+	}
 	if now >= p.delay.next {
 		p.sendDelayReq(now)
 	}
@@ -161,7 +165,7 @@ func (p *Port) Wake(now clock.Mono) {
 
 // NextWake returns when Wake is to be called next, clock.Never if not before another event.
 func (p *Port) NextWake() clock.Mono {
-	return min(p.announceBy, p.syncBy, p.delay.next)
+	return min(p.announceBy, p.syncBy, p.usedBy, p.delay.next)
 }
 
 // LinkChanged tells that the link went down or came up. A port starts with its link taken to be up. Going down ends the
@@ -206,7 +210,7 @@ func (p *Port) stop(s State, why string) {
 
 // forgetMaster drops all that was measured against the parent.
 func (p *Port) forgetMaster() {
-	p.announceBy, p.syncBy, p.graced = clock.Never, clock.Never, false
+	p.announceBy, p.syncBy, p.usedBy, p.graced = clock.Never, clock.Never, clock.Never, false
 	p.syncInterval = 0
 	p.syncs = syncs{}
 	p.track.clear()
@@ -255,7 +259,7 @@ func (p *Port) Status(now clock.Mono) Status {
 		MeanPathDelay:    p.delay.filter.value.Duration(),
 		DelayDeviation:   p.delay.deviation(),
 		SyncInterval:     p.syncInterval,
-		DelayReqInterval: p.delay.interval,
+		DelayReqInterval: p.delayReqInterval(),
 		Counters:         p.counters,
 	}
 	for i := range p.masters.rows {

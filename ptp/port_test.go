@@ -306,8 +306,11 @@ func TestDelayReqRate(t *testing.T) {
 		n.run(400 * time.Second)
 		mean := 400.0 / float64(len(n.delayReqs)-start)
 		want := ptptest.Interval(log).Seconds()
-		if log == 127 {
+		switch log {
+		case 127:
 			want = 1 // no interval: the configured one stays
+		case -128:
+			want = 0.5 / 8 // as many as Sync messages make use of
 		}
 		if mean < 0.8*want || mean > 1.25*want {
 			t.Errorf("logMessageInterval %d: a Delay_Req every %.3f s, want %v", log, mean, want)
@@ -318,6 +321,62 @@ func TestDelayReqRate(t *testing.T) {
 		}
 		if longest.Seconds() > 2*want || longest.Seconds() < 1.2*want {
 			t.Errorf("logMessageInterval %d: longest pause %v", log, longest)
+		}
+	}
+}
+
+// A master that grants 128 Delay_Req messages per second and sends one Sync gets as many as the Syncs make use of.
+func TestDelayReqsAreOfUse(t *testing.T) {
+	n := newNet(t, 14, ptp.Config{LogDelayReqInterval: -7})
+	n.addMaster(1, ptptest.Config{LogMinDelayReqInterval: -7})
+	n.run(100 * time.Second)
+	c := n.port.Counters()
+	if c.Delays < 600 || c.Delays > 900 || c.Sent[ptp.MessageDelayReq]-c.Delays > 32 || n.rejected(ptp.ReasonNoSync) != 0 {
+		t.Errorf("%d sent, %d delays, %d without Sync", c.Sent[ptp.MessageDelayReq], c.Delays, n.rejected(ptp.ReasonNoSync))
+	}
+	if got := n.port.Status(n.now).DelayReqInterval; got != time.Second/8 {
+		t.Errorf("says that a Delay_Req is sent every %v", got)
+	}
+}
+
+// A dead parent is left for another master within the time that any profile's announce interval may need, whatever it
+// has stated, and even if nothing wakes the port.
+func TestDeadParentIsLeft(t *testing.T) {
+	for _, tc := range []struct {
+		log     int8
+		woken   bool
+		seconds int
+	}{{0, true, 4}, {0, false, 5}, {127, true, 4}, {127, false, 5}, {4, true, 64}, {6, true, 64}, {126, true, 64}, {-128, true, 1}} {
+		p := ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), &failing{})
+		now, left := clock.Mono(0), 0
+		hear := func(last byte, priority uint8, log int8, seq int) {
+			a := announce(last, uint16(seq))
+			a.Priority1, a.LogInterval = priority, log
+			p.Receive(now, encode(t, &a), clock.Timestamp{}, netip.AddrFrom4([4]byte{10, 0, 0, last}))
+		}
+		for i := range 100 {
+			now = clock.Mono(i) * clock.Mono(time.Second)
+			if tc.woken && p.NextWake() <= now {
+				p.Wake(now)
+				now = now.Add(100 * time.Millisecond) // the grace
+				p.Wake(now)
+			}
+			if i < 10 {
+				hear(1, 10, tc.log, 2*i)
+				now = now.Add(50 * time.Millisecond)
+				hear(1, 10, tc.log, 2*i+1)
+			}
+			hear(2, 128, 0, i)
+			following := p.Status(now).Parent.Port.Clock
+			if i == 9 && following != portNumber(1).Clock {
+				t.Fatalf("%+v: follows %v", tc, following)
+			}
+			if following == portNumber(2).Clock && i > 9 && left == 0 {
+				left = i - 9
+			}
+		}
+		if left == 0 || left > tc.seconds+1 {
+			t.Errorf("%+v: left after %d s", tc, left)
 		}
 	}
 }

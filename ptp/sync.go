@@ -10,9 +10,8 @@ import (
 )
 
 const (
-	minLogSync, maxLogSync int8 = -7, 6
-	// maxCorrection is what a correctionField is believed up to.
-	maxCorrection = TimeInterval(time.Second) << 16
+	// Longer intervals than 16 s would have the end of the Sync messages go unnoticed for minutes.
+	minLogSync, maxLogSync int8 = -7, 4
 	// minPairTimeout and pairIntervals bound how long a Sync and its Follow_Up wait for each other.
 	minPairTimeout = time.Second
 	pairIntervals  = 2
@@ -173,23 +172,28 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	return accepted
 }
 
-// plausible reports whether a correctionField is below 1 s either way.
-func plausible(c TimeInterval) bool { return c < maxCorrection && c > -maxCorrection }
-
 // syncSeen takes note of the Sync interval and starts what depends on Sync messages coming.
 func (p *Port) syncSeen(now clock.Mono, log int8) {
-	if log == NoLogInterval {
-		log = 0
-	}
-	p.syncInterval = logInterval(log, minLogSync, maxLogSync)
-	p.syncBy = now.Add(max(syncTimeoutIntervals*p.syncInterval, minSyncTimeout))
+	p.syncInterval = statedInterval(log, minLogSync, maxLogSync)
+	p.syncBy = now.Add(p.syncPatience())
 	p.startDelay(now)
+}
+
+// syncPatience is how long Sync messages may be missing.
+func (p *Port) syncPatience() time.Duration {
+	return max(syncTimeoutIntervals*p.syncInterval, minSyncTimeout)
 }
 
 func (p *Port) syncTimeout() {
 	p.syncBy = clock.Never
 	p.delay.next = clock.Never
 	p.setState(Uncalibrated, "no Sync messages")
+}
+
+// useTimeout: Sync messages come, but each lacks something.
+func (p *Port) useTimeout() {
+	p.usedBy = clock.Never
+	p.setState(Uncalibrated, "no usable Sync messages")
 }
 
 func (p *Port) expireSyncs(now clock.Mono) {
@@ -200,6 +204,10 @@ func (p *Port) expireSyncs(now clock.Mono) {
 
 // synced handles a Sync s whose origin f is known (IEEE 1588-2019 §11.2).
 func (p *Port) synced(now clock.Mono, s, f half) Reason {
+	correction := s.correction + f.correction
+	if !p.residence(correction) {
+		return ReasonCorrection
+	}
 	forward, ok := p.difference(s.ns, f.ns, s.correction, f.correction, Span{ns: int64(p.cfg.DelayAsymmetry)})
 	if !ok {
 		return ReasonRange
@@ -213,10 +221,16 @@ func (p *Port) synced(now clock.Mono, s, f half) Reason {
 		p.steering.forget()
 		p.delay.abandon()
 	}
-	p.track.add(point{s.ns, forward, s.correction + f.correction, s.seq})
+	// A doubtful Sync is kept all the same: it is for the next path delay to say who is right.
+	doubtful := p.overcorrected(s.ns, forward, correction)
+	p.track.add(point{t2: s.ns, forward: forward, correction: correction, seq: s.seq, doubtful: doubtful})
 	p.resolve()
-	p.measured(s.ns, forward)
 	p.expireExchanges(now)
+	if doubtful {
+		return ReasonCorrection
+	}
+	p.usedBy = now.Add(p.syncPatience())
+	p.measured(s.ns, forward)
 	return accepted
 }
 

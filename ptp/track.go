@@ -9,6 +9,9 @@ type point struct {
 	// correction is the sum of the correctionFields.
 	correction TimeInterval
 	seq        uint16
+	// doubtful: it was not measured by, since the correction seems too large. mixed, of a point between two Syncs: one
+	// of them was doubtful and the other was not.
+	doubtful, mixed bool
 }
 
 // track holds the latest Sync messages of the parent, from which t2 − t1 is known at any instant among them.
@@ -56,7 +59,7 @@ const (
 // the Delay_Req, which costs no time, since the delay is first used with that very Sync; and unlike an estimate of the
 // rate it adds no noise of its own: the weights of the two Syncs are between 0 and 1.
 //
-// The point returned has t2 = at and the correction of the Sync before. Not ok if the differences are out of range.
+// The point returned has t2 = at and an interpolated correction. Not ok if the differences are out of range.
 func (t *track) forwardAt(at int64, s *steering) (p point, where bracket, ok bool) {
 	if t.n == 0 || at > t.point(0).t2 {
 		return point{}, tooLate, false
@@ -75,7 +78,9 @@ func (t *track) forwardAt(at int64, s *steering) (p point, where bracket, ok boo
 		ns := share*(drift.Nanoseconds()-s.moved(a.t2, b.t2)) + s.moved(a.t2, at)
 		moved, within := intervalOf(ns)
 		forward, ok := a.forward.Add(moved.span())
-		return point{t2: at, forward: forward, correction: a.correction}, bracketed, within && ok
+		correction := a.correction + TimeInterval(share*float64(b.correction-a.correction))
+		return point{t2: at, forward: forward, correction: correction, mixed: a.doubtful != b.doubtful},
+			bracketed, within && ok
 	}
 	return point{}, tooEarly, false
 }
