@@ -92,10 +92,22 @@ func Open(name string) (*Device, error) {
 	return OpenIndex(index)
 }
 
+// OpenRead is Open for reading only: others see from the open file that nothing will be changed ([Holder]). The changing methods
+// fail with [os.ErrPermission]; so does [Device.Frequency] on a kernel that wants write access for it, if there is none.
+func OpenRead(name string) (*Device, error) {
+	index, err := Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	return openIndex(index, os.O_RDONLY)
+}
+
 // OpenIndex opens /dev/ptpN.
-func OpenIndex(index int) (*Device, error) {
+func OpenIndex(index int) (*Device, error) { return openIndex(index, os.O_RDWR) }
+
+func openIndex(index, flag int) (*Device, error) {
 	path := fmt.Sprintf("/dev/ptp%d", index)
-	k, err := openDevice(path, index)
+	k, err := openDevice(path, index, flag)
 	if err != nil {
 		e := &Error{Op: "open", Device: path, Driver: driverName(sysRoot, index), Kind: openKind(err), Err: err}
 		if errors.Is(err, fs.ErrPermission) {
@@ -194,7 +206,7 @@ func (d *Device) Set(ns int64) error {
 		return &Error{Op: "set", Device: d.name, Driver: d.driver, Kind: clock.ErrRange, Detail: "no time before 1970-01-01"}
 	}
 	d.timespec = unix.NsecToTimespec(ns)
-	return d.fail("set", d.retry(func(k kernel) error { return k.settime(&d.timespec) }))
+	return d.steering("set", d.retry(func(k kernel) error { return k.settime(&d.timespec) }))
 }
 
 // Step adds delta to the clock at once, exact to the nanosecond (ADJ_SETOFFSET).
@@ -208,7 +220,7 @@ func (d *Device) Step(delta time.Duration) error {
 	d.timex = unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO}
 	assign(&d.timex.Time.Sec, s)
 	assign(&d.timex.Time.Usec, ns)
-	return d.fail("step", d.retry(d.adjust))
+	return d.steering("step", d.retry(d.adjust))
 }
 
 // perPPB is the number of the kernel's units of frequency, 2^-16 ppm, in a part per billion.
@@ -225,16 +237,17 @@ func (d *Device) SetFrequency(ppb float64) error {
 	}
 	d.timex = unix.Timex{Modes: unix.ADJ_FREQUENCY}
 	assign(&d.timex.Freq, int64(math.Round(ppb*perPPB)))
-	return d.fail("set frequency", d.retry(d.adjust))
+	return d.steering("set frequency", d.retry(d.adjust))
 }
 
-// Frequency returns what was last set, by anybody, in parts per billion.
+// Frequency returns what was last set, by anybody, in parts per billion. On some kernels it fails with [ErrBusy] while there
+// are virtual clocks on top of the clock.
 func (d *Device) Frequency() (float64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.timex = unix.Timex{}
 	if err := d.retry(d.adjust); err != nil {
-		return 0, d.fail("get frequency", err)
+		return 0, d.steering("get frequency", err)
 	}
 	return float64(d.timex.Freq) / perPPB, nil
 }
@@ -258,7 +271,7 @@ func (d *Device) Phase(delta time.Duration) error {
 	}
 	d.timex = unix.Timex{Modes: unix.ADJ_OFFSET | unix.ADJ_NANO}
 	assign(&d.timex.Offset, int64(delta))
-	return d.fail("adjust phase", d.retry(d.adjust))
+	return d.steering("adjust phase", d.retry(d.adjust))
 }
 
 func (d *Device) getTime(k kernel) error { return k.gettime(&d.timespec) }
@@ -321,10 +334,11 @@ func (d *Device) ReadEvents(ctx context.Context, events []Event) (int, error) {
 		return 0, d.fail("read events", d.cause(err))
 	}
 	for i := range n {
-		events[i] = Event{
-			Channel: int(raw[i].Index),
-			At:      clock.At(d.ID(), nanoseconds(raw[i].T)),
-			Flags:   raw[i].Flags,
+		events[i] = Event{Channel: int(raw[i].Index), Flags: raw[i].Flags}
+		if t := nanoseconds(raw[i].T); raw[i].Flags&unix.PTP_EXT_OFFSET != 0 {
+			events[i].Offset = time.Duration(t)
+		} else {
+			events[i].At = clock.At(d.ID(), t)
 		}
 	}
 	return n, nil

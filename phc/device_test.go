@@ -191,7 +191,7 @@ func TestOpenAbsent(t *testing.T) {
 
 // A character device that is no PHC goes through the real system calls.
 func TestOpenOtherDevice(t *testing.T) {
-	k, err := openDevice("/dev/null", 0)
+	k, err := openDevice("/dev/null", 0, os.O_RDWR)
 	if err != nil {
 		t.Skipf("/dev/null: %v", err)
 	}

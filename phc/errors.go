@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -18,7 +19,8 @@ var (
 	ErrNotPHC = errors.New("no PTP hardware clock")
 	// ErrAmbiguous: the name stands for several clocks.
 	ErrAmbiguous = errors.New("ambiguous name")
-	// ErrBusy: the driver was busy at every attempt; a clock with virtual clocks on it says so to whoever steers it.
+	// ErrBusy: the driver was busy at every attempt. A clock with virtual clocks on it says so to whoever steers it, and some
+	// drivers do to who asks for a channel that no pin is assigned to.
 	ErrBusy = errors.New("device busy")
 )
 
@@ -31,7 +33,10 @@ type Error struct {
 	Device, Driver string
 	// Kind is the sentinel, nil if none fits.
 	Kind error
-	// Detail says more: a range, a kernel version, what to do. It may be empty.
+	// Since is the version of Linux that the operation needs, empty if any will do. It is told where Kind is
+	// [clock.ErrNotSupported].
+	Since string
+	// Detail says more: a range, what to do. It may be empty.
 	Detail string
 	// Err is the cause, nil if the library itself refused.
 	Err error
@@ -43,13 +48,39 @@ func (e *Error) Error() string {
 	if e.Driver != "" {
 		s += " (" + e.Driver + ")"
 	}
-	for _, err := range []error{e.Kind, e.Err} {
-		if err != nil {
-			s += ": " + err.Error()
+	return s + ": " + e.Reason()
+}
+
+// Reason is Error without the operation and the device: "not supported by igb (or needs Linux ≥ 5.8)".
+func (e *Error) Reason() string {
+	var parts []string
+	if e.Kind == clock.ErrNotSupported {
+		parts = append(parts, e.lack()) // the system's error would say the same once more
+	} else {
+		for _, err := range []error{e.Kind, e.Err} {
+			if err != nil {
+				parts = append(parts, err.Error())
+			}
 		}
 	}
-	if e.Detail != "" {
-		s += "; " + e.Detail
+	s := strings.Join(parts, ": ")
+	switch {
+	case e.Detail == "":
+		return s
+	case s == "":
+		return e.Detail
+	}
+	return s + "; " + e.Detail
+}
+
+// lack says what cannot be done by whom.
+func (e *Error) lack() string {
+	s := e.Kind.Error()
+	if e.Driver != "" {
+		s += " by " + e.Driver
+	}
+	if e.Since != "" {
+		s += " (or needs Linux ≥ " + e.Since + ")"
 	}
 	return s
 }
@@ -88,21 +119,40 @@ func (d *Device) fail(op string, err error) error {
 	e := &Error{Op: op, Device: d.name, Driver: d.driver, Kind: kindOf(err), Err: err}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		e.Detail = "needs write access to the device"
-	case errors.Is(e.Kind, ErrBusy):
-		e.Detail = "a clock with virtual clocks on it runs free"
+		e.Detail = "needs write access to the device: be root, or have a udev rule grant it"
+	case e.Kind == clock.ErrGone:
+		e.Detail = "the NIC was removed, or its driver unloaded or reset"
+	case errors.Is(err, unix.EINVAL):
+		e.Detail = "the driver or the kernel does not take these values"
 	}
 	return e
 }
 
+// steering is fail for what a clock refuses while virtual clocks run on top of it. The lock is held.
+func (d *Device) steering(op string, err error) error {
+	err = d.optional(op, "", err)
+	if e, ok := err.(*Error); ok && e.Kind == ErrBusy {
+		e.Detail = "the driver is busy; try again"
+		if n, _, verr := d.kernel.virtualClocks(); verr == nil && n > 0 {
+			e.Detail = fmt.Sprintf("it runs free while there are %d virtual clocks on it: steer those, or remove them", n)
+		}
+	}
+	return err
+}
+
+// signalling is optional for a channel of external timestamps or of periodic outputs, which wants a pin.
+func (d *Device) signalling(op, since string, f PinFunction, channel int, err error) error {
+	err = d.optional(op, since, err)
+	e, ok := err.(*Error)
+	if ok && d.caps.Pins > 0 && (e.Kind == ErrBusy || errors.Is(err, unix.EINVAL)) {
+		e.Detail = fmt.Sprintf("is a pin set to %v channel %d?", f, channel)
+	}
+	return err
+}
+
 // unsupported says that the driver cannot do op, or the kernel is older than since.
 func (d *Device) unsupported(op, since string) error {
-	e := &Error{Op: op, Device: d.name, Driver: d.driver, Kind: clock.ErrNotSupported}
-	e.Detail = fmt.Sprintf("driver %s cannot do it", d.driver)
-	if since != "" {
-		e.Detail += ", or it needs Linux ≥ " + since
-	}
-	return e
+	return &Error{Op: op, Device: d.name, Driver: d.driver, Kind: clock.ErrNotSupported, Since: since}
 }
 
 // optional is fail for a request that a driver or kernel may not know.

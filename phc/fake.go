@@ -151,6 +151,28 @@ func (f *Fake) Edge(channel int) bool {
 	}
 }
 
+// Measure gives a channel an offset of its signal. It reports whether it was taken, as Edge does.
+func (f *Fake) Measure(channel int, offset time.Duration) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.driver.stamping[uint32(channel)] {
+		return false
+	}
+	select {
+	case f.driver.events <- unix.PtpExttsEvent{T: clockTime(int64(offset)), Index: uint32(channel), Flags: unix.PTP_EXTTS_EVENT_VALID | unix.PTP_EXT_OFFSET}:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stamping tells whether the edges of a channel are stamped.
+func (f *Fake) Stamping(channel int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.driver.stamping[uint32(channel)]
+}
+
 // Outputs returns the periods of the periodic outputs that run, by channel.
 func (f *Fake) Outputs() map[int]time.Duration {
 	f.mu.Lock()

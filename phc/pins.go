@@ -127,14 +127,19 @@ const (
 	Both    Edge = Rising | Falling
 )
 
-// Event is one external timestamp.
+// Event is one external timestamp, or one measurement of a signal's offset.
 type Event struct {
 	Channel int
-	// At is what the clock read at the edge.
+	// At is what the clock read at the edge; the zero Timestamp where IsOffset.
 	At clock.Timestamp
-	// Flags of the kernel (PTP_EXTTS_EVENT_VALID, PTP_EXT_OFFSET); 0 from most drivers.
+	// Offset is how far the signal is from the clock's own, where IsOffset.
+	Offset time.Duration
+	// Flags of the kernel (PTP_EXTTS_EVENT_VALID, PTP_EXT_OFFSET); 0 from older ones.
 	Flags uint32
 }
+
+// IsOffset tells whether the event is an offset instead of a timestamp; see [Device.RequestExtOffset].
+func (e Event) IsOffset() bool { return e.Flags&unix.PTP_EXT_OFFSET != 0 }
 
 // RequestExtTS has the edges of a channel stamped. It asks for strict flags first, by which the driver either does exactly that
 // or refuses, and falls back to the older request, by which it may stamp other edges too; strict tells which it was.
@@ -147,19 +152,34 @@ func (d *Device) RequestExtTS(channel int, edges Edge) (strict bool, err error) 
 	r := unix.PtpExttsRequest{Index: uint32(channel), Flags: unix.PTP_ENABLE_FEATURE | uint32(edges) | unix.PTP_STRICT_FLAGS}
 	err = d.lockedIoctl(unix.PTP_EXTTS_REQUEST2, unsafe.Pointer(&r))
 	if err != unix.ENOTTY && err != unix.EINVAL && err != unix.EOPNOTSUPP {
-		return true, d.optional(op, "", err)
+		return true, d.signalling(op, "", PinExtTS, channel, err)
 	}
 	if edges == Both || edges == Falling {
 		strictErr := err
 		if err != unix.ENOTTY {
-			return true, d.optional(op+" with these edges", "5.5", strictErr)
+			return true, d.signalling(op+" with these edges", "5.5", PinExtTS, channel, strictErr)
 		}
 	}
 	r.Flags &^= unix.PTP_STRICT_FLAGS
-	return false, d.optional(op, "", d.lockedIoctl(unix.PTP_EXTTS_REQUEST, unsafe.Pointer(&r)))
+	return false, d.signalling(op, "", PinExtTS, channel, d.lockedIoctl(unix.PTP_EXTTS_REQUEST, unsafe.Pointer(&r)))
 }
 
-// StopExtTS ends the stamping of a channel.
+// RequestExtOffset has the phase of a channel's signal measured against the clock's own (PTP_EXT_OFFSET, since Linux 6.9); few
+// drivers can. [Device.StopExtTS] ends it.
+func (d *Device) RequestExtOffset(channel int) error {
+	op := fmt.Sprintf("request offsets of channel %d", channel)
+	if err := d.inRange(op, "external timestamp channel", channel, d.caps.ExtTS); err != nil {
+		return err
+	}
+	r := unix.PtpExttsRequest{Index: uint32(channel), Flags: unix.PTP_ENABLE_FEATURE | unix.PTP_EXT_OFFSET}
+	err := d.lockedIoctl(unix.PTP_EXTTS_REQUEST2, unsafe.Pointer(&r))
+	if err == unix.EINVAL { // a kernel that does not know the flag
+		err = unix.EOPNOTSUPP
+	}
+	return d.signalling(op, "6.9", PinExtTS, channel, err)
+}
+
+// StopExtTS ends the stamping of a channel, for everybody who reads it.
 func (d *Device) StopExtTS(channel int) error {
 	r := unix.PtpExttsRequest{Index: uint32(channel)}
 	op := fmt.Sprintf("stop external timestamps of channel %d", channel)
@@ -222,9 +242,10 @@ func (d *Device) SetOutput(channel int, o Output) error {
 		r.Flags |= unix.PTP_PEROUT_ONE_SHOT
 	}
 	if r.Flags == 0 {
-		return d.optional(op, "", d.lockedIoctl(unix.PTP_PEROUT_REQUEST, unsafe.Pointer(&r)))
+		return d.signalling(op, "", PinPerOut, channel, d.lockedIoctl(unix.PTP_PEROUT_REQUEST, unsafe.Pointer(&r)))
 	}
-	return d.optional(op+" with phase, duty cycle or one shot", "5.9", d.lockedIoctl(unix.PTP_PEROUT_REQUEST2, unsafe.Pointer(&r)))
+	err := d.lockedIoctl(unix.PTP_PEROUT_REQUEST2, unsafe.Pointer(&r))
+	return d.signalling(op+" with phase, duty cycle or one shot", "5.9", PinPerOut, channel, err)
 }
 
 // StopOutput ends a periodic output.

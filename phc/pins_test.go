@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -90,6 +91,65 @@ func TestEvents(t *testing.T) {
 	}
 	if err := f.SelectChannels(1); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestExtOffset(t *testing.T) {
+	f, _ := equipped(nil)
+	if err := f.RequestExtOffset(1); err != nil {
+		t.Fatal(err)
+	}
+	if !f.Measure(1, -1500*time.Millisecond) || f.Measure(0, 1) {
+		t.Error("the offset of channel 1 was not taken, or that of channel 0 was")
+	}
+	events := make([]Event, 2)
+	if n, err := f.ReadEvents(context.Background(), events); n != 1 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if e := events[0]; !e.IsOffset() || e.Offset != -1500*time.Millisecond || e.At != (clock.Timestamp{}) || e.Channel != 1 {
+		t.Errorf("%+v", e)
+	}
+	old, _ := equipped(func(c Call) error {
+		if c == CallExtTS {
+			return unix.EINVAL
+		}
+		return nil
+	})
+	if err := old.RequestExtOffset(0); !errors.Is(err, clock.ErrNotSupported) || !strings.Contains(err.Error(), "6.9") {
+		t.Errorf("a kernel that does not know it: %v", err)
+	}
+}
+
+// What is busy, and what can be done about it, differs.
+func TestBusy(t *testing.T) {
+	f, _ := equipped(nil)
+	if err := f.SetVirtualClocks(2); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Step(1); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "2 virtual clocks") {
+		t.Errorf("%v", err)
+	}
+	busy, _ := equipped(func(c Call) error {
+		if c == CallExtTS || c == CallPerOut || c == CallAdjust {
+			return unix.EBUSY
+		}
+		return nil
+	})
+	_, extts := busy.RequestExtTS(1, Rising)
+	for what, err := range map[string]error{"extts channel 1": extts, "perout channel 0": busy.SetOutput(0, Output{Period: 1}), "try again": busy.Step(1)} {
+		if !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), what) || strings.Contains(err.Error(), "virtual") {
+			t.Errorf("%v; want %q", err, what)
+		}
+	}
+}
+
+func TestNotSupported(t *testing.T) {
+	f := NewFake(FakeConfig{Now: newWorld().Now, Fault: func(Call) error { return unix.EOPNOTSUPP }})
+	if err := f.Step(1); err.Error() != "step: /dev/ptp0 (fake): not supported by fake" || !errors.Is(err, unix.EOPNOTSUPP) {
+		t.Errorf("%v", err)
+	}
+	if err := f.Phase(1); err.Error() != "adjust phase: /dev/ptp0 (fake): not supported by fake (or needs Linux ≥ 5.8)" {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // sysRoot is where the kernel's file systems are; tests have trees of their own.
@@ -82,9 +80,9 @@ func (i Info) StableNames() []string {
 
 // List returns all clocks of the host in order of their numbers. A host without the kernel's PTP support has none, and
 // the error is [ErrNotPHC], saying so.
-func List() ([]Info, error) { return list(sysRoot) }
+func List() ([]Info, error) { return list(sysRoot, permanentAddress) }
 
-func list(root string) ([]Info, error) {
+func list(root string, permanent func(string) string) ([]Info, error) {
 	entries, err := os.ReadDir(filepath.Join(root, "sys/class/ptp"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("list clocks: the kernel has no PTP clock support (/sys/class/ptp is missing): %w", ErrNotPHC)
@@ -96,7 +94,7 @@ func list(root string) ([]Info, error) {
 	for _, e := range entries {
 		number, ok := strings.CutPrefix(e.Name(), "ptp")
 		if index, err := strconv.Atoi(number); ok && err == nil {
-			infos = append(infos, inspect(root, index))
+			infos = append(infos, inspect(root, index, permanent))
 		}
 	}
 	slices.SortFunc(infos, func(a, b Info) int { return a.Index - b.Index })
@@ -104,7 +102,7 @@ func list(root string) ([]Info, error) {
 }
 
 // inspect reads what sysfs has of one clock.
-func inspect(root string, index int) Info {
+func inspect(root string, index int, permanent func(string) string) Info {
 	i := Info{Index: index, Device: "/dev/ptp" + strconv.Itoa(index), Parent: -1, ClockName: clockName(root, index)}
 	device := filepath.Join(root, ptpDir(index), "device")
 	if target, err := filepath.EvalSymlinks(device); err == nil {
@@ -119,14 +117,15 @@ func inspect(root string, index int) Info {
 	}
 	i.Driver = driverName(root, index)
 	i.Interfaces = interfacesOf(root, index)
-	i.Serial = serial(root, index, i.Interfaces)
+	i.Serial = serial(root, index, i.Interfaces, permanent)
 	i.VirtualClocks, _ = readInt(root, ptpAttr(index, "n_vclocks"))
 	i.MaxVirtualClocks, _ = readInt(root, ptpAttr(index, "max_vclocks"))
 	return i
 }
 
-// serial returns a serial number that the driver shows, else the first interface's permanent hardware address.
-func serial(root string, index int, interfaces []string) string {
+// serial returns a serial number that the driver shows, else the first interface's hardware address: the permanent one, since
+// bonds and bridges give their members another.
+func serial(root string, index int, interfaces []string, permanent func(string) string) string {
 	for _, pattern := range []string{"device/serialnum", "device/serial_number", "device/timecard/*/serialnum"} {
 		found, _ := filepath.Glob(filepath.Join(root, ptpDir(index), pattern))
 		for _, path := range found {
@@ -136,6 +135,9 @@ func serial(root string, index int, interfaces []string) string {
 		}
 	}
 	for _, name := range interfaces {
+		if s := permanent(name); s != "" {
+			return s
+		}
 		if s, err := readString(root, "sys/class/net/"+name+"/address"); err == nil {
 			return s
 		}
@@ -159,10 +161,13 @@ func interfacesOf(root string, index int) []string {
 // Resolve returns the number of the clock that name stands for: "/dev/ptpN" or a link to it, "ptpN", "N", an interface
 // (a VLAN or another on top of a NIC has that one's clock), the bus address of the hardware ("0000:01:00.0", "01:00.0"), or
 // "driver:serial" ("igb:52:54:00:12:34:56"). It fails with [ErrNotPHC] or [ErrAmbiguous].
-func Resolve(name string) (int, error) { return resolve(sysRoot, name, phcOfInterface) }
+func Resolve(name string) (int, error) {
+	return resolve(sysRoot, name, phcOfInterface, permanentAddress)
+}
 
-// resolve is Resolve on a tree of its own, ask being the kernel's answer for an interface: −1 if it has no clock.
-func resolve(root, name string, ask func(string) (int, error)) (int, error) {
+// resolve is Resolve on a tree of its own, ask and permanent being the kernel's answers for an interface: its clock, −1 if it has
+// none, and its permanent address.
+func resolve(root, name string, ask func(string) (int, error), permanent func(string) string) (int, error) {
 	if index, ok := deviceNumber(name); ok {
 		return index, nil
 	}
@@ -181,7 +186,7 @@ func resolve(root, name string, ask func(string) (int, error)) (int, error) {
 			return ofInterface(root, name, ask)
 		}
 	}
-	return byStableName(root, name)
+	return byStableName(root, name, permanent)
 }
 
 // deviceNumber parses "/dev/ptpN", "ptpN" and "N".
@@ -232,23 +237,9 @@ func lower(root, name string) []string {
 	return names
 }
 
-// phcOfInterface asks by ETHTOOL_GET_TS_INFO.
-func phcOfInterface(name string) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
-	}
-	defer unix.Close(fd)
-	info, err := unix.IoctlGetEthtoolTsInfo(fd, name)
-	if err != nil {
-		return -1, fmt.Errorf("ETHTOOL_GET_TS_INFO: %w", err)
-	}
-	return int(info.Phc_index), nil
-}
-
 // byStableName looks for a clock by what does not change between boots.
-func byStableName(root, name string) (int, error) {
-	infos, err := list(root)
+func byStableName(root, name string, permanent func(string) string) (int, error) {
+	infos, err := list(root, permanent)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", name, err)
 	}
@@ -268,66 +259,4 @@ func byStableName(root, name string) (int, error) {
 		return index, nil
 	}
 	return 0, fmt.Errorf("%s: %w: it is of %s", name, ErrAmbiguous, strings.Join(found, ", "))
-}
-
-// Holder is a process that has a clock's device open.
-type Holder struct {
-	PID     int    `json:"pid"`
-	Command string `json:"command"`
-	// Writable: it may steer the clock.
-	Writable bool `json:"writable"`
-}
-
-// Holders returns the processes other than this one that have /dev/ptpN open, as far as this process may see.
-func Holders(index int) ([]Holder, error) { return holders(sysRoot, index, os.Getpid()) }
-
-func holders(root string, index, self int) ([]Holder, error) {
-	entries, err := os.ReadDir(filepath.Join(root, "proc"))
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	var found []Holder
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == self {
-			continue
-		}
-		if open, writable := holds(root, pid, "/dev/ptp"+strconv.Itoa(index)); open {
-			command, _ := readString(root, fmt.Sprintf("proc/%d/comm", pid))
-			found = append(found, Holder{PID: pid, Command: command, Writable: writable})
-		}
-	}
-	slices.SortFunc(found, func(a, b Holder) int { return a.PID - b.PID })
-	return found, nil
-}
-
-// holds tells whether a process has the device open, and for writing.
-func holds(root string, pid int, device string) (open, writable bool) {
-	dir := filepath.Join(root, fmt.Sprintf("proc/%d", pid))
-	entries, err := os.ReadDir(filepath.Join(dir, "fd"))
-	if err != nil {
-		return false, false
-	}
-	for _, e := range entries {
-		if target, err := os.Readlink(filepath.Join(dir, "fd", e.Name())); err != nil || target != device {
-			continue
-		}
-		open = true
-		info, err := os.ReadFile(filepath.Join(dir, "fdinfo", e.Name()))
-		if err != nil || opensForWriting(string(info)) {
-			writable = true
-		}
-	}
-	return open, writable
-}
-
-// opensForWriting reads the line "flags:" of fdinfo, which is octal.
-func opensForWriting(info string) bool {
-	for line := range strings.Lines(info) {
-		if value, ok := strings.CutPrefix(line, "flags:"); ok {
-			flags, err := strconv.ParseUint(strings.TrimSpace(value), 8, 32)
-			return err != nil || flags&unix.O_ACCMODE != unix.O_RDONLY
-		}
-	}
-	return true
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,8 +87,11 @@ func host(t *testing.T) string {
 	})
 }
 
+// noPermanent is a kernel that does not tell permanent addresses.
+func noPermanent(string) string { return "" }
+
 func TestList(t *testing.T) {
-	got, err := list(host(t))
+	got, err := list(host(t), noPermanent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,14 +107,14 @@ func TestList(t *testing.T) {
 }
 
 func TestListWithoutKernelSupport(t *testing.T) {
-	if _, err := list(t.TempDir()); !errors.Is(err, ErrNotPHC) {
+	if _, err := list(t.TempDir(), noPermanent); !errors.Is(err, ErrNotPHC) {
 		t.Errorf("%v", err)
 	}
 	empty := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(empty, "sys/class/ptp"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if infos, err := list(empty); err != nil || len(infos) != 0 {
+	if infos, err := list(empty, noPermanent); err != nil || len(infos) != 0 {
 		t.Errorf("%v, %v", infos, err)
 	}
 }
@@ -127,16 +131,16 @@ func TestResolve(t *testing.T) {
 		"/dev/ptp3": 3, "ptp3": 3, "3": 3, "12": 12, "/dev/my-clock": 0,
 		"eth0": 0, "eth0.5": 0, "0000:01:00.0": 0, "01:00.0": 0, "igb:52:54:00:12:34:56": 0, "tbed": 12,
 	} {
-		if got, err := resolve(root, name, silent); err != nil || got != want {
+		if got, err := resolve(root, name, silent, noPermanent); err != nil || got != want {
 			t.Errorf("%s: %d, %v; want %d", name, got, err, want)
 		}
 	}
 	for _, name := range []string{"", "lo", "eth9", "/dev/zero-clock", "/dev/none", "/dev/3", "ptp", "/dev/ptp-1", "ptp99999", "-1", "../x", "ixgbe:1"} {
-		if got, err := resolve(root, name, silent); !errors.Is(err, ErrNotPHC) {
+		if got, err := resolve(root, name, silent, noPermanent); !errors.Is(err, ErrNotPHC) {
 			t.Errorf("%q: %d, %v", name, got, err)
 		}
 	}
-	if got, err := resolve(root, "lo", func(string) (int, error) { return 4, nil }); got != 4 || err != nil {
+	if got, err := resolve(root, "lo", func(string) (int, error) { return 4, nil }, noPermanent); got != 4 || err != nil {
 		t.Errorf("the kernel's answer was not taken: %d, %v", got, err)
 	}
 }
@@ -144,19 +148,90 @@ func TestResolve(t *testing.T) {
 func TestResolveAmbiguous(t *testing.T) {
 	root := tree(t, map[string]string{"sys/devices/card/x": ""}, map[string]string{
 		"sys/class/ptp/ptp0/device": "sys/devices/card", "sys/class/ptp/ptp1/device": "sys/devices/card"})
-	if _, err := resolve(root, "card", nil); !errors.Is(err, ErrAmbiguous) {
+	if _, err := resolve(root, "card", nil, noPermanent); !errors.Is(err, ErrAmbiguous) {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestHolders(t *testing.T) {
-	got, err := holders(host(t), 0, 30)
-	if err != nil {
-		t.Fatal(err)
+	root := host(t)
+	got, complete, err := holders(root, 0, 30)
+	if err != nil || complete {
+		t.Fatalf("%v; complete without a first process: %v", err, complete)
 	}
 	want := []Holder{{20, "ptp4l", true}, {21, "reader", false}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+	if err := os.MkdirAll(filepath.Join(root, "proc/1/fd"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, complete, err := holders(root, 0, 30); err != nil || !complete {
+		t.Errorf("%v; complete: %v", err, complete)
+	}
+	if os.Geteuid() == 0 {
+		return // whom nothing is hidden from
+	}
+	if err := os.Chmod(filepath.Join(root, "proc/1/fd"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, complete, err := holders(root, 0, 30); err != nil || complete {
+		t.Errorf("a process that cannot be looked into: %v; complete: %v", err, complete)
+	}
+}
+
+// A bond gives its members its own address; the name of a clock does not follow.
+func TestPermanentAddress(t *testing.T) {
+	root := host(t)
+	permanent := func(name string) string {
+		if name == "eth0" {
+			return "52:54:00:aa:bb:cc"
+		}
+		return ""
+	}
+	infos, err := list(root, permanent)
+	if err != nil || infos[0].Serial != "52:54:00:aa:bb:cc" {
+		t.Errorf("%v, %v", infos, err)
+	}
+	if got, err := resolve(root, "igb:52:54:00:aa:bb:cc", nil, permanent); got != 0 || err != nil {
+		t.Errorf("%d, %v", got, err)
+	}
+	if got := permanentAddress("lo"); got != "" {
+		t.Errorf("lo has the permanent address %s", got)
+	}
+}
+
+func TestLinkAddress(t *testing.T) {
+	attribute := func(kind byte, value string) []byte {
+		b := append([]byte{byte(4 + len(value)), 0, kind, 0}, value...)
+		for len(b)%4 != 0 {
+			b = append(b, 0)
+		}
+		return b
+	}
+	m := &syscall.NetlinkMessage{Data: make([]byte, unix.SizeofIfInfomsg)}
+	m.Header.Type = unix.RTM_NEWLINK
+	m.Data = append(m.Data, attribute(unix.IFLA_IFNAME, "eth0\x00")...)
+	m.Data = append(m.Data, attribute(unix.IFLA_ADDRESS, "\x02\x00\x00\x00\x00\x01")...)
+	m.Data = append(m.Data, attribute(unix.IFLA_PERM_ADDRESS, "\x02\x00\x00\x00\x00\x02")...)
+	if found, address := linkAddress(m, "eth0"); !found || address != "02:00:00:00:00:02" {
+		t.Errorf("%v, %s", found, address)
+	}
+	if found, _ := linkAddress(m, "eth1"); found {
+		t.Error("eth0 is not eth1")
+	}
+}
+
+func TestPPSSource(t *testing.T) {
+	root := tree(t, map[string]string{
+		"sys/class/pps/pps0/name": "tbed", "sys/class/pps/pps0/assert": "1700000000.000000001#7",
+		"sys/class/pps/pps1/name": "ptp2", "sys/class/pps/pps1/assert": "1700000000.000000001#42",
+		"sys/class/pps/pps2/name": "ptp3", "sys/class/pps/pps2/assert": "",
+	}, nil)
+	for index, want := range map[int]PPSSource{2: {"/dev/pps1", 42}, 3: {"/dev/pps2", 0}, 0: {}} {
+		if got, ok := ppsSource(root, index); got != want || ok != (want.Device != "") {
+			t.Errorf("ptp%d: %v, %v", index, got, ok)
+		}
 	}
 }
 
@@ -167,7 +242,7 @@ func TestThisMachine(t *testing.T) {
 		t.Error(err)
 	}
 	for _, i := range infos {
-		if _, err := Holders(i.Index); err != nil {
+		if _, _, err := Holders(i.Index); err != nil {
 			t.Error(err)
 		}
 	}
@@ -182,7 +257,7 @@ func FuzzResolve(f *testing.F) {
 	}
 	root := f.TempDir()
 	f.Fuzz(func(t *testing.T, name string) {
-		if n, err := resolve(root, name, func(string) (int, error) { return -1, nil }); err == nil && (n < 0 || n > maxIndex) {
+		if n, err := resolve(root, name, func(string) (int, error) { return -1, nil }, noPermanent); err == nil && (n < 0 || n > maxIndex) {
 			t.Errorf("%q is %d", name, n)
 		}
 	})

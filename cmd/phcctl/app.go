@@ -19,7 +19,7 @@ import (
 	"github.com/lockstep-time/lockstep/phc"
 )
 
-// The exit status.
+// The exit status; exitStatuses says of each what it means.
 const (
 	exitOK          = 0
 	exitIO          = 1 // the device or the system failed, or the device is gone
@@ -32,6 +32,25 @@ const (
 	exitInterrupted = 130 // as shells have it
 )
 
+// exitStatus is an exit status and its meaning.
+type exitStatus struct {
+	code    int
+	meaning string
+}
+
+func exitStatuses() []exitStatus {
+	return []exitStatus{
+		{exitOK, "done; also list on a host without clocks"},
+		{exitIO, "the device or the system failed, the clock vanished, or the driver is busy"},
+		{exitUsage, "wrong arguments, a value out of range, a set that was not confirmed"},
+		{exitPermission, "no permission"},
+		{exitUnsupported, "not supported by the driver or the kernel"},
+		{exitNoClock, "no such clock or interface, or an ambiguous name"},
+		{exitHeld, "another process may be steering the clock"},
+		{exitInterrupted, "interrupted before there was a result"},
+	}
+}
+
 // errUsage marks errors in the arguments, errRefused a change that nobody confirmed.
 var (
 	errUsage   = errors.New("usage")
@@ -41,20 +60,6 @@ var (
 // usagef returns an error in the arguments.
 func usagef(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", errUsage, fmt.Errorf(format, args...))
-}
-
-// heldError: other processes have the clock open for writing.
-type heldError struct {
-	device  string
-	holders []phc.Holder
-}
-
-func (e *heldError) Error() string {
-	var who []string
-	for _, h := range e.holders {
-		who = append(who, fmt.Sprintf("%s (pid %d)", h.Command, h.PID))
-	}
-	return fmt.Sprintf("%s may be steered by %s, which has it open; add --force to change it all the same", e.device, strings.Join(who, ", "))
 }
 
 // exitCode returns the exit status for the error that a command ended with.
@@ -93,25 +98,28 @@ type app struct {
 	// taiSeconds is TAI − UTC as given on the command line, 0 if it was not.
 	taiSeconds int
 
-	open     func(name string) (*phc.Device, error)
-	list     func() ([]phc.Info, error)
-	holders  func(index int) ([]phc.Holder, error)
-	discover func() ([]hwts.Capabilities, error)
-	nic      nicDriver
+	// open is for changing a clock, openRead for looking at it, which others see from the open file.
+	open, openRead func(name string) (*phc.Device, error)
+	list           func() ([]phc.Info, error)
+	holders        func(index int) (found []phc.Holder, complete bool, err error)
+	pps            func(index int) (phc.PPSSource, bool)
+	discover       func() ([]hwts.Capabilities, error)
+	nic            nicDriver
 	// system reads the system clock in ns, kernelTAI the kernel's TAI − UTC, leapTAI that of the leap-seconds list.
 	system    func() (int64, error)
 	kernelTAI func() (seconds int, ok bool)
 	leapTAI   func(utc int64) (seconds int, ok bool)
-	// sleep waits, or returns early with the context's error.
-	sleep func(context.Context, time.Duration) error
+	// monotonic is the time since some start, without steps. sleep waits, or returns early with the context's error.
+	monotonic func() time.Duration
+	sleep     func(context.Context, time.Duration) error
 }
 
 // newApp returns the app of this host.
 func newApp() *app {
-	realtime := clock.NewRealtime()
+	realtime, start := clock.NewRealtime(), time.Now()
 	return &app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr),
-		open: phc.Open, list: phc.List, holders: phc.Holders, discover: hwts.Discover,
+		open: phc.Open, openRead: phc.OpenRead, list: phc.List, holders: phc.Holders, pps: phc.PPS, discover: hwts.Discover,
 		nic: nicDriver{probe: hwts.Probe, read: hwts.ReadConfig, set: hwts.SetConfig},
 		system: func() (int64, error) {
 			t, err := realtime.Now()
@@ -128,7 +136,8 @@ func newApp() *app {
 			}
 			return table.TAIOffset(clock.Instant{Nanoseconds: utc, Scale: clock.UTC})
 		},
-		sleep: sleep,
+		monotonic: func() time.Duration { return time.Since(start) },
+		sleep:     sleep,
 	}
 }
 
@@ -192,27 +201,6 @@ func (a *app) tai() (seconds int, ok bool) {
 	return a.leapTAI(now)
 }
 
-// mayChange fails if another process has the clock open for writing, and --force was not given.
-func (a *app) mayChange(d *phc.Device) error {
-	if a.force {
-		return nil
-	}
-	holders, err := a.holders(d.Index())
-	if err != nil {
-		return err
-	}
-	var writers []phc.Holder
-	for _, h := range holders {
-		if h.Writable {
-			writers = append(writers, h)
-		}
-	}
-	if len(writers) > 0 {
-		return &heldError{title(d), writers}
-	}
-	return nil
-}
-
 // confirm asks a person; without one, the answer is no.
 func (a *app) confirm(question string) bool {
 	if a.force {
@@ -225,12 +213,4 @@ func (a *app) confirm(question string) bool {
 	var answer string
 	fmt.Fscanln(a.in, &answer)
 	return strings.HasPrefix(strings.ToLower(answer), "y")
-}
-
-// title is how a clock is called in what is written for people.
-func title(d *phc.Device) string {
-	if d.Driver() == "" {
-		return d.Name()
-	}
-	return fmt.Sprintf("%s (%s)", d.Name(), d.Driver())
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -21,11 +22,16 @@ import (
 
 // bench is a host of fake clocks in virtual time, and what phcctl wrote.
 type bench struct {
-	t        *testing.T
-	app      *app
-	now      int64
-	clocks   map[string]*phc.Fake
-	holders  []phc.Holder
+	t       *testing.T
+	app     *app
+	now     int64
+	clocks  map[string]*phc.Fake
+	holders []phc.Holder
+	// hidden: there are processes that cannot be looked into. virtual holds virtual clocks of ptp0 that are listed.
+	hidden  bool
+	virtual []phc.Info
+	// written counts how often a clock was opened for writing.
+	written  int
 	out, err bytes.Buffer
 }
 
@@ -44,23 +50,35 @@ func newBench(t *testing.T, c phc.FakeConfig) *bench {
 		}
 		b.clocks[fmt.Sprintf("/dev/ptp%d", i)] = phc.NewFake(c)
 	}
+	open := func(name string) (*phc.Device, error) {
+		f, ok := b.clocks["/dev/"+strings.TrimPrefix(name, "/dev/")]
+		if !ok {
+			return nil, fmt.Errorf("%s: %w", name, phc.ErrNotPHC)
+		}
+		return f.Device, nil
+	}
 	b.app = &app{
-		in: strings.NewReader(""), out: &b.out, err: &b.err,
+		in: strings.NewReader(""), out: &b.out, err: &b.err, openRead: open,
 		open: func(name string) (*phc.Device, error) {
-			f, ok := b.clocks["/dev/"+strings.TrimPrefix(name, "/dev/")]
-			if !ok {
-				return nil, fmt.Errorf("%s: %w", name, phc.ErrNotPHC)
-			}
-			return f.Device, nil
+			b.written++
+			return open(name)
 		},
 		list: func() ([]phc.Info, error) {
-			return []phc.Info{{Index: 0, Device: "/dev/ptp0", ClockName: "fake", Driver: "igb", Bus: "0000:01:00.0", Interfaces: []string{"eth0"}, Parent: -1}}, nil
+			return append([]phc.Info{{Index: 0, Device: "/dev/ptp0", ClockName: "fake", Driver: "igb", Bus: "0000:01:00.0",
+				Serial: "52:54:00:12:34:56", Interfaces: []string{"eth0"}, Parent: -1}}, b.virtual...), nil
 		},
-		holders:   func(int) ([]phc.Holder, error) { return b.holders, nil },
+		holders: func(index int) ([]phc.Holder, bool, error) {
+			if index > 1 {
+				return []phc.Holder{{PID: 50, Command: "phc2sys"}}, true, nil
+			}
+			return b.holders, !b.hidden, nil
+		},
+		pps:       func(int) (phc.PPSSource, bool) { return phc.PPSSource{Device: "/dev/pps0", Pulses: 7}, true },
 		discover:  func() ([]hwts.Capabilities, error) { return []hwts.Capabilities{fakeNIC()}, nil },
 		system:    func() (int64, error) { return b.now, nil },
 		kernelTAI: func() (int, bool) { return 37, true },
 		leapTAI:   func(int64) (int, bool) { return 0, false },
+		monotonic: func() time.Duration { return time.Duration(b.now - epoch) },
 		sleep: func(ctx context.Context, d time.Duration) error {
 			b.now += int64(d)
 			return ctx.Err()
@@ -129,23 +147,48 @@ func TestSet(t *testing.T) {
 		{[]string{"set", "ptp0", "2023-11-14T22:13:20Z", "--tai", "--tai-offset", "40"}, 40 * time.Second},
 		{[]string{"set", "ptp0", "1600000000000000007"}, -100_000_000e9 + 7},
 		{[]string{"--tai", "ptp0", "--", "set"}, 37 * time.Second},
+		{[]string{"ptp0", "--", "set", "now", "--tai", "freq", "0", "wait", "5s", "cmp"}, 37 * time.Second},
+		{[]string{"ptp0", "--", "set", "--tai", "cmp"}, 37 * time.Second},
+		{[]string{"ptp0", "--", "set", "--utc", "2023-11-14T22:13:20Z"}, 0},
 	} {
 		b := newBench(t, phc.FakeConfig{Start: -time.Hour, Window: 400, Latency: 50})
 		got := b.must(c.args...)
 		if e := b.clocks["/dev/ptp0"].Error(); e != c.offset || got[0]["did"] != "set" {
 			t.Errorf("%v: the clock is off by %d, want %d; %v", c.args, e, c.offset, got)
 		}
+		if asked := got[0]["asked"]; c.args[len(c.args)-1] == "now" && asked != "now" {
+			t.Errorf("%v: asked for %v", c.args, asked)
+		}
 	}
+	b := newBench(t, phc.FakeConfig{})
+	b.want(exitUsage, "exclude", "set", "ptp0", "now", "--tai", "--utc")
+	b.want(exitUsage, "no operation", "ptp0", "--", "freq", "0", "now")
+	b.want(exitUsage, "before the --", "ptp0", "--", "freq", "0", "--tai")
 }
 
 func TestSetInWrongScale(t *testing.T) {
 	b := newBench(t, phc.FakeConfig{Start: 37*time.Second + 400})
-	b.want(exitUsage, "Add --tai", "set", "ptp0", "now")
+	b.want(exitUsage, "add --tai", "set", "ptp0", "now")
 	if e := b.clocks["/dev/ptp0"].Error(); e != 37*time.Second+400 {
 		t.Errorf("it was set all the same, to %v", e)
 	}
 	b = newBench(t, phc.FakeConfig{Start: 37 * time.Second})
-	b.want(exitUsage, "Leave out --tai", "set", "ptp0", "2023-11-14T22:13:57Z", "--tai") // TAI in disguise
+	b.want(exitUsage, "leave out --tai", "set", "ptp0", "2023-11-14T22:13:57Z", "--tai") // TAI in disguise
+	for _, start := range []time.Duration{-time.Hour, 0, 40 * time.Second} {             // wherever it comes from
+		b = newBench(t, phc.FakeConfig{Start: start})
+		b.want(exitUsage, "leave out --tai", "set", "ptp0", "2023-11-14T22:13:57Z", "--tai")
+	}
+	b = newBench(t, phc.FakeConfig{Start: 37*time.Second + 1500*time.Millisecond}) // not quite TAI
+	b.want(exitUsage, "add --tai", "set", "ptp0", "now")
+	b = newBench(t, phc.FakeConfig{Start: 37 * time.Second})
+	b.must("set", "ptp0", "now", "--utc")
+	b = newBench(t, phc.FakeConfig{Start: -time.Hour})
+	if got := b.must("set", "ptp0", "now")[0]; !strings.Contains(fmt.Sprint(got["note"]), "UTC now") {
+		t.Errorf("nothing was said of UTC: %v", got)
+	}
+	b = newBench(t, phc.FakeConfig{Start: 37*time.Second - 30})
+	b.app.kernelTAI = func() (int, bool) { return 0, false }
+	b.want(exitUsage, "add --tai", "set", "ptp0", "now") // nobody knows TAI − UTC, but this looks like it
 	b = newBench(t, phc.FakeConfig{})
 	b.must("set", "ptp0", "now", "--tai") // as drivers leave their clocks, on UTC
 	for answer, want := range map[string]time.Duration{"y\n": 0, "n\n": 37 * time.Second, "": 37 * time.Second} {
@@ -199,21 +242,95 @@ func TestFreq(t *testing.T) {
 	b.want(exitUsage, "±1000 ppb", "freq", "ptp0", "1001")
 }
 
-func TestHeld(t *testing.T) {
-	for _, args := range [][]string{{"adj", "ptp0", "1us"}, {"set", "ptp0", "now"}, {"freq", "ptp0", "5"}, {"ptp0", "--", "adj", "1us"}, {"vclocks", "ptp0", "1"}} {
-		b := newBench(t, phc.FakeConfig{MaxVirtualClocks: 2})
-		b.holders = []phc.Holder{{PID: 1, Command: "reader"}, {PID: 42, Command: "ptp4l", Writable: true}}
-		b.want(exitHeld, "/dev/ptp0 (fake) may be steered by ptp4l (pid 42)", args...)
-		if strings.Contains(b.err.String(), "reader") {
-			t.Error("a process that only reads was blamed")
+// What the hardware makes of a frequency is shown where its quantum is known.
+func TestFreqTaken(t *testing.T) {
+	igb := phc.FakeConfig{Driver: "igb", Quantum: 1e9 / (1 << 23), Caps: phc.Caps{MaxAdjust: 999_999_881}}
+	b := newBench(t, igb)
+	got := b.must("ptp0", "--", "freq", "50000", "wait", "1000s", "cmp", "freq")
+	taken := got[0]["taken_ppb"].(float64)
+	if really := got[2]["offset_ns"].(float64) / 1000; math.Abs(taken-really) > 0.01 || math.Abs(taken-50000) > 120 {
+		t.Errorf("taken %v ppb, really %v", taken, really)
+	}
+	if q := got[3]["quantum_ppb"].(float64); math.Abs(q-119.2) > 0.1 || got[3]["taken_ppb"] != taken {
+		t.Errorf("%v", got[3])
+	}
+	b = newBench(t, igb)
+	if b.run("caps", "ptp0"); !strings.Contains(b.out.String(), "119.2 ppb") {
+		t.Error(b.out.String())
+	}
+}
+
+// A kernel that tells no frequency while there are virtual clocks says why, and that is no failure.
+func TestFreqUnknown(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{MaxVirtualClocks: 1, Fault: func(c phc.Call) error {
+		if c == phc.CallAdjust {
+			return unix.EBUSY
 		}
-		b = newBench(t, phc.FakeConfig{MaxVirtualClocks: 2})
-		b.holders = []phc.Holder{{PID: 42, Command: "ptp4l", Writable: true}}
-		b.must(append([]string{"--force"}, args...)...)
+		return nil
+	}})
+	b.clocks["/dev/ptp0"].SetVirtualClocks(1)
+	if code := b.run("freq", "ptp0"); code != 0 || !strings.Contains(b.out.String(), "? (device busy") || !strings.Contains(b.out.String(), "1 virtual clocks") {
+		t.Errorf("status %d: %s%s", code, b.out.String(), b.err.String())
+	}
+}
+
+// The driver's servo is not done when the call is.
+func TestPhase(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{Caps: phc.Caps{AdjustPhase: true, MaxPhase: 1000}})
+	if code := b.run("phase", "ptp0", "100ns"); code != 0 || !strings.Contains(b.out.String(), "takes its time") {
+		t.Errorf("status %d: %s%s", code, b.out.String(), b.err.String())
+	}
+}
+
+// What is wrong with the arguments is said before a clock is opened, whether there is one or not.
+func TestUsageFirst(t *testing.T) {
+	for _, line := range []string{"adj ptp9 5", "freq ptp9 x", "set ptp9 yesterday", "cmp ptp9 --samples 99", "cmp ptp9 --plot a.gif", "cmp ptp9 --count -5",
+		"cmp ptp9 --interval -1s", "cmp ptp9 --csv - --json", "cmp ptp9 --plot a.svg", "stability ptp9 --for 1s", "stability ptp9 --csv -",
+		"stability ptp9 --samples 0", "extts ptp9 0 --edge up", "extts ptp9 0 --count -1", "perout ptp9 0", "perout ptp9 0 --period 0s",
+		"perout ptp9 0 --period 1s --phase 1s", "perout ptp9 0 --period 1s --phase -2s", "pps ptp9 maybe", "pins ptp9 set 0 clock", "pins ptp9 set 0 extts x",
+		"vclocks ptp9 x", "ptp9 -- set --tai --utc", "completion tcsh", "completion", "completion bash x", "help nosuch", "help nic nosuch", "gte eth0", "--tai-offset -3 list"} {
+		b := newBench(t, phc.FakeConfig{})
+		b.want(exitUsage, "--help", strings.Fields(line)...)
+		if strings.Contains(b.err.String(), minus+"5") || strings.Contains(b.err.String(), minus+"1s") {
+			t.Errorf("%s: a number was spoilt: %s", line, b.err.String())
+		}
 	}
 	b := newBench(t, phc.FakeConfig{})
-	b.holders = []phc.Holder{{PID: 42, Command: "ptp4l", Writable: true}}
-	b.must("freq", "ptp0") // showing is no change
+	b.want(exitUsage, `"gte" is no command; did you mean get?`, "gte", "eth0")
+	b.want(exitUsage, "negative", "cmp", "ptp0", "--count", "-5")
+	b.want(exitUsage, "did you mean list", "help", "lst")
+	if code := b.run("help", "nic", "set"); code != 0 || !strings.Contains(b.out.String(), "--rx") {
+		t.Errorf("status %d: %s", code, b.out.String())
+	}
+}
+
+// Errors say what to do.
+func TestAdvice(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	b.want(exitNoClock, "phcctl list", "get", "ptp9")
+	for errno, want := range map[unix.Errno]string{unix.ENODEV: "phcctl list", unix.EINVAL: "does not take", unix.EACCES: "be root",
+		unix.EOPNOTSUPP: "not supported by fake", unix.EBUSY: "try again"} {
+		code := map[unix.Errno]int{unix.EACCES: exitPermission, unix.EOPNOTSUPP: exitUnsupported}[errno]
+		b := newBench(t, phc.FakeConfig{Fault: func(c phc.Call) error {
+			if c == phc.CallAdjust {
+				return errno
+			}
+			return nil
+		}})
+		b.want(max(code, exitIO), want, "adj", "ptp0", "1us")
+	}
+	for _, args := range [][]string{{"extts", "ptp0", "0"}, {"perout", "ptp0", "0", "--period", "1s"}} {
+		b := newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1, PerOut: 1, Pins: 1}, Fault: func(c phc.Call) error {
+			if c == phc.CallExtTS || c == phc.CallPerOut {
+				return unix.EBUSY
+			}
+			return nil
+		}})
+		b.want(exitIO, "--pin N", args...)
+		if strings.Contains(b.err.String(), "virtual") {
+			t.Errorf("there are no virtual clocks: %s", b.err.String())
+		}
+	}
 }
 
 func TestStatus(t *testing.T) {
@@ -269,13 +386,22 @@ func TestList(t *testing.T) {
 	if code := b.run("list"); code != 0 {
 		t.Fatal(b.err.String())
 	}
-	for _, s := range []string{"/dev/ptp0", "igb (fake)", "0000:01:00.0", "eth0 1G", "62499 ppm", "precise, extended 330ns", "-40 ns TAI", "ptp4l[7]"} {
+	for _, s := range []string{"/dev/ptp0", "igb (fake)", "0000:01:00.0", "igb:52:54:00:12:34:56", "eth0 1G", "62499 ppm", " precise ", "extended 330ns", "-40 ns TAI", "ptp4l[7]"} {
 		if !strings.Contains(b.out.String(), s) {
 			t.Errorf("no %q in\n%s", s, b.out.String())
 		}
 	}
+	for line := range strings.Lines(b.out.String()) {
+		if len(line) > 120 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+	got := newBench(t, phc.FakeConfig{}).must("list")[0]["clocks"].([]any)[0].(map[string]any)
+	if fmt.Sprint(got["names"]) != "[0000:01:00.0 igb:52:54:00:12:34:56]" || got["holders_complete"] != true {
+		t.Errorf("%v", got)
+	}
 	b = newBench(t, phc.FakeConfig{})
-	b.app.open = func(string) (*phc.Device, error) { return nil, fmt.Errorf("open /dev/ptp0: %w", unix.EACCES) }
+	b.app.openRead = func(string) (*phc.Device, error) { return nil, fmt.Errorf("open /dev/ptp0: %w", unix.EACCES) }
 	if code := b.run("list"); code != 0 || !strings.Contains(b.out.String(), "permission denied") {
 		t.Errorf("status %d\n%s", code, b.out.String())
 	}
@@ -286,7 +412,8 @@ func TestCaps(t *testing.T) {
 	if code := b.run("caps", "ptp0"); code != 0 {
 		t.Fatal(b.err.String())
 	}
-	for _, s := range []string{"±62499999 ppb", "yes, up to ±999 ns", "window 330ns", "0 of 20"} {
+	for _, s := range []string{"±62499999 ppb", "yes, up to ±999 ns", "window 330ns", "0 of 20",
+		"compare by precise            no: not supported by fake (or needs Linux ≥ 4.6)"} {
 		if !strings.Contains(b.out.String(), s) {
 			t.Errorf("no %q in\n%s", s, b.out.String())
 		}

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,14 +14,18 @@ import (
 // minus is what a leading "-" of a number is turned into before flags are parsed, which would take it for one of theirs.
 const minus = "−"
 
-// protectNumbers has arguments such as "-5us" survive the parsing of flags.
-func protectNumbers(args []string) []string {
-	protected := make([]string, len(args))
+// protectNumbers has arguments such as "-5us" survive the parsing of flags. The values of flags survive by themselves, and nothing
+// is parsed behind "--".
+func protectNumbers(args []string, takesValue map[string]bool) []string {
+	protected := slices.Clone(args)
 	for i, arg := range args {
-		if len(arg) > 1 && arg[0] == '-' && (arg[1] == '.' || arg[1] >= '0' && arg[1] <= '9') {
-			arg = minus + arg[1:]
+		if arg == "--" {
+			break
 		}
-		protected[i] = arg
+		number := len(arg) > 1 && arg[0] == '-' && (arg[1] == '.' || arg[1] >= '0' && arg[1] <= '9')
+		if number && (i == 0 || !takesValue[args[i-1]]) {
+			protected[i] = minus + arg[1:]
+		}
 	}
 	return protected
 }

@@ -65,15 +65,24 @@ func FuzzParse(f *testing.F) {
 
 func second[T any](_ T, err error) error { return err }
 
+func TestProtectNumbers(t *testing.T) {
+	takes := map[string]bool{"--count": true}
+	for line, want := range map[string]string{"adj ptp0 -5us": "adj ptp0 −5us", "cmp --count -5 -3": "cmp --count -5 −3", "cmp --watch -3": "cmp --watch −3",
+		"ptp0 -- adj -5us": "ptp0 -- adj -5us", "freq ptp0 -.5 -w": "freq ptp0 −.5 -w"} {
+		if got := strings.Join(protectNumbers(strings.Fields(line), takes), " "); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}
+
 func FuzzChain(f *testing.F) {
-	for _, s := range []string{"set now freq 0 wait 5s cmp", "set set", "adj -5us get", "", "freq cmp", "set 5 5"} {
+	for _, s := range []string{"set now freq 0 wait 5s cmp", "set set", "set --tai now", "adj -5us get", "", "freq cmp", "set 5 5"} {
 		f.Add(s)
 	}
-	var tai bool
-	ops := operations(&tai)
+	ops := operations(&scaleFlags{})
 	f.Fuzz(func(t *testing.T, s string) {
 		words := strings.Fields(s)
-		steps, err := parseChain(protectNumbers(words), ops)
+		steps, err := parseChain(words, ops)
 		if err != nil {
 			if !errors.Is(err, errUsage) {
 				t.Errorf("%q: %v", s, err)
@@ -102,13 +111,18 @@ func TestManual(t *testing.T) {
 			t.Errorf("a line of text would be taken for a request: %s", line)
 		}
 	}
+	for what, want := range map[string]bool{".SH \"EXIT STATUS\"": true, ".B 130\n": true, "completion SHELL": true, "powershell |": false, "fish": true, "\n.SS \"completion bash": false} {
+		if strings.Contains(page, what) != want {
+			t.Errorf("%q in the manual: %v", what, !want)
+		}
+	}
 	var visit func(c *cobra.Command)
 	visit = func(c *cobra.Command) {
 		if c.Name() == "help" || c.Name() == "completion" || c.Parent() != nil && c.Parent().Name() == "completion" {
 			return
 		}
-		if c.Example == "" {
-			t.Errorf("%s has no example", c.CommandPath())
+		if c.Example == "" || len(c.Long) < 40 {
+			t.Errorf("%s has no example, or no text", c.CommandPath())
 		}
 		if c.Parent() != nil && !strings.Contains(page, roff(strings.TrimPrefix(c.CommandPath(), "phcctl "))) {
 			t.Errorf("%s is not in the manual", c.CommandPath())
@@ -126,11 +140,11 @@ func TestCompletion(t *testing.T) {
 		t.Errorf("status %d", code)
 	}
 	b.run("__complete", "get", "")
-	if !strings.Contains(b.out.String(), "/dev/ptp0\neth0\n") {
+	if !strings.Contains(b.out.String(), "/dev/ptp0\neth0\n0000:01:00.0\nigb:52:54:00:12:34:56\n") {
 		t.Error(b.out.String())
 	}
 	for args, want := range map[string]string{
-		"cmp ptp0 ": "eth0\nsystem\n:4", "stability ptp0 --against ": "system\n", "pps ptp0 ": "on\noff\n:4", "pps ptp0 on ": ":4",
+		"cmp ptp0 ": "system\n:4", "pins ptp0 set 0 ": "physync\n", "stability ptp0 --against ": "system\n", "pps ptp0 ": "on\noff\n:4", "pps ptp0 on ": ":4",
 		"pins ptp0 ": "set\n", "nic ": "eth0\n", "nic set ": "eth0\n", "nic set eth0 --tx ": "onestep-p2p\n", "nic set eth0 --rx ": "ntp\n",
 		"extts ptp0 0 --edge ": "both\n", "get ptp0 ": ":4",
 	} {
@@ -143,7 +157,7 @@ func TestCompletion(t *testing.T) {
 
 func TestProgressIsQuietWithoutTerminal(t *testing.T) {
 	var w bytes.Buffer
-	p := progress{w: &w, total: 3}
+	p := progress{w: &w, total: 3, now: func() time.Duration { return 0 }}
 	p.show(1)
 	p.end()
 	if w.Len() != 0 {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/lockstep-time/lockstep/clock"
 )
 
 func manCommand(root *cobra.Command) *cobra.Command {
@@ -71,7 +73,7 @@ func (m manual) flags(set *pflag.FlagSet) {
 }
 
 func (m manual) command(c *cobra.Command) {
-	if !c.IsAvailableCommand() || c.Name() == "help" {
+	if !c.IsAvailableCommand() {
 		return
 	}
 	m.line(".SS \"%s\"", roff(strings.TrimPrefix(c.UseLine(), "phcctl ")))
@@ -83,6 +85,9 @@ func (m manual) command(c *cobra.Command) {
 	m.flags(c.LocalNonPersistentFlags())
 	if c.Example != "" {
 		m.verbatim(c.Example)
+	}
+	if c.Name() == "completion" {
+		return // each shell's part is the same but for the shell
 	}
 	for _, sub := range c.Commands() {
 		m.command(sub)
@@ -96,13 +101,18 @@ func writeManual(w io.Writer, root *cobra.Command) error {
 	m.line(".SH NAME\nphcctl \\- %s", roff(root.Short))
 	m.line(".SH SYNOPSIS\n.B phcctl\n.I COMMAND\n[\\fIFLAGS\\fR]\n.br\n.B phcctl\n.I DEV\n\\-\\- \\fIOPERATION\\fR...")
 	m.line(".SH DESCRIPTION")
-	m.prose(root.Long)
+	m.prose(rootHelp)
 	m.line(".SH OPTIONS")
 	m.flags(root.LocalFlags())
 	m.line(".SH COMMANDS")
 	for _, c := range root.Commands() {
 		m.command(c)
 	}
+	m.line(".SH \"EXIT STATUS\"")
+	for _, s := range exitStatuses() {
+		m.line(".TP\n.B %d\n%s.", s.code, roff(strings.ToUpper(s.meaning[:1])+s.meaning[1:]))
+	}
+	m.line(".SH FILES\n.TP\n.I %s\nTells TAI \\- UTC, where neither \\-\\-tai\\-offset nor the kernel does.", roff(clock.DefaultLeapSeconds))
 	m.line(".SH EXAMPLES")
 	m.verbatim(root.Example)
 	return m.w.Flush()

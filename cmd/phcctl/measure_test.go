@@ -61,9 +61,10 @@ func TestWatchInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n := 0
 	b.app.sleep = func(ctx context.Context, d time.Duration) error {
-		if n++; n == 3 {
+		if b.now += int64(d); n == 2 {
 			cancel()
 		}
+		n++
 		return ctx.Err()
 	}
 	if code := run(ctx, b.app, []string{"cmp", "ptp0", "--watch", "--csv", "-"}); code != 0 || strings.Count(b.out.String(), "\n") != 4 {
@@ -133,6 +134,7 @@ func TestPins(t *testing.T) {
 	}
 	b = newBench(t, c)
 	if got := b.must("perout", "ptp0", "0", "--period", "1s", "--duty", "25%", "--phase", "-1ms", "--pin", "0")[0]; got["high_ns"] != 250e6 || got["phase_ns"] != 999e6 ||
+		fmt.Sprint(got["pin_before"], got["pin"]) != "map[channel:0 function:none index:0 name:SDP0] map[channel:0 function:perout index:0 name:SDP0]" ||
 		b.clocks["/dev/ptp0"].Outputs()[0] != time.Second {
 		t.Errorf("%v", got)
 	}
@@ -146,7 +148,9 @@ func TestPins(t *testing.T) {
 		b.want(exitUsage, "", append([]string{"perout", "ptp0", "0"}, args...)...)
 	}
 	newBench(t, c).must("perout", "ptp0", "0", "--off")
-	newBench(t, c).must("pps", "ptp0", "on")
+	if got := newBench(t, c).must("pps", "ptp0", "on")[0]; got["pps"] != true || fmt.Sprint(got["source"]) != "map[device:/dev/pps0 pulses:7]" {
+		t.Errorf("%v", got)
+	}
 	newBench(t, c).want(exitUsage, "neither", "pps", "ptp0", "yes")
 	if got := newBench(t, c).must("vclocks", "ptp0", "2")[0]; got["before"] != 0.0 || got["count"] != 2.0 || got["max"] != 3.0 {
 		t.Errorf("%v", got)
@@ -207,7 +211,7 @@ func TestExtTSVanish(t *testing.T) {
 		return nil
 	}})
 	b.want(exitIO, clock.ErrGone.Error(), "extts", "ptp0", "0")
-	if strings.Count(b.err.String(), "\n") != 1 || !strings.Contains(b.out.String(), "4 events; interval mean") {
+	if strings.Count(b.err.String(), "\n") != 1 || !strings.Contains(b.out.String(), "4 events\n  edge 1: 4 events; interval mean") {
 		t.Errorf("%s%s", b.out.String(), b.err.String())
 	}
 	for _, flag := range []string{"--count=-1", "--timeout=-1s", "--period=0s"} {
@@ -233,7 +237,11 @@ func TestExtTS(t *testing.T) {
 	}})
 	got := b.must("extts", "ptp0", "0", "--pin", "0", "--count", "6")
 	last := got[len(got)-1]
-	if len(got) != 7 || got[1]["interval_ns"] != 999_997_000.0 || last["max_interval_ns"] != 1_999_994_000.0 || math.Abs(last["rate_ppb"].(float64)+3000) > 1 {
+	if len(got) != 7 || got[1]["interval_ns"] != 999_997_000.0 || len(last["edges"].([]any)) != 1 {
+		t.Fatalf("%v", got)
+	}
+	edge := last["edges"].([]any)[0].(map[string]any)
+	if edge["max_interval_ns"] != 1_999_994_000.0 || math.Abs(edge["rate_ppb"].(float64)+3000) > 1 {
 		t.Errorf("%v", got)
 	}
 	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}})
@@ -244,13 +252,152 @@ func TestExtTS(t *testing.T) {
 	b.want(exitUnsupported, "no external timestamp channel", "extts", "ptp0", "0")
 }
 
-func TestIntervals(t *testing.T) {
-	s := &intervals{}
-	for _, at := range []int64{0, 1e9 + 10, 2e9 - 10, 3e9} {
-		s.add(at, time.Second)
+// series takes events of a period of 1 s and returns their statistics.
+func series(events ...int64) *edges {
+	s := newEdges(time.Second)
+	for _, at := range events {
+		s.add(epoch + at)
 	}
-	if s.Mean != 1e9 || s.Min != 1e9-20 || s.Max != 1e9+10 || math.Abs(s.Deviation-math.Sqrt(300)) > 1e-3 || s.Rate != 0 {
-		t.Errorf("%+v", s)
+	return s
+}
+
+func TestIntervals(t *testing.T) {
+	s := series(0, 1e9+10, 2e9-10, 3e9)
+	if e := s.Edges[0]; len(s.Edges) != 1 || e.Mean != 1e9 || e.Min != 1e9-20 || e.Max != 1e9+10 || math.Abs(e.Deviation-math.Sqrt(300)) > 1e-3 || *e.Rate != 0 {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Both edges of a pulse have statistics of their own, whatever the pulse's width and the edge that comes first.
+func TestBothEdges(t *testing.T) {
+	for _, width := range []int64{10e3, 900e3, 1e6, 100e6, 500e6, 900e6, 999_900_000} {
+		for _, first := range []int64{0, 1} {
+			s := newEdges(time.Second)
+			for i := first; i < 40; i++ {
+				s.add(epoch + (i/2)*1_000_002_000 + (i%2)*width)
+			}
+			if len(s.Edges) != 2 || s.Misfit {
+				t.Errorf("width %d ns: %d edges, misfit %v", width, len(s.Edges), s.Misfit)
+				continue
+			}
+			for _, e := range s.Edges {
+				if e.Rate == nil || math.Abs(*e.Rate-2000) > 1 || e.Deviation > 1 || e.Events < 18 {
+					t.Errorf("width %d ns, edge %d first: %+v", width, first, e)
+				}
+			}
+		}
+	}
+}
+
+// No rate is told of a signal of another period.
+func TestOtherPeriod(t *testing.T) {
+	s := series(0, 100e6, 200e6, 300e6, 400e6)
+	if !s.Misfit || len(s.Edges) != 1 || s.Edges[0].Rate != nil || s.Edges[0].Mean != 100e6 || s.Edges[0].Events != 5 {
+		t.Errorf("%+v", s.Edges[0])
+	}
+	var w strings.Builder
+	if s.text(&w); !strings.Contains(w.String(), "no rate") || strings.Contains(w.String(), "ppb") {
+		t.Error(w.String())
+	}
+	if s := series(0, 2e9, 3e9, 7e9); s.Misfit || *s.Edges[0].Rate != 0 {
+		t.Errorf("missing pulses: %+v", s)
+	}
+}
+
+func TestExtTSOffsets(t *testing.T) {
+	var b *bench
+	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}, Fault: func(c phc.Call) error {
+		if c == phc.CallEvents {
+			b.clocks["/dev/ptp0"].Measure(0, -25)
+		}
+		return nil
+	}})
+	got := b.must("extts", "ptp0", "0", "--offsets", "--count", "2")
+	if len(got) != 3 || got[0]["offset_ns"] != -25.0 || got[0]["at_ns"] != nil || got[2]["events"] != 2.0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// A timer that is late by as much each time, and late comparisons, leave the noise what it is.
+func TestStabilityLateTimer(t *testing.T) {
+	for _, late := range []time.Duration{300 * time.Microsecond, time.Millisecond, 10 * time.Millisecond} {
+		b := newBench(t, phc.FakeConfig{WhitePhase: 50, Frequency: 20000})
+		b.app.sleep = func(ctx context.Context, d time.Duration) error {
+			b.now += int64(d + late)
+			return ctx.Err()
+		}
+		got := b.must("stability", "ptp0", "--for", "10m", "--interval", "100ms", "--samples", "1")[0]
+		points := got["points"].([]any)
+		for _, m := range []int{0, 1, 2, 3} { // at 1, 2, 4, 8 intervals
+			p := points[m].(map[string]any)
+			n := float64(int(1) << m)
+			adev, tdev := p["adev"].(float64), p["tdev_ns"].(float64)
+			if math.Abs(adev/(math.Sqrt(3)*50e-9/(n*0.1))-1) > 0.1 || math.Abs(tdev/(50/math.Sqrt(n))-1) > 0.1 {
+				t.Errorf("late by %v, %v intervals: ADEV %g, TDEV %g", late, n, adev, tdev)
+			}
+		}
+		if got["samples"] != 6001.0 || got["interpolated"] != 0.0 {
+			t.Errorf("late by %v: %v samples, %v interpolated", late, got["samples"], got["interpolated"])
+		}
+	}
+}
+
+// Turns that are missed are left out, not made up for.
+func TestTurns(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	turns := b.app.every(time.Second)
+	var at []int64
+	for _, busy := range []int64{0, 100e6, 1050e6, 2500e6, 0} {
+		b.now += busy
+		if err := turns.next(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		at = append(at, (b.now-epoch)/1e6)
+	}
+	if fmt.Sprint(at) != "[1000 2000 3050 6000 7000]" || turns.turn != 7 {
+		t.Errorf("%v, %d", at, turns.turn)
+	}
+}
+
+// The bar moves at least once a second, however rarely the clocks are compared, and tells how long it takes.
+func TestProgressMoves(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{})
+	b.app.terminal = true
+	if b.run("stability", "ptp0", "--for", "2m", "--interval", "30s") != 0 || strings.Count(b.err.String(), "\r[") < 120 ||
+		!strings.Contains(b.err.String(), "2 of 5, 1m30s left") {
+		t.Errorf("%s", b.err.String())
+	}
+}
+
+func TestThinned(t *testing.T) {
+	var d thinned
+	const n = 5*mostDrawn + 3
+	for i := range int64(n) {
+		d.add(comparison{At: i})
+	}
+	if len(d.kept) > mostDrawn || len(d.kept) < mostDrawn/2 {
+		t.Fatalf("%d are kept", len(d.kept))
+	}
+	for i, c := range d.kept {
+		if c.At != int64(i*d.stride) {
+			t.Fatalf("number %d is of %d, the stride %d", i, c.At, d.stride)
+		}
+	}
+}
+
+// A plot that cannot be written is told before anything is measured, and clocks that do not part are no failure.
+func TestPlotPath(t *testing.T) {
+	for _, command := range [][]string{{"cmp", "ptp0", "--count", "3"}, {"stability", "ptp0", "--for", "10s"}} {
+		b := newBench(t, phc.FakeConfig{})
+		b.want(exitIO, "--plot", append(command, "--plot", "/nonexistent/x.svg")...)
+		if b.out.Len() > 0 || b.now != epoch {
+			t.Errorf("%v measured first", command)
+		}
+		name := filepath.Join(t.TempDir(), "same.svg")
+		b.must(append(command, "--plot", name)...)
+		if info, err := os.Stat(name); err != nil || info.Size() < 1000 {
+			t.Errorf("%v: no picture: %v", command, err)
+		}
 	}
 }
 
@@ -288,6 +435,13 @@ func TestNIC(t *testing.T) {
 	if b.must("nic", "set", "eth0", "--tx", "off"); config.RxFilter != hwts.RxPTPv2Event || config.TxType != hwts.TxOff {
 		t.Errorf("%v", config)
 	}
+	b.holders = []phc.Holder{{PID: 42, Command: "ptp4l", Writable: true}}
+	b.want(exitHeld, "eth0 has the clock /dev/ptp0, which may be steered by ptp4l", "nic", "set", "eth0", "--tx", "on")
+	if config.TxType != hwts.TxOff {
+		t.Error("the stamps of a NIC in use were changed")
+	}
+	b.must("--force", "nic", "set", "eth0", "--tx", "off")
+	b.holders = nil
 	b.want(exitUnsupported, "the driver igb has tx off, on and rx none, ptpv2-event", "nic", "set", "eth0", "--rx", "all")
 	b.want(exitUsage, "--tx", "nic", "set", "eth0")
 	b.want(exitUsage, "bogus", "nic", "set", "eth0", "--rx", "bogus")

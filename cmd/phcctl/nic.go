@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -21,6 +22,52 @@ type nicDriver struct {
 	probe func(string) (hwts.Capabilities, error)
 	read  func(string) (hwts.HardwareConfig, error)
 	set   func(string, hwts.HardwareConfig) (hwts.HardwareConfig, error)
+}
+
+// nicCommand is about interfaces instead of clocks.
+func (a *app) nicCommand() *cobra.Command {
+	nic := &cobra.Command{
+		Use: "nic [INTERFACE...]", Short: "what timestamping network interfaces can do, and how it is configured",
+		Example: "  phcctl nic\n  phcctl nic eth0 --json\n  phcctl nic set eth0 --tx on --rx ptp-v2-event",
+		Long: "Show what each interface, or those named, can timestamp by hardware and by the kernel, its hardware clock, who on the\n" +
+			"way to the wire takes the stamps (Linux 6.14), how it is configured now, and how the transmit stamps have fared since\n" +
+			"the driver was loaded, where the driver counts that (Linux 6.10).",
+		Args: between(0, -1), ValidArgsFunction: a.completeInterface,
+		RunE: func(_ *cobra.Command, args []string) error {
+			r, err := a.nics(args)
+			if err != nil {
+				return err
+			}
+			return a.print(r)
+		},
+	}
+	var tx, rx string
+	set := &cobra.Command{
+		Use: "set INTERFACE", Short: "configure timestamping", Args: between(1, 1),
+		ValidArgsFunction: func(c *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.completeInterface(c, args, s)
+		},
+		Long: "Configure which packets a NIC stamps, and print what the driver really granted, which may be more than was asked for.\n" +
+			"The half that is not given stays as it is; a driver that cannot tell how it is configured needs both. It needs\n" +
+			"CAP_NET_ADMIN, and --force where a process has the NIC's clock open for writing.",
+		Example: "  phcctl nic set eth0 --tx on --rx all\n  phcctl nic set eth0 --tx off --rx none",
+		RunE: func(_ *cobra.Command, args []string) error {
+			r, err := a.setNIC(args[0], tx, rx)
+			if err != nil {
+				return err
+			}
+			return a.print(r)
+		},
+	}
+	set.Flags().StringVar(&tx, "tx", "", "transmitted packets: off, on, onestep-sync, onestep-p2p")
+	set.Flags().StringVar(&rx, "rx", "", "received packets: none, all, ptp-v2-event, ptp-v2-l4-event, ntp, ...")
+	completeFlag(set, "tx", "off", "on", "onestep-sync", "onestep-p2p")
+	completeFlag(set, "rx", "none", "all", "ptp-v2-event", "ptp-v2-l4-event", "ptp-v2-l2-event", "ntp")
+	nic.AddCommand(set)
+	return nic
 }
 
 // nicInfo is what timestamping an interface can do, and what is configured.
@@ -197,6 +244,9 @@ func (a *app) setNIC(name, tx, rx string) (result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.mayConfigure(name); err != nil {
+		return nil, err
+	}
 	before, err := a.nic.read(name)
 	readable := err == nil
 	switch {
@@ -222,6 +272,18 @@ func (a *app) setNIC(name, tx, rx string) (result, error) {
 	}
 	c.Granted = configOf(granted)
 	return c, nil
+}
+
+// mayConfigure fails if another process may be steering the NIC's clock, which then mostly wants its stamps as they are.
+func (a *app) mayConfigure(name string) error {
+	c, err := a.nic.probe(name)
+	if err != nil {
+		return err
+	}
+	if c.PHC < 0 {
+		return nil
+	}
+	return a.mayTouch(fmt.Sprintf("%s has the clock /dev/ptp%d, which", name, c.PHC), c.PHC)
 }
 
 // parseConfig reads the names that are given.

@@ -4,10 +4,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -64,43 +62,8 @@ func (o offset) String() string {
 	return fmt.Sprintf("%s ± %s (%s)", s, span(o.Uncertainty), o.Method)
 }
 
-// operation is a step of a chain, and what most commands do.
-type operation struct {
-	// args is how many arguments it takes.
-	min, max int
-	// check fails for arguments that can never be right, before anything is done.
-	check func(args []string) error
-	run   func(ctx context.Context, a *app, d *phc.Device, args []string) (result, error)
-}
-
 // readings is how many readings a comparison takes by default.
 const readings = phc.MaxReadings
-
-// operations returns those that chains are made of, by name.
-func operations(tai *bool) map[string]operation {
-	first := func(parse func(string) error) func([]string) error {
-		return func(args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return parse(args[0])
-		}
-	}
-	duration := func(s string) error { _, err := parseDuration(s); return err }
-	return map[string]operation{
-		"get":  {run: get},
-		"caps": {run: capabilities},
-		"cmp":  {run: compareOnce},
-		"set": {max: 1, check: first(func(s string) error { _, _, err := setTarget(s); return err }),
-			run: func(ctx context.Context, a *app, d *phc.Device, args []string) (result, error) {
-				return a.set(d, argument(args, "now"), *tai)
-			}},
-		"adj":   {min: 1, max: 1, check: first(duration), run: adj},
-		"phase": {min: 1, max: 1, check: first(duration), run: phase},
-		"freq":  {max: 1, check: first(func(s string) error { _, err := parsePPB(s); return err }), run: freq},
-		"wait":  {min: 1, max: 1, check: atLeastZero, run: wait},
-	}
-}
 
 func argument(args []string, otherwise string) string {
 	if len(args) > 0 {
@@ -111,15 +74,14 @@ func argument(args []string, otherwise string) string {
 
 // reading is what a clock read.
 type reading struct {
-	Device string `json:"device"`
-	Driver string `json:"driver"`
-	Time   int64  `json:"time_ns"`
-	Text   string `json:"time"`
+	ident
+	Time int64  `json:"time_ns"`
+	Text string `json:"time"`
 	offset
 }
 
 func (r *reading) text(w io.Writer) {
-	fmt.Fprintf(w, "%s (%s)  %s  (%d ns)\nagainst the system clock  %v\n", r.Device, r.Driver, r.Text, r.Time, r.offset)
+	fmt.Fprintf(w, "%v  %s  (%d ns)\nagainst the system clock  %v\n", r.ident, r.Text, r.Time, r.offset)
 }
 
 func get(_ context.Context, a *app, d *phc.Device, _ []string) (result, error) {
@@ -133,37 +95,35 @@ func get(_ context.Context, a *app, d *phc.Device, _ []string) (result, error) {
 		scale = " " + o.Scale
 	}
 	t := c.A.Nanoseconds()
-	return &reading{Device: d.Name(), Driver: d.Driver(), Time: t, Text: calendar(t) + scale, offset: o}, nil
+	return &reading{ident: identify(d), Time: t, Text: calendar(t) + scale, offset: o}, nil
 }
 
-// change is what an operation did to a clock.
+// change is what an operation did to a clock's time.
 type change struct {
-	Device string `json:"device"`
-	Driver string `json:"driver"`
-	// Did names it: "step", "set", "frequency", "phase".
+	ident
+	// Did names it: "step", "set", "phase".
 	Did string `json:"did"`
-	// Asked is in ns, or in ppb for a frequency.
+	// Asked is in ns, or "now".
 	Asked any `json:"asked"`
-	// Before and After are the offsets to the system clock, Moved their difference; for a frequency, ppb.
-	Before *offset `json:"before,omitempty"`
-	After  *offset `json:"after,omitempty"`
-	Moved  int64   `json:"moved_ns,omitempty"`
-	// FrequencyBefore and FrequencyAfter in ppb.
-	FrequencyBefore *float64 `json:"frequency_before_ppb,omitempty"`
-	FrequencyAfter  *float64 `json:"frequency_after_ppb,omitempty"`
+	// TAI is TAI − UTC in seconds, where that was added to what was asked for.
+	TAI int `json:"tai_offset_s,omitempty"`
+	// Before and After are the offsets to the system clock, Moved their difference.
+	Before offset `json:"before"`
+	After  offset `json:"after"`
+	Moved  int64  `json:"moved_ns"`
+	// Note is what else there is to say.
+	Note string `json:"note,omitempty"`
 }
 
 func (c *change) text(w io.Writer) {
-	who := fmt.Sprintf("%s (%s)", c.Device, c.Driver)
-	if c.FrequencyBefore != nil {
-		fmt.Fprintf(w, "%s  frequency was %s, is %s\n", who, ppb(*c.FrequencyBefore), ppb(*c.FrequencyAfter))
-		return
+	fmt.Fprintf(w, "%v  %s; moved by %s\n  before  %v\n  after   %v\n", c.ident, c.Did, signed(c.Moved), c.Before, c.After)
+	if c.Note != "" {
+		fmt.Fprintf(w, "  %s\n", c.Note)
 	}
-	fmt.Fprintf(w, "%s  %s; moved by %s\n  before  %v\n  after   %v\n", who, c.Did, signed(c.Moved), *c.Before, *c.After)
 }
 
 // moving does something that changes the phase, and measures before and after.
-func (a *app) moving(d *phc.Device, did string, asked int64, do func(before offset) error) (result, error) {
+func (a *app) moving(d *phc.Device, did string, asked any, do func(before offset) error) (*change, error) {
 	if err := a.mayChange(d); err != nil {
 		return nil, err
 	}
@@ -178,7 +138,7 @@ func (a *app) moving(d *phc.Device, did string, asked int64, do func(before offs
 	if err != nil {
 		return nil, fmt.Errorf("%s is done, but: %w", did, err)
 	}
-	return &change{Device: d.Name(), Driver: d.Driver(), Did: did, Asked: asked, Before: &before, After: &after,
+	return &change{ident: identify(d), Did: did, Asked: asked, Before: before, After: after,
 		Moved: after.Nanoseconds - before.Nanoseconds}, nil
 }
 
@@ -187,7 +147,7 @@ func adj(_ context.Context, a *app, d *phc.Device, args []string) (result, error
 	if err != nil {
 		return nil, err
 	}
-	return a.moving(d, "step", int64(delta), func(offset) error { return d.Step(delta) })
+	return orError(a.moving(d, "step", int64(delta), func(offset) error { return d.Step(delta) }))
 }
 
 func phase(_ context.Context, a *app, d *phc.Device, args []string) (result, error) {
@@ -195,123 +155,19 @@ func phase(_ context.Context, a *app, d *phc.Device, args []string) (result, err
 	if err != nil {
 		return nil, err
 	}
-	return a.moving(d, "phase", int64(delta), func(offset) error { return d.Phase(delta) })
-}
-
-// setTarget parses the argument of set.
-func setTarget(s string) (ns int64, now bool, err error) {
-	if s == "now" {
-		return 0, true, nil
+	c, err := a.moving(d, "phase", int64(delta), func(offset) error { return d.Phase(delta) })
+	if err == nil {
+		c.Note = "the driver's servo takes its time; phcctl cmp " + d.Name() + " --watch shows how it goes on"
 	}
-	ns, err = parseTime(s)
-	return ns, false, err
+	return orError(c, err)
 }
 
-// set has a clock read a time, counted from the comparison before, so that how long the call takes does not matter.
-func (a *app) set(d *phc.Device, argument string, toTAI bool) (result, error) {
-	ns, now, err := setTarget(argument)
+// orError makes a result of a change, none where that failed.
+func orError(c *change, err error) (result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tai int64
-	if toTAI {
-		seconds, ok := a.tai()
-		if !ok {
-			return nil, usagef("TAI − UTC is not known: neither the kernel nor a leap-seconds list has it; give it by --tai-offset")
-		}
-		tai = int64(seconds) * int64(time.Second)
-	}
-	return a.moving(d, "set", ns, func(before offset) error {
-		want := tai
-		if !now {
-			want += ns - before.system
-		}
-		if err := a.checkScale(d, before.Nanoseconds, want); err != nil {
-			return err
-		}
-		return a.reach(d, before.Nanoseconds, want)
-	})
-}
-
-// checkScale asks when a clock would be moved by just TAI − UTC, and not to TAI: mostly that is a time in the wrong scale.
-func (a *app) checkScale(d *phc.Device, is, want int64) error {
-	seconds, known := a.tai()
-	tai, moved := time.Duration(seconds)*time.Second, time.Duration(want-is)
-	if !known || (moved.Abs()-tai).Abs() > sameScale/2 || (time.Duration(want)-tai).Abs() < sameScale {
-		return nil
-	}
-	question := fmt.Sprintf("this moves %s by TAI − UTC, %s, and not to TAI.", title(d), signed(int64(moved)))
-	if a.confirm(question + " Do it?") {
-		return nil
-	}
-	hint := "add --tai if the time is UTC and the clock is to keep TAI"
-	if moved > 0 {
-		hint = "leave out --tai if the time is TAI already"
-	}
-	return fmt.Errorf("%w: %s %s, or --force if it is meant", errRefused, question, strings.ToUpper(hint[:1])+hint[1:])
-}
-
-// reach steps a clock until it is want ahead of the system clock. One step does it, unless the driver is inexact.
-func (a *app) reach(d *phc.Device, is, want int64) error {
-	const attempts, enough = 3, 500
-	for range attempts {
-		err := d.Step(time.Duration(want - is))
-		if errors.Is(err, clock.ErrNotSupported) {
-			now, serr := a.system()
-			if serr != nil {
-				return serr
-			}
-			return d.Set(now + want)
-		}
-		if err != nil {
-			return err
-		}
-		o, err := a.measure(d, readings)
-		if err != nil {
-			return err
-		}
-		if is = o.Nanoseconds; time.Duration(want-is).Abs() <= enough {
-			break
-		}
-	}
-	return nil
-}
-
-func freq(_ context.Context, a *app, d *phc.Device, args []string) (result, error) {
-	before, err := d.Frequency()
-	if err != nil {
-		return nil, err
-	}
-	if len(args) == 0 {
-		return &frequency{Device: d.Name(), Driver: d.Driver(), PPB: before, Max: d.MaxFrequency()}, nil
-	}
-	want, err := parsePPB(args[0])
-	if err != nil {
-		return nil, err
-	}
-	if err := a.mayChange(d); err != nil {
-		return nil, err
-	}
-	if err := d.SetFrequency(want); err != nil {
-		return nil, err
-	}
-	after, err := d.Frequency()
-	if err != nil {
-		return nil, fmt.Errorf("the frequency is set, but: %w", err)
-	}
-	return &change{Device: d.Name(), Driver: d.Driver(), Did: "frequency", Asked: want, FrequencyBefore: &before, FrequencyAfter: &after}, nil
-}
-
-// frequency is a clock's frequency correction.
-type frequency struct {
-	Device string  `json:"device"`
-	Driver string  `json:"driver"`
-	PPB    float64 `json:"frequency_ppb"`
-	Max    float64 `json:"max_ppb"`
-}
-
-func (f *frequency) text(w io.Writer) {
-	fmt.Fprintf(w, "%s (%s)  frequency %s, within ±%.0f ppb\n", f.Device, f.Driver, ppb(f.PPB), f.Max)
+	return c, nil
 }
 
 // waited is that time has passed.

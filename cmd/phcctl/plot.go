@@ -3,8 +3,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -26,6 +29,27 @@ func checkPlotName(name string) error {
 		return nil
 	}
 	return usagef("--plot %s: want a name that ends in .svg, .png or .pdf", name)
+}
+
+// tryPlot finds out whether the file can be written, and leaves things as they are.
+func tryPlot(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := os.Stat(name)
+	absent := errors.Is(err, fs.ErrNotExist)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return fmt.Errorf("--plot: %w", err)
+	}
+	err = f.Close()
+	if absent {
+		err = errors.Join(err, os.Remove(name))
+	}
+	if err != nil {
+		return fmt.Errorf("--plot: %w", err)
+	}
+	return nil
 }
 
 func savePlot(p *plot.Plot, name string) error {
@@ -76,8 +100,7 @@ func plotStability(name string, s *stabilityInfo) error {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%s − %s, %d samples every %v", s.A, s.B, s.Samples, s.Interval)
 	p.X.Label.Text, p.Y.Label.Text = "tau, s", "ns"
-	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	p.Legend.Top, p.Legend.Left = true, true
 	var adev, tdev, mtie plotter.XYs
 	for _, point := range s.Points {
@@ -112,8 +135,12 @@ func plotStability(name string, s *stabilityInfo) error {
 		p.Legend.Add(series.name, line, points)
 		drawn += len(series.xy)
 	}
-	if drawn == 0 {
-		return fmt.Errorf("--plot: the clocks did not part by a nanosecond; there is nothing to draw")
+	if drawn > 0 {
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	} else { // the clocks did not part by a nanosecond
+		p.Title.Text += ": no difference"
+		p.X.Min, p.X.Max = s.Interval.Seconds(), s.Interval.Seconds()*float64(max(2, s.Samples))
+		p.Y.Min, p.Y.Max = 0, 1
 	}
 	p.Add(plotter.NewGrid())
 	return savePlot(p, name)

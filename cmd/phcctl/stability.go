@@ -8,9 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/lockstep-time/lockstep/phc"
 	"github.com/lockstep-time/lockstep/phc/stability"
@@ -31,6 +32,8 @@ type stabilityInfo struct {
 	B        string        `json:"b"`
 	Samples  int           `json:"samples"`
 	Interval time.Duration `json:"interval_ns"`
+	// Interpolated counts the phases that no sample came in time for; they make small taus read low.
+	Interpolated int `json:"interpolated"`
 	// Rate is the mean frequency of A against B in ppb. MTIE is of what remains without it, unless RateKept.
 	Rate     float64           `json:"rate_ppb"`
 	RateKept bool              `json:"rate_kept"`
@@ -53,11 +56,13 @@ func (s *stabilityInfo) text(w io.Writer) {
 		fmt.Fprintf(t, "%v\t%.3e\t%s\t%.1f\t%d\t\n", p.Tau, p.ADEV, tdev, p.MTIE, p.N)
 	}
 	t.Flush()
+	if s.Interpolated > 0 {
+		fmt.Fprintf(w, "interpolated, no sample having come in time: %d; where those are many, small taus read low\n", s.Interpolated)
+	}
 }
 
-// stability collects comparisons and analyses them. A signal ends the collection early, as does a clock that vanishes, and
-// what there is counts.
-func (a *app) stability(ctx context.Context, p *pair, o stabilityOptions) error {
+// check finds what can never be right, before a clock is opened.
+func (o stabilityOptions) check() error {
 	switch {
 	case o.interval <= 0 || o.duration < 4*o.interval:
 		return usagef("--for %v at an --interval of %v: at least four intervals are needed", o.duration, o.interval)
@@ -65,16 +70,60 @@ func (a *app) stability(ctx context.Context, p *pair, o stabilityOptions) error 
 		return usagef("--for %v at an --interval of %v: more than 10 million samples", o.duration, o.interval)
 	case o.readings < 1 || o.readings > phc.MaxReadings:
 		return usagef("--samples %d is not 1 to %d", o.readings, phc.MaxReadings)
+	case o.csv == "-":
+		return usagef("--csv wants the name of a file; the statistics go to standard output")
 	}
-	if err := checkPlotName(o.plot); err != nil {
-		return err
+	return checkPlotName(o.plot)
+}
+
+func (a *app) stabilityCommand() *cobra.Command {
+	var s stabilityOptions
+	var against string
+	c := &cobra.Command{
+		Use: "stability DEV", Short: "Allan deviation, time deviation and MTIE of a clock", Args: between(1, 1), ValidArgsFunction: a.complete,
+		Long: "Collect comparisons and print, over averaging times tau, the overlapping Allan deviation, the time deviation and the\n" +
+			"maximum time interval error (ITU-T G.810). The clock's mean rate is taken out of the latter. An interrupt ends the\n" +
+			"collection early, and what there is by then counts. The noise of the comparisons themselves is part of what is shown;\n" +
+			"it is what dominates at small tau.",
+		Example: "  phcctl stability eth0 --for 10m\n  phcctl stability eth0 --against eth1 --interval 100ms --plot stability.svg",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := s.check(); err != nil {
+				return err
+			}
+			if err := tryPlot(s.plot); err != nil {
+				return err
+			}
+			p, err := a.openPair(args[0], against)
+			if err != nil {
+				return err
+			}
+			defer p.close()
+			return a.stability(c.Context(), p, s)
+		},
 	}
+	f := c.Flags()
+	f.StringVar(&against, "against", "system", "the clock to compare with")
+	f.DurationVar(&s.duration, "for", 10*time.Minute, "how long to collect")
+	f.DurationVar(&s.interval, "interval", time.Second, "between comparisons")
+	f.IntVar(&s.readings, "samples", readings, "readings of each comparison, 1 to 25")
+	f.BoolVar(&s.keepFrequency, "keep-rate", false, "leave the mean rate in the MTIE")
+	f.StringVar(&s.csv, "csv", "", "write the comparisons to `FILE`")
+	f.StringVar(&s.plot, "plot", "", "draw the deviations over tau into `FILE`.svg, .png or .pdf")
+	completeFlagBy(c, "against", func(c *cobra.Command, _ []string, s string) ([]string, cobra.ShellCompDirective) {
+		return a.completePair(c, []string{""}, s)
+	})
+	return c
+}
+
+// stability collects comparisons and analyses them. A signal ends the collection early, as does a clock that vanishes, and
+// what there is counts.
+func (a *app) stability(ctx context.Context, p *pair, o stabilityOptions) error {
 	samples, collectErr := a.collect(ctx, p, o)
 	if len(samples) < fewest && (collectErr != nil || ctx.Err() != nil) {
 		return cmp.Or(collectErr, ctx.Err())
 	}
-	phases := stability.Resample(samples, o.interval)
-	info := &stabilityInfo{Samples: len(samples), Interval: o.interval, RateKept: o.keepFrequency}
+	phases, interpolated := stability.Resample(samples, o.interval)
+	info := &stabilityInfo{Samples: len(samples), Interval: o.interval, Interpolated: interpolated, RateKept: o.keepFrequency}
 	info.A, info.B = p.names()
 	if len(phases) > 1 {
 		info.Rate = phases[len(phases)-1] / (float64(len(phases)-1) * o.interval.Seconds())
@@ -109,41 +158,21 @@ func (a *app) collect(ctx context.Context, p *pair, o stabilityOptions) (samples
 		}
 	}()
 	total := int(o.duration/o.interval) + 1
-	bar := progress{w: a.err, total: total, shown: a.terminal}
+	turns := a.every(o.interval)
+	bar := progress{w: a.err, total: total, interval: o.interval, shown: a.terminal, now: a.monotonic}
+	turns.idle = func() { bar.show(turns.turn) }
 	defer bar.end()
-	for i := range total {
-		if i > 0 && a.sleep(ctx, o.interval) != nil {
-			break
-		}
+	for turns.turn < total {
 		c, err := a.comparison(p, o.readings)
 		if err != nil {
 			return samples, err
 		}
 		table.add(c)
 		samples = append(samples, stability.Sample{At: c.At, Phase: c.Nanoseconds})
-		bar.show(i + 1)
+		bar.show(turns.turn + 1)
+		if turns.turn == total-1 || turns.next(ctx) != nil {
+			break
+		}
 	}
 	return samples, nil
-}
-
-// progress is a bar for a person to look at.
-type progress struct {
-	w     io.Writer
-	total int
-	shown bool
-	drawn int
-}
-
-func (p *progress) show(n int) {
-	const width = 40
-	if filled := width * n / p.total; p.shown && (filled != p.drawn || n == 1) {
-		p.drawn = filled
-		fmt.Fprintf(p.w, "\r[%s%s] %d of %d", strings.Repeat("#", filled), strings.Repeat(".", width-filled), n, p.total)
-	}
-}
-
-func (p *progress) end() {
-	if p.shown {
-		fmt.Fprint(p.w, "\r\033[K")
-	}
 }

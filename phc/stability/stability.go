@@ -103,37 +103,3 @@ func MTIE(phases []float64, m int) float64 {
 	}
 	return widest
 }
-
-// Sample is a phase and when it was measured, both in nanoseconds.
-type Sample struct {
-	At, Phase int64
-}
-
-// Resample puts samples, in order of time, onto a grid of interval that begins with the first, by linear interpolation. Phases are
-// relative to the first sample's, so that none is lost to rounding. Samples that do not advance in time are skipped.
-func Resample(samples []Sample, interval time.Duration) []float64 {
-	if len(samples) == 0 || interval <= 0 {
-		return nil
-	}
-	first, last := samples[0], samples[len(samples)-1]
-	if (last.At-first.At)/int64(interval) > int64(4*len(samples)) {
-		return nil // mostly gaps: nothing that could be called a series
-	}
-	grid := []float64{0}
-	left := first
-	for _, right := range samples[1:] {
-		if right.At <= left.At {
-			continue
-		}
-		slope := float64(right.Phase-left.Phase) / float64(right.At-left.At)
-		for {
-			at := first.At + int64(len(grid))*int64(interval)
-			if at > right.At {
-				break
-			}
-			grid = append(grid, float64(left.Phase-first.Phase)+slope*float64(at-left.At))
-		}
-		left = right
-	}
-	return grid
-}

@@ -30,7 +30,11 @@ func collect(t *testing.T, n int, interval time.Duration, c phc.FakeConfig) []fl
 		samples = append(samples, Sample{x.B.Nanoseconds(), x.A.Nanoseconds() - x.B.Nanoseconds()})
 		now += int64(interval)
 	}
-	return Resample(samples, interval)
+	phases, interpolated := Resample(samples, interval)
+	if interpolated != 0 {
+		t.Errorf("%d of %d even samples were interpolated", interpolated, n)
+	}
+	return phases
 }
 
 func near(t *testing.T, what string, got, want float64) {
@@ -135,18 +139,96 @@ func TestTooFew(t *testing.T) {
 	}
 }
 
+// late returns samples of white phase noise of 50 ns and a rate of 20 ppm, each delayed by what delay gives.
+func late(n int, interval time.Duration, delay func(*rand.Rand) time.Duration) []Sample {
+	r := rand.New(rand.NewPCG(3, 4))
+	samples := make([]Sample, n)
+	for i := range samples {
+		at := int64(i)*int64(interval) + int64(delay(r))
+		samples[i] = Sample{at, at/50_000 + int64(math.Round(50*r.NormFloat64()))}
+	}
+	return samples
+}
+
+// Timers are late, now and then by much, and the other clock's second is not the timer's; white noise stays what it is.
+func TestLateSamples(t *testing.T) {
+	const interval = 100 * time.Millisecond
+	for name, delay := range map[string]func(*rand.Rand) time.Duration{
+		"always late": func(*rand.Rand) time.Duration { return time.Millisecond },
+		"mostly late": func(r *rand.Rand) time.Duration { return time.Duration(r.ExpFloat64() * 1e6) },
+		"sometimes very late": func(r *rand.Rand) time.Duration {
+			if r.IntN(100) == 0 {
+				return 40 * time.Millisecond
+			}
+			return time.Duration(r.IntN(1e6))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			samples := late(20000, interval, delay)
+			for i := range samples {
+				samples[i].At += samples[i].At / 2000 // 500 ppm
+			}
+			phases, interpolated := Resample(samples, interval)
+			if interpolated > len(samples)/50 || len(phases) != len(samples) {
+				t.Errorf("%d of %d phases are interpolated", interpolated, len(phases))
+			}
+			rate := phases[len(phases)-1] / float64(len(phases)-1)
+			for i := range phases {
+				phases[i] -= rate * float64(i)
+			}
+			for _, m := range []int{1, 2, 4, 8} {
+				adev, _ := ADEV(phases, interval, m)
+				near(t, "ADEV", adev, math.Sqrt(3)*50/(float64(m)*float64(interval)))
+				near(t, "TDEV", TDEV(phases, m), 50/math.Sqrt(float64(m)))
+			}
+		})
+	}
+}
+
+// Where samples are missing, what is between is interpolated, and counted.
+func TestGaps(t *testing.T) {
+	phases, interpolated := Resample([]Sample{{0, 5}, {10, 25}, {11, 27}, {40, 85}, {50, 105}}, 10)
+	if interpolated != 2 || len(phases) != 6 {
+		t.Fatalf("%d of %v", interpolated, phases)
+	}
+	for i, x := range phases {
+		if x != float64(20*i) {
+			t.Errorf("point %d is %v", i, x)
+		}
+	}
+}
+
 // Uneven samples of an even course are put right, and samples without progress or with hours between them do no harm.
-func TestResample(t *testing.T) {
-	got := Resample([]Sample{{1000, 50}, {1013, 76}, {1013, 99}, {1010, 1}, {1021, 92}, {1040, 130}}, 10)
+func TestResampleUneven(t *testing.T) {
+	got, interpolated := Resample([]Sample{{1000, 50}, {1013, 76}, {1013, 99}, {1010, 1}, {1021, 92}, {1040, 130}}, 10)
 	for i, x := range got {
 		if x != float64(20*i) {
 			t.Errorf("point %d is %v", i, x)
 		}
 	}
-	if len(got) != 5 {
-		t.Errorf("%d points", len(got))
+	if len(got) != 5 || interpolated == 0 {
+		t.Errorf("%d points, %d interpolated", len(got), interpolated)
 	}
-	if Resample(nil, 1) != nil || Resample([]Sample{{0, 0}, {1 << 60, 1}}, 1) != nil {
-		t.Error("nothing, or a gap of an age, gave a series")
+	for _, samples := range [][]Sample{nil, {{0, 0}, {1 << 60, 1}}} {
+		if phases, _ := Resample(samples, 1); phases != nil {
+			t.Errorf("nothing, or a gap of an age, gave a series of %d", len(phases))
+		}
 	}
+}
+
+func FuzzResample(f *testing.F) {
+	f.Add([]byte{10, 1, 10, 2, 11, 3, 200, 4}, int64(10))
+	f.Add([]byte{0, 0, 1, 1}, int64(1))
+	f.Fuzz(func(t *testing.T, b []byte, interval int64) {
+		var samples []Sample
+		at := int64(0)
+		for i := 0; i+1 < len(b); i += 2 {
+			at += int64(b[i]) - 20
+			samples = append(samples, Sample{at, int64(b[i+1])})
+		}
+		phases, interpolated := Resample(samples, time.Duration(interval))
+		if interpolated > len(phases) || len(phases) > 6*len(samples)+1 {
+			t.Errorf("%d samples gave %d phases, %d interpolated", len(samples), len(phases), interpolated)
+		}
+	})
 }

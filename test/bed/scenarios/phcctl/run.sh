@@ -26,6 +26,7 @@ try completion completion bash
 
 # setting: the judge has the clock open, so without --force nothing may happen
 try held adj eth0 1ms
+try nicheld nic set eth0 --tx on --rx none
 try set set eth0 now --tai --tai-offset $TAI --force --json
 sleep 2
 try get get eth0 --tai-offset $TAI --json
@@ -50,16 +51,16 @@ try stability stability eth0 --for 10s --interval 100ms --json --plot stability.
 
 # what the NIC does not have, and values out of range
 try phase phase eth0 100ns --force
-try noperout perout eth0 0 --period 1s
+try noperout perout eth0 0 --period 1s --force
 try range freq eth0 2000000000 --force
 try absent get /dev/ptp9
 try noclock get lo
 try usage adj eth0 5
 
 # how it stamps
-try nicset nic set eth0 --tx on --rx ptp-v2-event --json
+try nicset nic set eth0 --tx on --rx ptp-v2-event --force --json
 hwstamp_ctl -i eth0 >hwstamp.log 2>&1
-try nicall nic set eth0 --rx all
+try nicall nic set eth0 --rx all --force
 
 # the test module's clock, which nobody steers; its signal is 3 ppm fast
 insmod /lib/extra/tbed.ko ppb=3000
@@ -71,12 +72,29 @@ try pins pins $D set SDP0 extts 0 --json
 try extts extts $D 0 --count 8 --json
 try channel extts $D 7 --count 1
 try perout perout $D 0 --period 100ms --duty 25% --pin 0 --json
+sleep 30 <>/dev/$D & W=$!
+try signals perout $D 0 --off
+kill $W
 try peroff perout $D 0 --off --json
 try ppson pps $D on --json
+sleep 4
 try ppsoff pps $D off --json
+for p in /sys/class/pps/*; do echo "$(basename $p) $(cat $p/name) $(cat $p/assert)"; done >pps.log
+try mcaps caps $D --json
+try madj adj $D -1ms --json
+try back2 adj $D 1ms --json
+try mfreq $D --json -- freq 100000 cmp wait 5s cmp freq 0 freq
+try mstability stability $D --for 5s --interval 100ms --json
+try before2 cmp $D --count 2 --interval 200ms --json
 try two cmp eth0 $D --json
+try after2 cmp $D --count 2 --interval 200ms --json
+./phcctl cmp $D --watch >beside.log 2>&1 & W=$!
+sleep 2
+try beside adj $D 1us --json
+kill $W
 try virtual vclocks $D 2 --json
 try busy adj $D 1us
+try vfreq freq $D --json
 try physical vclocks $D 0 --json
 try vlist list --json
 ctl mark vanish
