@@ -143,11 +143,19 @@ func (n *node) down(est servo.Estimate, base, at int64) (servo.Estimate, int64, 
 	return est.Minus(e), base - offset, at - offset - int64(e.Offset), true
 }
 
-// parted returns what is open now of the edge.
+// parted returns what is open now of the edge: what its crossings leave together, and not more than half of a window beside
+// where chance may have put the estimate.
 func (n *node) parted(now clock.Mono) bracket {
 	b := n.between
-	if n.system != nil {
-		b.widen(runOff(n.edge, n.system.freeTime(n.system.reading(now)), 0))
+	if n.system == nil {
+		return b
+	}
+	time := n.system.freeTime(n.system.reading(now))
+	b.widen(runOff(n.edge, time, 0))
+	_, est := n.edge.At(time)
+	chance := float64(n.window)/2 + confidence(n.edge.Observations())*est.Sigma()
+	if low, high := max(b.low, -chance), min(b.high, chance); low <= high {
+		b.low, b.high = low, high
 	}
 	return b
 }

@@ -105,7 +105,9 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	miss := float64(o.Offset-base) + o.OffsetFraction - est.Offset
 	lean := n.lean.Part() * excess
 	o.OffsetFraction -= lean
-	v := n.between.observe(n.edge, o, float64(c.Uncertainty)+resolution+math.Abs(lean), 0)
+	// the window bounds the error, unless comparisons scatter by more than it can hold
+	bound := max(float64(c.Uncertainty), crossingSigmas*n.edge.Noise(o))
+	v := n.between.observe(n.edge, o, bound+resolution+math.Abs(lean), 0)
 	if v == servo.Outlier { // perhaps somebody has set a clock: its reading is nothing to reckon from
 		if n.oddSince == 0 {
 			n.oddSince = now
@@ -151,6 +153,9 @@ func (n *node) resolution(system *node) float64 {
 	n.crossedAt, system.crossedAt = n.applied, system.applied
 	return crossingResolution + late
 }
+
+// crossingSigmas is how many standard deviations of their noise comparisons may be off by.
+const crossingSigmas = 4
 
 // effectLatency is the time, in s, that it may take a frequency to be in force.
 const effectLatency = 100e-6

@@ -239,6 +239,15 @@ func (e *Estimator) Wander() float64 {
 	return e.wander
 }
 
+// Noise returns the standard deviation that is believed of an observation's offset, in ns.
+func (e *Estimator) Noise(o Observation) float64 {
+	var variance float64
+	for i := range e.bank {
+		variance += e.weights[i] * e.bank[i].scale * e.bank[i].variance(o)
+	}
+	return math.Sqrt(variance)
+}
+
 // Time returns what the free-running oscillator showed at the last observation used.
 func (e *Estimator) Time() int64 { return e.time }
 
