@@ -52,19 +52,20 @@ func (c *Config) checkPorts(r *report) {
 		iface     string
 		transport Transport
 		domain    uint8
+		sdo       uint16
 	}
 	first := make(map[identity]string)
 	for i, p := range c.PTP.Ports {
 		at := element("ptp.port", i)
 		checkPreference(r, p.Preference, at)
 		r.udpPorts(p, at)
-		if !r.sound(at, at+".interface", at+".transport", at+".domain") {
+		if !r.sound(at, at+".interface", at+".transport", at+".domain", at+".sdo_id") {
 			continue
 		}
-		id := identity{p.Interface, p.Transport, p.Domain}
+		id := identity{p.Interface, p.Transport, p.Domain, p.SdoID}
 		if other, ok := first[id]; ok {
-			r.add(at, fmt.Sprintf("the same port as %s: interface %s, transport %s, domain %d", other, p.Interface, p.Transport, p.Domain),
-				"one port for each interface, transport and domain")
+			r.add(at, fmt.Sprintf("the same port as %s: interface %s, transport %s, domain %d, sdo_id %d", other, p.Interface, p.Transport, p.Domain, p.SdoID),
+				"one port for each interface, transport, domain and sdo_id")
 			continue
 		}
 		first[id] = at

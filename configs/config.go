@@ -78,7 +78,7 @@ type Port struct {
 	Interface string `key:"interface" is:"interface" example:"eth0"`
 	// Carrier of the messages: UDP over IPv4, UDP over IPv6, or Ethernet (IEEE 1588-2019 annexes C, D, E).
 	Transport Transport `key:"transport" default:"udp4" range:"udp4|udp6|l2"`
-	// Who takes the timestamps: the NIC, the kernel, or the NIC where it can and else the kernel.
+	// Who takes the timestamps: the NIC, the kernel, or the NIC where it can and the daemon may have it do so (CAP_NET_ADMIN), and else the kernel.
 	Timestamping Timestamping `key:"timestamping" default:"auto" range:"auto|hardware|kernel"`
 	// domainNumber of the messages (IEEE 1588-2019 §7.1).
 	Domain uint8 `key:"domain" default:"0" range:"0..127"`
@@ -122,6 +122,8 @@ type Association struct {
 	Port uint16 `key:"port" default:"123" range:"1..65535"`
 	// Shortest interval between requests. Only ask servers of your own more often than every 16 s.
 	MinPoll time.Duration `key:"min_poll" default:"16s" range:"62.5ms..131072s" is:"pow2"`
+	// Interval between requests to a server that stands in for PTP, if it answers within a millisecond: one of the same site. Other servers are asked at min_poll then.
+	StandInPoll time.Duration `key:"stand_in_poll" default:"1s" range:"62.5ms..131072s" is:"pow2"`
 	// Longest interval between requests.
 	MaxPoll time.Duration `key:"max_poll" default:"1024s" range:"62.5ms..131072s" is:"pow2"`
 	// Begin with a few quick exchanges, so that the first estimate takes seconds.
@@ -133,6 +135,9 @@ type Association struct {
 
 // LogMinPoll returns MinPoll as a power of two, -4 to 17, as NTP counts it (RFC 5905 §7.3).
 func (a Association) LogMinPoll() int8 { return Log2(a.MinPoll) }
+
+// LogStandInPoll returns StandInPoll as a power of two, -4 to 17, and MinPoll if that is shorter.
+func (a Association) LogStandInPoll() int8 { return min(Log2(a.StandInPoll), Log2(a.MinPoll)) }
 
 // LogMaxPoll returns MaxPoll as a power of two, -4 to 17, as NTP counts it (RFC 5905 §7.3).
 func (a Association) LogMaxPoll() int8 { return Log2(a.MaxPoll) }

@@ -42,7 +42,7 @@ func defaultPort(name string) Port {
 }
 
 func defaultAssociation() Association {
-	return Association{Port: 123, MinPoll: 16 * time.Second, MaxPoll: 1024 * time.Second, Burst: true}
+	return Association{Port: 123, MinPoll: 16 * time.Second, StandInPoll: time.Second, MaxPoll: 1024 * time.Second, Burst: true}
 }
 
 func TestDefault(t *testing.T) {

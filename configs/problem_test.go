@@ -132,7 +132,7 @@ server = [{address = "::ffff:192.0.2.1"}, {address = "ntp.example.com"},
   {address = "192.0.2.1"},
   {address = "NTP.example.com."}, {address = "192.0.2.1", port = 1123}]
 `, []string{
-		`x.toml:7: ptp.port[2]: the same port as ptp.port[0]: interface eth0, transport udp4, domain 0; allowed: one port for each interface, transport and domain`,
+		`x.toml:7: ptp.port[2]: the same port as ptp.port[0]: interface eth0, transport udp4, domain 0, sdo_id 0; allowed: one port for each interface, transport, domain and sdo_id`,
 		`x.toml:11: ntp.server[2]: the same as ntp.server[0]: 192.0.2.1 port 123; allowed: one section for each address and port`,
 		`x.toml:11: ntp.server[3]: the same as ntp.server[1]: ntp.example.com port 123; allowed: one section for each address and port`,
 	}},
@@ -222,7 +222,7 @@ func TestValidate(t *testing.T) {
 		`ntp.pool[0].count: 17 is out of range; allowed: an integer from 1 to 16`,
 		`steering.servo: "pid" is unknown (did you mean "pi"?); allowed: "pi" or "adaptive"`,
 		`selection.prefer_kinds: "gps" is unknown (did you mean "pps"?); allowed: a list of "ptp", "pps" and "ntp", each at most once`,
-		`ptp.port[1]: the same port as ptp.port[0]: interface eth0, transport udp4, domain 0; allowed: one port for each interface, transport and domain`,
+		`ptp.port[1]: the same port as ptp.port[0]: interface eth0, transport udp4, domain 0, sdo_id 0; allowed: one port for each interface, transport, domain and sdo_id`,
 	}
 	if diff := cmp.Diff(want, strings.Split(c.Validate().Error(), "\n")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

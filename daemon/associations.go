@@ -14,11 +14,13 @@ import (
 
 // association is the socket of one NTP association.
 type association struct {
+	stamping
 	server  netip.AddrPort
-	clock   clock.ID // by which its messages are timestamped
+	lost    bool // its clock is gone, and looked for
 	conn    *hwts.Conn
 	serial  uint32
 	readers sync.WaitGroup
+	counted hwts.Counters // by the sockets of before
 }
 
 var errUnusable = errors.New("no usable address")
@@ -39,7 +41,7 @@ func (d *Daemon) connect(n int, server netip.AddrPort) error {
 	if a.clock != clock.System {
 		c.Stamps, c.Clock = hwts.Hardware, a.clock
 	}
-	conn, err := hwts.Listen(c)
+	conn, err := d.host.listen(c)
 	if err != nil {
 		return err
 	}
@@ -53,37 +55,43 @@ func (d *Daemon) disconnect(a *association) {
 	if a.conn != nil {
 		_ = a.conn.Close()
 		a.readers.Wait()
+		a.counted = a.counted.Plus(a.conn.Counters())
 		a.conn, a.serial = nil, 0
 	}
 }
 
-// stampAssociations has the messages of the associations that are bound to an interface, or to any if ifname is empty,
-// timestamped by its NIC, if that can stamp NTP; else it is the kernel that does.
-func (d *Daemon) stampAssociations(ctx context.Context, now clock.Mono, ifname string) {
-	for n, a := range d.associations {
-		bound := d.engine.AssociationInterface(n)
-		if bound == "" || ifname != "" && ifname != bound || a.clock != clock.System {
-			continue
-		}
-		caps, err := hwts.Probe(bound)
-		if err != nil || !caps.Hardware() {
-			continue
-		}
-		if err := d.stampBy(ctx, now, &caps, hwts.NTP); err != nil {
-			d.log.Info("NTP is timestamped by the kernel", "interface", bound, "why", err)
-			continue
-		}
-		a.clock = clock.PHC(caps.PHC)
-		d.engine.AssociationClock(now, n, a.clock)
+// stampAssociations has the messages of all associations that are bound to an interface timestamped by its NIC.
+func (d *Daemon) stampAssociations(ctx context.Context, now clock.Mono) {
+	for n := range d.associations {
+		d.stampAssociation(ctx, now, n)
 	}
 }
 
-// unstamp has the kernel timestamp what a clock did that is going away.
-func (d *Daemon) unstamp(now clock.Mono, id clock.ID) {
-	for n, a := range d.associations {
-		if a.clock == id {
-			a.clock = clock.System
-			d.engine.AssociationClock(now, n, a.clock)
-		}
+// stampAssociation has the messages of an association timestamped by the NIC of the interface that it is bound to, if that
+// can stamp NTP; else it is the kernel that does.
+func (d *Daemon) stampAssociation(ctx context.Context, now clock.Mono, n int) {
+	a, bound := d.associations[n], d.engine.AssociationInterface(n)
+	if bound == "" {
+		return
 	}
+	caps, err := d.host.probe(bound)
+	if err != nil || a.hardware() && caps.Clock() == a.clock {
+		return
+	}
+	s := byKernel()
+	if caps.Hardware() {
+		s, err = d.stampBy(ctx, now, &caps, hwts.NTP)
+	}
+	if err != nil {
+		d.repeated("stamp "+bound, "NTP through "+bound+" is timestamped by the kernel", err)
+	}
+	a.stamping, a.lost = s, a.lost && !s.hardware()
+	d.engine.AssociationClock(now, n, a.clock)
+}
+
+// stampByKernel has the kernel timestamp the messages of an association whose clock or interface is going away.
+func (d *Daemon) stampByKernel(now clock.Mono, n int) {
+	a := d.associations[n]
+	a.stamping = byKernel()
+	d.engine.AssociationClock(now, n, a.clock)
 }

@@ -30,7 +30,7 @@ func needs(cfg *configs.Config) (all []need) {
 	low, admin, raw := false, false, false
 	for _, p := range cfg.PTP.Ports {
 		low = low || p.Transport != configs.L2 && (p.EventPort < 1024 || p.GeneralPort < 1024)
-		admin = admin || p.Timestamping != configs.KernelTimestamping
+		admin = admin || p.Timestamping == configs.HardwareTimestamping // by auto the kernel's do as well
 		raw = raw || p.Transport == configs.L2
 	}
 	if low {

@@ -37,10 +37,11 @@ func TestNeeds(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"NTP, real clock", "[[ntp.server]]\naddress = \"192.0.2.1\"\n", "CAP_SYS_TIME"},
 		{"NTP, virtual clock", virtual + "[[ntp.server]]\naddress = \"192.0.2.1\"\n", ""},
-		{"PTP over UDP", virtual + "[[ptp.port]]\ninterface = \"eth0\"\n", "CAP_NET_BIND_SERVICE CAP_NET_ADMIN"},
+		{"PTP over UDP", virtual + "[[ptp.port]]\ninterface = \"eth0\"\n", "CAP_NET_BIND_SERVICE"},
+		{"PTP by the NIC's stamps", virtual + "[[ptp.port]]\ninterface = \"eth0\"\ntimestamping = \"hardware\"\n", "CAP_NET_BIND_SERVICE CAP_NET_ADMIN"},
 		{"PTP by the kernel's stamps", virtual + "[[ptp.port]]\ninterface = \"eth0\"\ntimestamping = \"kernel\"\n", "CAP_NET_BIND_SERVICE"},
 		{"PTP on high ports", virtual + "[[ptp.port]]\ninterface = \"eth0\"\ntimestamping = \"kernel\"\nevent_port = 3190\ngeneral_port = 3200\n", ""},
-		{"PTP over Ethernet", virtual + "[[ptp.port]]\ninterface = \"eth0\"\ntransport = \"l2\"\n", "CAP_NET_ADMIN CAP_NET_RAW"},
+		{"PTP over Ethernet", virtual + "[[ptp.port]]\ninterface = \"eth0\"\ntransport = \"l2\"\n", "CAP_NET_RAW"},
 	} {
 		cfg, err := configs.Parse("test.toml", []byte(c.text))
 		if err != nil {

@@ -4,15 +4,20 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/status/control"
 )
 
 // clocks are the clocks of the host that are in use. Only the loop uses it, but for the comparing goroutines, which have
@@ -23,20 +28,28 @@ type clocks struct {
 	virtual *clock.Virtual  // nil unless it stands for the system clock
 	phcs    map[clock.ID]*hardwareClock
 	log     *slog.Logger
+	lock    *lockfile.Lock // on the system clock; nil unless it is the one steered
+	host    host
+	serials uint32
+	// readings that a comparison consists of
+	readings atomic.Int32
 }
 
 // hardwareClock is an open PHC and the goroutine that compares it with the system clock.
 type hardwareClock struct {
 	device     *phc.Device
-	quantum    float64 // of its frequency, ppb; 0 if it is fine enough
+	serial     uint32         // tells it from one that had the same name before
+	lock       *lockfile.Lock // nil unless it is steered
+	quantum    float64        // of its frequency, ppb; 0 if it is fine enough
 	interfaces []string
 	compare    chan struct{}
 	done       sync.WaitGroup
 	stop       context.CancelFunc
 }
 
-func newClocks(cfg *configs.Config, log *slog.Logger) (*clocks, error) {
-	c := &clocks{phcs: map[clock.ID]*hardwareClock{}, log: log}
+func newClocks(cfg *configs.Config, log *slog.Logger, host host) (*clocks, error) {
+	c := &clocks{phcs: map[clock.ID]*hardwareClock{}, log: log, host: host}
+	c.readings.Store(int32(cfg.Steering.Crossings))
 	switch cfg.Steering.SystemClock {
 	case configs.VirtualSystemClock:
 		v, err := clock.NewVirtual(clock.VirtualConfig{Offset: cfg.Steering.Virtual.Offset,
@@ -46,6 +59,9 @@ func newClocks(cfg *configs.Config, log *slog.Logger) (*clocks, error) {
 		}
 		c.system, c.virtual = v, v
 	case configs.RealSystemClock:
+		if err := c.lockSystem(filepath.Dir(control.DefaultSocket)); err != nil {
+			return nil, err
+		}
 		c.kernel = clock.NewRealtime()
 		c.system = c.kernel
 	default:
@@ -85,17 +101,18 @@ func (c *clocks) systemStamp(ts clock.Timestamp) clock.Timestamp {
 }
 
 // open opens the PHC unless it is open, and has it compared with the system clock whenever asked for.
-func (c *clocks) open(ctx context.Context, l *loop, index, readings int) (*hardwareClock, error) {
+func (c *clocks) open(ctx context.Context, l *loop, index int) (*hardwareClock, error) {
 	id := clock.PHC(index)
 	if h := c.phcs[id]; h != nil {
 		return h, nil
 	}
-	device, err := phc.OpenIndex(index)
+	device, err := c.host.openPHC(index)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	h := &hardwareClock{device: device, compare: make(chan struct{}, 1), stop: stop,
+	c.serials++
+	h := &hardwareClock{device: device, serial: c.serials, compare: make(chan struct{}, 1), stop: stop,
 		quantum: phc.FrequencyQuantum(device.Driver(), device.MaxFrequency())}
 	c.phcs[id] = h
 	h.done.Go(func() {
@@ -105,8 +122,8 @@ func (c *clocks) open(ctx context.Context, l *loop, index, readings int) (*hardw
 				return
 			case <-h.compare:
 			}
-			e := event{kind: crossed}
-			e.crossing, e.err = c.cross(h, readings)
+			e := event{kind: crossed, serial: h.serial}
+			e.crossing, e.err = c.cross(h, int(c.readings.Load()))
 			e.crossing.A = clock.At(id, e.crossing.A.Nanoseconds())
 			l.post(ctx, e)
 		}
@@ -135,7 +152,7 @@ func (c *clocks) close(id clock.ID) {
 	delete(c.phcs, id)
 	h.stop()
 	h.done.Wait()
-	if err := h.device.Close(); err != nil {
+	if err := errors.Join(h.device.Close(), h.lock.Close()); err != nil {
 		c.log.Warn("closing a clock", "err", err)
 	}
 }
@@ -143,6 +160,9 @@ func (c *clocks) close(id clock.ID) {
 func (c *clocks) closeAll() {
 	for id := range c.phcs {
 		c.close(id)
+	}
+	if err := c.lock.Close(); err != nil {
+		c.log.Warn("closing a clock", "err", err)
 	}
 }
 

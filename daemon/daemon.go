@@ -53,7 +53,8 @@ type Daemon struct {
 	engine       *engine.Engine
 	ports        []*portSockets
 	associations []*association
-	nics         map[string]*hwts.Configurator
+	host         host
+	nics         map[string]configurator
 	serials      uint32
 	generation   uint32 // of the engine: names resolved for an earlier one are of no use
 	localMAC     hwts.MAC
@@ -65,10 +66,14 @@ type Daemon struct {
 	snapshot     atomic.Pointer[status.Snapshot]
 	watched      atomic.Int64 // clock.Mono at which somebody last looked at the snapshot
 	exporter     *metrics.Exporter
-	seen         map[string]time.Time // of each clock and source, up to when its figures are in the histograms
+	names        map[clock.ID]string // of clocks in the histograms
 	ready        bool
 	saved        clock.Mono
+	saving       atomic.Bool // at this moment; a disk may be slow, or full
+	resteer      bool        // the clocks are to be steered otherwise, as soon as that does not disturb them
 	published    clock.Mono
+	told         clock.Mono // that the network has changed, 0 if never
+	untold       bool       // it has since
 }
 
 const (
@@ -89,8 +94,8 @@ func Run(ctx context.Context, opt Options) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, loop: newLoop(), nics: map[string]*hwts.Configurator{},
-		quiet: map[string]*repetition{}, notices: make(chan func() error, maxNotices), seen: map[string]time.Time{}}
+	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, loop: newLoop(), host: thisHost(), nics: map[string]configurator{},
+		quiet: map[string]*repetition{}, notices: make(chan func() error, maxNotices), names: map[clock.ID]string{}}
 	lack, err := missing(needs(cfg))
 	if err != nil {
 		return err
@@ -110,7 +115,7 @@ func Run(ctx context.Context, opt Options) error {
 	if err := d.listenStatus(); err != nil {
 		return err
 	}
-	if d.clocks, err = newClocks(cfg, d.log); err == nil {
+	if d.clocks, err = newClocks(cfg, d.log, d.host); err == nil {
 		err = d.start(ctx)
 	}
 	if err != nil {
@@ -139,27 +144,13 @@ func (d *Daemon) start(ctx context.Context) error {
 	if d.opt.Notify != nil {
 		d.workers.Go(d.notify)
 	}
-	d.workers.Go(func() {
-		err := hwts.Watch(ctx, func(ev hwts.Event) { d.loop.post(ctx, event{kind: linkChanged, link: ev}) })
-		if ctx.Err() == nil {
-			d.log.Warn("interfaces cannot be watched", "err", err)
-		}
-	})
+	d.workers.Go(func() { d.watchLinks(ctx) })
 	if d.opt.Watchdog > 0 {
 		d.workers.Go(func() { d.every(ctx, d.opt.Watchdog, func(clock.Mono) { d.tell(d.opt.Notify.Watchdog) }) })
 	}
 	d.workers.Go(func() { d.every(ctx, publishInterval, d.publish) })
 	if d.opt.Reload != nil {
-		d.workers.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-d.opt.Reload:
-					d.loop.post(ctx, event{kind: called, call: func(now clock.Mono) { d.reload(ctx, now) }})
-				}
-			}
-		})
+		d.workers.Go(func() { d.reloads(ctx) })
 	}
 	return nil
 }
@@ -203,15 +194,16 @@ func (d *Daemon) env(now clock.Mono, saved engine.Saved) engine.Env {
 func (d *Daemon) openAll(ctx context.Context, now clock.Mono) {
 	d.ports, d.associations = nil, nil
 	for i, c := range d.cfg.PTP.Ports {
-		d.ports = append(d.ports, &portSockets{cfg: c, n: i, caps: hwts.Capabilities{PHC: -1}})
+		d.ports = append(d.ports, &portSockets{cfg: c, n: i, stamping: byKernel()})
 	}
 	for range d.engine.Associations() {
-		d.associations = append(d.associations, &association{clock: clock.System})
+		d.associations = append(d.associations, &association{stamping: byKernel()})
 	}
 	for _, p := range d.ports {
 		d.openPort(ctx, now, p)
 	}
-	d.stampAssociations(ctx, now, "")
+	d.stampAssociations(ctx, now)
+	d.tidy(now)
 }
 
 func (d *Daemon) closeAll() {
@@ -266,125 +258,18 @@ func (d *Daemon) fromServer(e *event) bool {
 
 // crossed hands over a comparison, or notices that the clock is gone.
 func (d *Daemon) crossed(now clock.Mono, e *event) {
+	id := e.crossing.A.Clock()
+	if h := d.clocks.phcs[id]; h == nil || h.serial != e.serial {
+		return // it has been given up since
+	}
 	if e.err != nil {
-		d.repeated("crossing", "comparing clocks", e.err)
+		d.repeated("crossing "+id.String(), "comparing clocks", e.err)
 	}
 	if errors.Is(e.err, clock.ErrGone) {
-		for _, p := range d.ports {
-			if p.open && clock.PHC(p.caps.PHC) == e.crossing.A.Clock() {
-				d.losePort(now, p, e.err)
-				d.openPort(d.ctx, now, p)
-			}
-		}
+		d.loseClock(now, id, e.err)
 		return
 	}
 	d.engine.Crossed(now, e.crossing, e.err)
-}
-
-// look returns the latest snapshot, nil if there is none yet, and has it renewed often while somebody does so. It may be
-// called from any goroutine.
-func (d *Daemon) look() *status.Snapshot {
-	d.watched.Store(int64(clock.Monotonic()))
-	return d.snapshot.Load()
-}
-
-// publish makes a new snapshot for everybody outside, and does what is due now and then.
-func (d *Daemon) publish(now clock.Mono) {
-	if now.Sub(d.published) < idleInterval && now.Sub(clock.Mono(d.watched.Load())) > watchedFor {
-		return
-	}
-	at, err := d.clocks.system.Now()
-	if err != nil {
-		return
-	}
-	s := d.engine.Snapshot(now, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
-	d.snapshot.Store(s)
-	d.observe(s)
-	if !d.ready && (s.State == status.Locked || s.Time.Sub(s.Started) > readyPatience) {
-		d.ready = true
-		d.tell(d.opt.Notify.Ready)
-	}
-	if now.Sub(d.published) >= time.Second {
-		d.published = now
-		text := fmt.Sprintf("%s: %s, maximum error %v", s.State, s.Reason, s.MaxError)
-		d.tell(func() error { return d.opt.Notify.Status(text) })
-		d.retry(now)
-	}
-	if now.Sub(d.saved) >= saveInterval || d.saved == 0 && s.State == status.Locked {
-		d.save(now)
-	}
-}
-
-// retry opens the ports that could not be opened: their device may be free by now.
-func (d *Daemon) retry(now clock.Mono) {
-	for _, p := range d.ports {
-		if !p.open {
-			d.openPort(d.ctx, now, p)
-		}
-	}
-}
-
-// observe puts what is new in the snapshot into the histograms.
-func (d *Daemon) observe(s *status.Snapshot) {
-	if d.exporter == nil {
-		return
-	}
-	for i := range s.Clocks {
-		c := &s.Clocks[i]
-		if c.State != "free" && c.Updated.After(d.seen[c.Name]) {
-			d.seen[c.Name] = c.Updated
-			d.exporter.ObserveOffset(c.Name, c.Offset)
-		}
-	}
-	for i := range s.Sources {
-		if src := &s.Sources[i]; src.LastSample.After(d.seen[string(src.ID)]) {
-			d.seen[string(src.ID)] = src.LastSample
-			d.exporter.ObserveDelay(src.ID, src.Delay)
-		}
-	}
-}
-
-// save keeps what has been learned for the next start.
-func (d *Daemon) save(now clock.Mono) {
-	s, worth := d.engine.Save(now)
-	if d.cfg.StateFile == "" || !worth {
-		return
-	}
-	d.saved = now
-	path := d.cfg.StateFile
-	d.workers.Go(func() {
-		if err := saveState(path, s); err != nil {
-			d.log.Warn("state file", "err", err)
-		}
-	})
-}
-
-// reload reads the configuration again. What the clocks' servos have learned stays; sources start anew.
-func (d *Daemon) reload(ctx context.Context, now clock.Mono) {
-	d.tell(func() error { return d.opt.Notify.Reloading(now) })
-	defer func() {
-		if d.ready {
-			d.tell(d.opt.Notify.Ready)
-		}
-	}()
-	cfg, err := d.opt.Load()
-	if err != nil {
-		d.log.Error("the configuration stays as it was", "err", err)
-		return
-	}
-	if cfg.Control != d.cfg.Control || cfg.Metrics != d.cfg.Metrics || cfg.Log != d.cfg.Log ||
-		cfg.Steering.SystemClock != d.cfg.Steering.SystemClock {
-		d.log.Warn("changes of control, metrics, log and steering.system_clock take a restart")
-		cfg.Control, cfg.Metrics = d.cfg.Control, d.cfg.Metrics
-		cfg.Steering.SystemClock, cfg.Steering.Virtual = d.cfg.Steering.SystemClock, d.cfg.Steering.Virtual
-	}
-	saved, _ := d.engine.Save(now)
-	d.closeAll()
-	d.generation++
-	d.cfg = cfg
-	d.engine = d.engine.Successor(now, cfg, d.env(now, saved), (*driver)(d))
-	d.openAll(ctx, now)
-	d.log.Info("configuration read again")
 }
 
 // stop leaves everything as it should be left.
@@ -392,19 +277,18 @@ func (d *Daemon) stop(cancel context.CancelFunc) {
 	now := clock.Monotonic()
 	d.tell(d.opt.Notify.Stopping)
 	d.engine.Settle(now)
-	if s, worth := d.engine.Save(now); worth && d.cfg.StateFile != "" {
-		if err := saveState(d.cfg.StateFile, s); err != nil {
-			d.log.Warn("state file", "err", err)
-		}
-	}
+	saved, worth := d.engine.Save(now)
 	cancel()
 	d.closeAll()
 	d.clocks.closeAll()
-	for name, nic := range d.nics {
-		if err := nic.Restore(); err != nil {
-			d.log.Warn("timestamping cannot be put back", "nic", name, "err", err)
-		}
+	for name := range d.nics {
+		d.restore(name)
 	}
 	close(d.notices)
-	d.workers.Wait()
+	d.workers.Wait() // also for a state of before that is being written
+	if worth && d.cfg.StateFile != "" {
+		if err := saveState(d.cfg.StateFile, saved); err != nil {
+			d.log.Warn("state file", "err", err)
+		}
+	}
 }

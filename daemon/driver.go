@@ -12,12 +12,16 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/source"
 )
 
 // driver has the engine act on real sockets and clocks. It is used by the loop only.
 type driver Daemon
 
-var _ engine.Driver = (*driver)(nil)
+var (
+	_ engine.Driver   = (*driver)(nil)
+	_ engine.Observer = (*driver)(nil)
+)
 
 var errClosed = errors.New("socket is closed")
 
@@ -115,3 +119,23 @@ func (d *driver) SetKernel(s clock.Status) {
 }
 
 func (d *driver) Event(text string) { d.log.Info(text) }
+
+// Sampled puts the delay of a sample into the source's histogram.
+func (d *driver) Sampled(id source.ID, delay time.Duration) {
+	if d.exporter != nil {
+		d.exporter.ObserveDelay(id, delay)
+	}
+}
+
+// Steered puts a clock's offset into its histogram.
+func (d *driver) Steered(id clock.ID, offset time.Duration) {
+	if d.exporter == nil {
+		return
+	}
+	name, known := d.names[id]
+	if !known {
+		name = id.String()
+		d.names[id] = name
+	}
+	d.exporter.ObserveOffset(name, offset)
+}

@@ -120,6 +120,9 @@ func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mo
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		if ctx.Err() != nil { // in the select below a flood would be taken instead of the end, every other time
+			return nil
+		}
 		now := clock.Monotonic()
 		if w().NextWake() <= now {
 			w().Wake(now)

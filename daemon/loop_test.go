@@ -129,6 +129,26 @@ func TestTimersRunBesideAFlood(t *testing.T) {
 	}
 }
 
+// TestEndsBesideAFlood checks that events that never end do not put off the end either: no batch begins after it.
+func TestEndsBesideAFlood(t *testing.T) {
+	for range 20 { // what a select takes of what is ready is random
+		l := newLoop()
+		ctx, cancel := context.WithCancel(t.Context())
+		handled := 0
+		post := func() { l.datagram(event{kind: ptpReceived}, []byte{1}) }
+		post()
+		err := l.run(ctx, func() waker { return idle{} }, func(clock.Mono, *event) {
+			if handled++; handled == 1 {
+				cancel()
+			}
+			post()
+		})
+		if err != nil || handled > batch+1 {
+			t.Fatalf("%d events after the end, %v", handled-1, err)
+		}
+	}
+}
+
 func TestPostingAllocatesNothing(t *testing.T) {
 	l, b := newLoop(), make([]byte, 100)
 	var e event

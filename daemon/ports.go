@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"io/fs"
 	"sync"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -18,15 +18,18 @@ import (
 
 // portSockets are the sockets of one PTP port.
 type portSockets struct {
+	stamping
 	cfg     configs.Port
 	n       int
 	open    bool
+	lost    bool // its clock is gone, and looked for
 	serial  uint32
-	caps    hwts.Capabilities
+	index   int // of the interface
 	event   *hwts.Conn
 	general *hwts.Conn // nil on Ethernet, where one socket does
 	to      hwts.Addr
 	readers sync.WaitGroup
+	counted hwts.Counters // by the sockets of before
 }
 
 func network(t configs.Transport) hwts.Network {
@@ -81,72 +84,50 @@ func (d *Daemon) openPort(ctx context.Context, now clock.Mono, p *portSockets) {
 }
 
 func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (engine.PortInfo, error) {
-	caps, err := hwts.Probe(p.cfg.Interface)
+	caps, err := d.host.probe(p.cfg.Interface)
+	if err != nil {
+		p.stamping = byKernel()
+		return engine.PortInfo{}, err
+	}
+	p.index = caps.Index
+	byNIC, err := hardware(p.cfg, &caps)
 	if err != nil {
 		return engine.PortInfo{}, err
 	}
-	p.caps = caps
-	hardware, err := d.hardware(p)
-	if err != nil {
-		return engine.PortInfo{}, err
-	}
-	info := engine.PortInfo{Clock: clock.System, Hardware: hardware, LinkUp: caps.Up, Speed: uint64(caps.Speed) * 1e6,
-		Identity: ptp.PortIdentity{Clock: d.identity(caps.MAC), Port: uint16(p.n + 1)}}
-	if hardware {
-		if err := d.stampBy(ctx, now, &p.caps, hwts.UseOf(network(p.cfg.Transport))); err != nil {
-			return info, err
+	if p.stamping = byKernel(); byNIC {
+		if err := d.stampPort(ctx, now, p, &caps); err != nil {
+			return engine.PortInfo{}, err
 		}
-		info.Clock = clock.PHC(caps.PHC)
 	}
+	info := engine.PortInfo{Clock: p.clock, Hardware: p.hardware(), LinkUp: caps.Up, Speed: uint64(caps.Speed) * 1e6,
+		Identity: ptp.PortIdentity{Clock: d.identity(caps.MAC), Port: uint16(p.n + 1)}}
 	return info, d.listen(p, info)
 }
 
+// stampPort has the NIC timestamp the messages of a port. Where this process may not have it do so, and need not, it is
+// the kernel that does.
+func (d *Daemon) stampPort(ctx context.Context, now clock.Mono, p *portSockets, caps *hwts.Capabilities) (err error) {
+	p.stamping, err = d.stampBy(ctx, now, caps, hwts.UseOf(network(p.cfg.Transport)))
+	if p.cfg.Timestamping != configs.AutoTimestamping || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	p.stamping = byKernel()
+	d.repeated("stamp "+p.cfg.Interface, "PTP on "+p.cfg.Interface+" is timestamped by the kernel, which is less exact", err)
+	return nil
+}
+
 // hardware decides who takes the timestamps.
-func (d *Daemon) hardware(p *portSockets) (bool, error) {
-	switch p.cfg.Timestamping {
+func hardware(cfg configs.Port, caps *hwts.Capabilities) (bool, error) {
+	switch cfg.Timestamping {
 	case configs.KernelTimestamping:
 		return false, nil
 	case configs.HardwareTimestamping:
-		if !p.caps.Hardware() {
+		if !caps.Hardware() {
 			return false, fmt.Errorf("%s: no hardware timestamps by %s (driver %s): %w",
-				p.cfg.Interface, p.caps.NIC, p.caps.Driver, clock.ErrNotSupported)
+				cfg.Interface, caps.NIC, caps.Driver, clock.ErrNotSupported)
 		}
 	}
-	return p.caps.Hardware(), nil
-}
-
-// stampBy has the NIC of an interface take timestamps, and opens its PHC.
-func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *hwts.Capabilities, use hwts.Use) error {
-	nic := d.nics[caps.NIC]
-	if nic == nil {
-		nic = hwts.NewConfigurator(caps.NIC)
-		d.nics[caps.NIC] = nic
-	}
-	granted, err := nic.Acquire(use)
-	if err != nil {
-		return err
-	}
-	id := clock.PHC(caps.PHC)
-	fresh := d.clocks.phcs[id] == nil
-	h, err := d.clocks.open(ctx, d.loop, caps.PHC, d.cfg.Steering.Crossings)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(h.interfaces, caps.NIC) {
-		h.interfaces = append(h.interfaces, caps.NIC)
-	}
-	if !fresh {
-		return nil
-	}
-	d.log.Info("hardware timestamps", "interface", caps.Interface, "nic", caps.NIC, "for", use.String(),
-		"config", granted.String(), "clock", h.device.Name(), "driver", caps.Driver)
-	ci, err := infoOf(h.device, d.cfg.Steering.PHC, true)
-	if err != nil {
-		d.clocks.close(id)
-		return err
-	}
-	d.engine.AddClock(now, ci)
-	return nil
+	return caps.Hardware(), nil
 }
 
 // listen makes the sockets and starts reading them.
@@ -163,7 +144,7 @@ func (d *Daemon) listen(p *portSockets, info engine.PortInfo) error {
 		c.Port = p.cfg.EventPort
 	}
 	var err error
-	if p.event, err = hwts.Listen(c); err != nil {
+	if p.event, err = d.host.listen(c); err != nil {
 		return err
 	}
 	d.serials++
@@ -175,7 +156,7 @@ func (d *Daemon) listen(p *portSockets, info engine.PortInfo) error {
 	}
 	c.Port, c.Stamps, c.Clock, c.DSCP = p.cfg.GeneralPort, hwts.NoStamps, 0, 0
 	c.Groups = []hwts.Addr{net.Primary(p.cfg.GeneralPort)}
-	if p.general, err = hwts.Listen(c); err != nil {
+	if p.general, err = d.host.listen(c); err != nil {
 		return err
 	}
 	d.serve(&p.readers, p.general, r)
@@ -186,7 +167,14 @@ func (d *Daemon) serve(readers *sync.WaitGroup, c *hwts.Conn, h hwts.Handler) {
 	readers.Go(func() { _ = c.Serve(h) }) // it ends by Close only
 }
 
-// shutPort closes the sockets of a port.
+// losePort closes a port whose interface or clock is gone.
+func (d *Daemon) losePort(now clock.Mono, p *portSockets, why error) {
+	d.shutPort(p)
+	p.stamping = byKernel()
+	d.engine.ClosePort(now, p.n, why)
+}
+
+// shutPort closes the sockets of a port. What it is timestamped by is kept for it.
 func (d *Daemon) shutPort(p *portSockets) {
 	for _, c := range []*hwts.Conn{p.event, p.general} {
 		if c != nil {
@@ -194,7 +182,19 @@ func (d *Daemon) shutPort(p *portSockets) {
 		}
 	}
 	p.readers.Wait()
+	p.counted = p.counters()
 	p.event, p.general, p.open, p.serial = nil, nil, false, 0
+}
+
+// counters returns what the port's sockets have counted, those of before included.
+func (p *portSockets) counters() hwts.Counters {
+	all := p.counted
+	for _, c := range []*hwts.Conn{p.event, p.general} {
+		if c != nil {
+			all = all.Plus(c.Counters())
+		}
+	}
+	return all
 }
 
 // identity makes the clock identity of the NIC's address, or of the host's own random one where it has none.
@@ -203,77 +203,4 @@ func (d *Daemon) identity(mac hwts.MAC) ptp.ClockIdentity {
 		mac = d.localMAC
 	}
 	return ptp.ClockIdentityFromMAC(mac)
-}
-
-// linkChanged follows what happens to the interfaces.
-func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev hwts.Event) {
-	for _, p := range d.ports {
-		if p.cfg.Interface != ev.Name && p.caps.NIC != ev.Name && (ev.OldName == "" || p.cfg.Interface != ev.OldName) {
-			continue
-		}
-		d.portChanged(ctx, now, p, ev)
-	}
-	if ev.Change == hwts.LinkUp || ev.Change == hwts.Added && ev.Up {
-		d.stampAssociations(ctx, now, ev.Name)
-		d.engine.NetworkChanged(now)
-	}
-}
-
-func (d *Daemon) portChanged(ctx context.Context, now clock.Mono, p *portSockets, ev hwts.Event) {
-	mine := p.cfg.Interface == ev.Name
-	switch {
-	case ev.Change == hwts.Removed && mine, ev.Change == hwts.Renamed && p.cfg.Interface == ev.OldName:
-		d.losePort(now, p, hwts.ErrNoInterface)
-	case ev.Change == hwts.Added && p.open && p.caps.Index != ev.Index && mine:
-		d.losePort(now, p, hwts.ErrNoInterface)
-		d.openPort(ctx, now, p)
-	case ev.Change == hwts.Added || ev.Change == hwts.Renamed:
-		d.openPort(ctx, now, p)
-	case ev.Change == hwts.LinkUp:
-		d.linkUp(ctx, now, p, mine)
-	case ev.Change == hwts.LinkDown && mine:
-		d.engine.PortLink(now, p.n, false, 0)
-	}
-}
-
-// linkUp has the NIC take timestamps again, which some forget when the link is down, and opens the port if it is not.
-func (d *Daemon) linkUp(ctx context.Context, now clock.Mono, p *portSockets, mine bool) {
-	if !p.open {
-		d.openPort(ctx, now, p)
-		return
-	}
-	if nic := d.nics[p.caps.NIC]; nic != nil {
-		if changed, err := nic.Reapply(); err != nil {
-			d.repeated("nic "+p.caps.NIC, "timestamping cannot be configured again", err)
-		} else if changed {
-			d.log.Info("timestamping configured again", "nic", p.caps.NIC)
-		}
-	}
-	if mine {
-		caps, err := hwts.Probe(p.cfg.Interface)
-		if err == nil && caps.PHC != p.caps.PHC {
-			d.losePort(now, p, errors.New("its clock has changed"))
-			d.openPort(ctx, now, p)
-			return
-		}
-		d.engine.PortLink(now, p.n, true, uint64(caps.Speed)*1e6)
-	}
-}
-
-// losePort closes a port, and its clock if no other port uses that.
-func (d *Daemon) losePort(now clock.Mono, p *portSockets, why error) {
-	index := p.caps.PHC
-	d.shutPort(p)
-	d.engine.ClosePort(now, p.n, why)
-	for _, o := range d.ports {
-		if o.open && o.caps.PHC == index {
-			return
-		}
-	}
-	if id := clock.PHC(index); index >= 0 && d.clocks.phcs[id] != nil {
-		d.unstamp(now, id)
-		d.clocks.close(id)
-		d.engine.RemoveClock(now, id)
-	}
-	delete(d.nics, p.caps.NIC)
 }

@@ -11,16 +11,19 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"syscall"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
 )
 
 const (
 	maxState     = 64 << 10
 	maxUTCOffset = 255 // s, as in the configuration
+	maxSavedPPB  = 1e6 // no oscillator is that far off
 )
 
-// loadState reads the state file; none is no error.
+// loadState reads the state file; none is no error. What is sound of it is returned with an error too.
 func loadState(path string) (engine.Saved, error) {
 	var s engine.Saved
 	if path == "" {
@@ -36,15 +39,22 @@ func loadState(path string) (engine.Saved, error) {
 	if err := json.NewDecoder(io.LimitReader(f, maxState)).Decode(&s); err != nil {
 		return engine.Saved{}, fmt.Errorf("daemon: read state %s: %w; it is left out", path, err)
 	}
+	return s, dropAbsurd(path, &s)
+}
+
+// dropAbsurd takes out of a state what cannot be, and says so.
+func dropAbsurd(path string, s *engine.Saved) (err error) {
 	if s.UTCOffset < 0 || s.UTCOffset > maxUTCOffset {
-		return engine.Saved{}, fmt.Errorf("daemon: read state %s: UTC offset %d s is absurd; it is left out", path, s.UTCOffset)
+		err = fmt.Errorf("daemon: read state %s: UTC offset %d s is absurd; it is left out", path, s.UTCOffset)
+		s.UTCOffset = 0
 	}
 	for name, ppb := range s.Frequencies {
-		if math.Abs(ppb) > 1e6 || ppb != ppb {
-			return engine.Saved{}, fmt.Errorf("daemon: read state %s: frequency %g ppb of %s is absurd; it is left out", path, ppb, name)
+		if math.Abs(ppb) > maxSavedPPB || ppb != ppb {
+			err = errors.Join(err, fmt.Errorf("daemon: read state %s: frequency %g ppb of %s is absurd; it is left out", path, ppb, name))
+			delete(s.Frequencies, name)
 		}
 	}
-	return s, nil
+	return err
 }
 
 // saveState replaces the state file as a whole, or not at all.
@@ -56,7 +66,8 @@ func saveState(path string, s engine.Saved) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("daemon: write state: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".state-*")
+	// always the same name, so that a crash leaves one behind at most; there is one writer at a time
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("daemon: write state: %w", err)
 	}
@@ -70,4 +81,27 @@ func saveState(path string, s engine.Saved) error {
 		return fmt.Errorf("daemon: write state %s: %w", path, err)
 	}
 	return nil
+}
+
+// save keeps what has been learned for the next start.
+func (d *Daemon) save(now clock.Mono) {
+	if s, worth := d.engine.Save(now); worth && d.cfg.StateFile != "" {
+		d.write(now, s)
+	}
+}
+
+// write has the state written beside the loop, unless that is still under way: a disk may be slow for as long as it likes.
+func (d *Daemon) write(now clock.Mono, s engine.Saved) (begun bool) {
+	if d.saving.Swap(true) {
+		return false
+	}
+	d.saved = now
+	path := d.cfg.StateFile
+	d.workers.Go(func() {
+		defer d.saving.Store(false)
+		if err := saveState(path, s); err != nil {
+			d.log.Warn("state file", "err", err)
+		}
+	})
+	return true
 }

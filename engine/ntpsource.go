@@ -19,6 +19,7 @@ import (
 type pool struct {
 	engine *Engine
 	index  int
+	many   bool // its name stands for any number of servers, as good as each other
 	core   *ntp.Pool
 	slots  []*association
 }
@@ -36,20 +37,31 @@ type association struct {
 	server    netip.AddrPort
 	stratum   int
 	leap      clock.Leap
+	polled    time.Duration // the interval at the last sample
+	lies      lies
+	useless   string // why, as told last
+}
+
+// lies are what a server of a pool has been outvoted with in a row.
+type lies struct {
+	since   clock.Mono
+	counted uint64 // samples up to the last one counted
+	n       int
+	told    bool // the pool has been told
 }
 
 func (e *Engine) addPools() {
 	directory := ntp.NewDirectory()
 	for _, s := range e.cfg.NTP.Servers {
-		e.addPool(directory, s.Address, 1, s.Association)
+		e.addPool(directory, s.Address, 1, s.Association).many = false
 	}
 	for _, p := range e.cfg.NTP.Pools {
 		e.addPool(directory, p.Name, p.Count, p.Association)
 	}
 }
 
-func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.Association) {
-	p := &pool{engine: e, index: len(e.pools)}
+func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.Association) *pool {
+	p := &pool{engine: e, index: len(e.pools), many: true}
 	rng := func() *rand.Rand { return rand.New(rand.NewPCG(e.env.Rand.Uint64(), e.env.Rand.Uint64())) }
 	p.core = ntp.NewPool(ntp.PoolConfig{Name: name, Port: cfg.Port, Size: size}, d, rng(), p)
 	for i := range size {
@@ -71,6 +83,7 @@ func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.As
 		e.sources = append(e.sources, &c.tracked)
 	}
 	e.pools = append(e.pools, p)
+	return p
 }
 
 // client returns the protocol's part of the association, whose timestamps are of its clock.
@@ -146,7 +159,7 @@ func (p *pool) Use(slot int, addr netip.AddrPort) {
 		e.note(e.now, fmt.Sprintf("%s: server %v in place of %v", c.id, addr.Addr(), c.server.Addr()))
 	}
 	c.reset()
-	c.server, c.connected, c.n, c.samples = addr, true, 0, 0
+	c.server, c.connected, c.n, c.samples, c.lies, c.useless = addr, true, 0, 0, lies{}, ""
 	e.driver.Connect(c.index, addr)
 	c.core.Reset(e.now)
 }
@@ -161,7 +174,10 @@ func (c *association) Rebind() { c.engine.driver.Rebind(c.index) }
 
 // Replace implements ntp.Output.
 func (c *association) Replace(why string) {
-	c.engine.note(c.engine.now, fmt.Sprintf("%s (%v) is of no use: %s", c.id, c.server.Addr(), why))
+	if why != c.useless {
+		c.useless = why
+		c.engine.note(c.engine.now, fmt.Sprintf("%s (%v) is of no use: %s", c.id, c.server.Addr(), why))
+	}
 	c.pool.core.Replace(c.engine.now, c.slot)
 }
 
@@ -169,6 +185,8 @@ func (c *association) Replace(why string) {
 func (c *association) Measured(s *source.Sample) {
 	e := c.engine
 	c.clock, c.delay, c.stratum, c.leap = s.At.Clock(), s.Delay, s.Stratum, s.Leap
+	c.useless = ""
+	c.polled = c.core.Status().Interval
 	alike, own := c.spread.Variances(float64(s.Delay), float64(max(s.Uncertainty, time.Microsecond)))
 	offset := int64(s.Offset)
 	if c.clock != clock.System {
@@ -190,7 +208,6 @@ func (c *association) adaptPoll() {
 	if e.leader == nil || !c.relate || c.n < 2 {
 		return
 	}
-	miss := c.latest().residual
 	switch {
 	case e.leader.kind == source.NTP:
 		if len(e.ports) > 0 {
@@ -198,20 +215,36 @@ func (c *association) adaptPoll() {
 		}
 	case c.core.Status().Poll >= watchPoll:
 		return
-	case c.learned >= biasNeeded:
-		miss -= c.bias
 	}
-	c.core.Hint(e.now, time.Duration(miss), time.Duration(c.jitter()))
+	miss := c.latest().residual - c.bias.value()
+	c.core.Hint(e.now, time.Duration(miss), time.Duration(c.jitter(0)))
 }
 
-// hurry has all servers asked as often as the configuration allows: they are needed now.
+// hurry has all servers asked as often as they may be: they stand in for PTP now.
 func (e *Engine) hurry(now clock.Mono) {
 	for _, c := range e.clients {
+		if !c.connected {
+			continue
+		}
+		poll := c.cfg.LogMinPoll()
+		if least := c.spread.Min(); least > 0 && least < nearby {
+			poll = c.cfg.LogStandInPoll()
+		}
+		c.core.SetMinPoll(now, poll)
+	}
+}
+
+// relax ends what hurry did.
+func (e *Engine) relax(now clock.Mono) {
+	for _, c := range e.clients {
 		if c.connected {
-			c.core.SetPoll(now, c.cfg.LogMinPoll())
+			c.core.SetMinPoll(now, c.cfg.LogMinPoll())
 		}
 	}
 }
+
+// nearby is the delay there and back, in ns, below which a server is one of the same site.
+const nearby = 1e6
 
 // interval of the polls in seconds, as far as it matters for steering.
 func (c *association) interval() float64 {
@@ -225,10 +258,14 @@ func (c *association) standing(now clock.Mono) (source.State, source.Reason) {
 	switch {
 	case !c.connected:
 		return source.Unreachable, source.Reason{Code: source.NoAnswer}
+	case status.Stopped:
+		return source.Unreachable, source.Reason{Code: source.Denied, Word: status.Kiss}
 	case c.samples == 0 && status.Received > 0:
 		return source.WarmingUp, source.Reason{Code: source.Unsynchronized}
 	case c.samples == 0 || status.Reach&unanswered == 0 && c.age(now) > status.Interval:
 		return source.Unreachable, source.Reason{Code: source.NoAnswer}
+	case c.age(now) > stalePolls*max(c.polled, min(status.Interval, c.cfg.MaxPoll)):
+		return source.Unreachable, source.Reason{Code: source.Stale, A: c.age(now)}
 	}
 	return source.Usable, source.Reason{}
 }
@@ -236,3 +273,40 @@ func (c *association) standing(now clock.Mono) (source.State, source.Reason) {
 // unanswered has the bits of the reach register that say when a server is lost: four polls in a row. RFC 5905 §9.3 takes
 // eight, in which time a host at the usual intervals would not know for minutes that it is on its own.
 const unanswered = 0x0f
+
+// stalePolls is how many polls old the last sample can be, whatever the reach register says: a server may ask to be left
+// alone for hours.
+const stalePolls = 6
+
+// weed has pools replace servers that have been outvoted for a while. A server that the configuration names stays.
+func (e *Engine) weed(now clock.Mono) {
+	for _, c := range e.clients {
+		l := &c.lies
+		if v := &c.verdict; v.State != source.Falseticker || v.Reason.Code != source.Disagrees {
+			if l.told && v.State != source.Unreachable {
+				c.pool.core.Keep(c.slot)
+			}
+			if v.State != source.Unreachable {
+				*l = lies{}
+			}
+			continue
+		}
+		if l.told || !c.pool.many || c.samples == l.counted {
+			continue
+		}
+		if l.n == 0 {
+			l.since = now
+		}
+		l.counted = c.samples
+		if l.n++; l.n >= manyLies || l.n >= someLies && now.Sub(l.since) >= longLying {
+			l.told = true
+			c.Replace(fmt.Sprintf("outvoted for %v", now.Sub(l.since).Round(time.Second)))
+		}
+	}
+}
+
+// A server of a pool is replaced after manyLies samples with which it was outvoted, or someLies over longLying.
+const (
+	manyLies, someLies = 8, 3
+	longLying          = 5 * time.Minute
+)

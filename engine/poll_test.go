@@ -20,16 +20,21 @@ func TestPollFollowsNeed(t *testing.T) {
 	s := newSite(t, onePort+threeServers, 4000*second)
 	defer s.story()
 	s.at(3000*second, func() { s.ptp.Cut(true) })
+	s.at(3650*second, func() { s.ptp.Cut(false) })
 	s.world.Run(2990 * second)
 	if got := interval(s); got != 64*second {
 		t.Errorf("beside PTP it is asked every %v, want 64 s", got)
 	}
 	s.world.Run(3020 * second)
-	if got := interval(s); got != 16*second {
-		t.Errorf("without PTP it is asked every %v, want 16 s", got)
+	if got := interval(s); got != second {
+		t.Errorf("without PTP it is asked every %v, want 1 s", got)
 	}
-	s.world.Run(4000 * second)
-	if got := interval(s); got != 16*second {
-		t.Errorf("a while without PTP it is asked every %v, want 16 s", got)
+	s.world.Run(3600 * second)
+	if got := interval(s); got != second {
+		t.Errorf("a while without PTP it is asked every %v, want 1 s", got)
+	}
+	s.world.Run(3700 * second)
+	if got := interval(s); got < 16*second {
+		t.Errorf("with PTP again it is asked every %v, want 16 s at least", got)
 	}
 }

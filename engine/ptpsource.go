@@ -18,19 +18,19 @@ import (
 // port is one PTP port of the configuration, and the source that is seen through it.
 type port struct {
 	tracked
-	engine   *Engine
-	index    int
-	cfg      configs.Port
-	core     *ptp.Port // nil while the interface is not there
-	info     PortInfo
-	err      error // why it is not
-	time     ptp.TimeProperties
-	parent   ptp.Parent
-	has      bool // a parent
-	stepped  bool // its clock, since the last message was received
-	rank     int  // among the ports, by the best master clock algorithm
-	sync     time.Duration
-	origin   string // of TAI − UTC, if it is stated by this source
+	engine  *Engine
+	index   int
+	cfg     configs.Port
+	core    *ptp.Port // nil while the interface is not there
+	info    PortInfo
+	err     error // why it is not
+	time    ptp.TimeProperties
+	parent  ptp.Parent
+	has     bool // a parent
+	stepped bool // its clock, since the last message was received
+	rank    int  // among the ports, by the best master clock algorithm
+	sync    time.Duration
+	origin  string // of TAI − UTC, if it is stated by this source
 	// backward is the way to the master as measured last, when the clock read at; off is by how many ns a step of the clock
 	// may have been another one than meant since.
 	backward struct {
@@ -157,6 +157,7 @@ func (p *port) ParentChanged(parent *ptp.Parent) {
 	if p.has && parent.Grandmaster != p.parent.Grandmaster {
 		p.n, p.suspect = 0, false
 		p.spread.Forget()
+		p.renew()
 	}
 	if p.has && parent.Time.PTPTimescale != p.time.PTPTimescale {
 		p.reset()

@@ -3,8 +3,14 @@
 package engine
 
 import (
+	"math"
+	"slices"
+	"time"
+
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/servo"
 )
 
 // Successor returns an engine for another configuration that goes on steering the same clocks: what their servos have
@@ -19,9 +25,85 @@ func (e *Engine) Successor(now clock.Mono, cfg *configs.Config, env Env, driver 
 	if e.utc.origin != configuredOrigin { // what is configured may have changed
 		n.utc = e.utc
 	}
+	n.doubted = e.doubted
 	n.state, n.reason, n.changed, n.lostAt = e.state, e.reason, e.changed, now
 	n.env.Start = e.env.Start
 	return n
+}
+
+// Resteer has the clocks steered by the servo, and those of them, that the configuration says now; clocks are all there
+// are, the system clock among them. Learned frequencies, and the belief of where the host is, stay; how the clocks compare
+// is measured again. While a clock that was locked is away from its reference it does nothing and returns false: as a
+// clock of which nothing is known it might be stepped.
+func (e *Engine) Resteer(now clock.Mono, clocks []ClockInfo) (done bool) {
+	e.now = now
+	reports := e.tree.Reports(now, nil)
+	for _, r := range reports {
+		if r.Steered && !r.Locked && e.tree.Trusted(r.ID) {
+			return false
+		}
+	}
+	root := clock.System // which sources of any kind can go on from; crossings are yet to be made
+	belief, known := e.tree.Estimate(now, root)
+	if !known {
+		root = e.tree.Root()
+		belief, known = e.tree.Estimate(now, root)
+	}
+	bound, _ := e.tree.MaxError(now, root)
+	anew := make([]discipline.Info, len(clocks))
+	for i, c := range clocks {
+		anew[i] = e.anew(now, c, reports)
+	}
+	for _, r := range slices.Backward(reports) { // the root last
+		e.tree.Remove(now, r.ID)
+	}
+	for _, in := range anew {
+		e.tree.Add(now, in)
+		e.stale[in.ID] = e.comparing[in.ID]
+	}
+	if known {
+		e.takeUp(now, root, belief, bound)
+	}
+	e.nextTick = now
+	return true
+}
+
+// anew returns a clock as the tree is to see it from now on, set to its learned frequency.
+func (e *Engine) anew(now clock.Mono, c ClockInfo, reports []discipline.Report) discipline.Info {
+	in := discipline.Info{ID: c.ID, Scale: c.Scale, MaxFrequency: c.MaxFrequency, Frequency: c.Frequency, Reading: c.Reading}
+	if c.Steer {
+		in.Servo = servo.New(string(e.cfg.Steering.Servo), c.Hardware)
+	}
+	if est, ok := e.tree.Estimate(now, c.ID); ok {
+		in.Sigma = math.Sqrt(max(est.FrequencyVar, 1))
+	} else if _, ok := e.env.Saved.Frequencies[c.ID.String()]; ok {
+		in.Sigma = savedSigma
+	}
+	for _, r := range reports {
+		if r.ID != c.ID || !r.Steered {
+			continue
+		}
+		if applied, at, err := (*actuator)(e).SetFrequency(c.ID, r.Learned); err == nil {
+			in.Frequency, in.Reading = applied, at
+		}
+	}
+	return in
+}
+
+// takeUp has the tree believe of its root what was believed before.
+func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief servo.Estimate, bound time.Duration) {
+	at, _, ok := e.tree.Frequency(now, root)
+	if !ok {
+		return
+	}
+	e.tree.Follow(now, root)
+	e.doubted = 0
+	whole := math.Round(belief.Offset)
+	e.tree.Sample(now, discipline.Measurement{At: at, Offset: int64(whole), OffsetFraction: belief.Offset - whole,
+		Variance: max(belief.OffsetVar, 1), MaxError: bound, Interval: 1})
+	if e.leader == nil {
+		e.tree.Follow(now, 0)
+	}
 }
 
 // Settle leaves the clocks at their learned frequencies: the daemon is about to end.

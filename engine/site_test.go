@@ -163,11 +163,17 @@ func (s *site) worst(id clock.ID, from, to int) (worst time.Duration) {
 func (s *site) covered(from, to int) {
 	s.Helper()
 	for _, id := range s.host.Clocks() {
-		for i, p := range s.host.Samples(id)[from : to+1] {
-			if !p.Bounded || math.Abs(p.Error) > float64(p.MaxError) {
-				s.Errorf("%v at %d s: off by %.0f ns, stated at most %v (%v)", id, from+i, p.Error, p.MaxError, p.Bounded)
-				break
-			}
+		s.coveredBy(id, from, to)
+	}
+}
+
+// coveredBy checks the same for one clock.
+func (s *site) coveredBy(id clock.ID, from, to int) {
+	s.Helper()
+	for i, p := range s.host.Samples(id)[from : to+1] {
+		if !p.Bounded || math.Abs(p.Error) > float64(p.MaxError) {
+			s.Errorf("%v at %d s: off by %.0f ns, stated at most %v (%v)", id, from+i, p.Error, p.MaxError, p.Bounded)
+			break
 		}
 	}
 }

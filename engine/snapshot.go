@@ -4,6 +4,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -90,7 +91,7 @@ func (e *Engine) clockStatus(r discipline.Report, d Device, when func(clock.Mono
 func (e *Engine) sourceStatus(now clock.Mono, t *tracked, when func(clock.Mono) time.Time) status.Source {
 	s := status.Source{ID: t.id, Kind: t.kind.String(), Name: t.name, State: t.verdict.State.String(),
 		Reason: t.verdict.Reason.String(), Prefer: t.options.Prefer, Trust: t.options.Trust,
-		Jitter: time.Duration(t.jitter()), Delay: t.delay, LastSample: when(t.last), Samples: t.samples,
+		Jitter: time.Duration(t.jitter(0)), Delay: t.delay, LastSample: when(t.last), Samples: t.samples,
 		Rejected: t.refused}
 	if t == e.leader && !t.relate {
 		s.State, s.Reason = source.Selected.String(), e.why(t)
@@ -98,6 +99,7 @@ func (e *Engine) sourceStatus(now clock.Mono, t *tracked, when func(clock.Mono) 
 	if t.n > 0 {
 		p := t.latest()
 		s.Offset, s.MaxError = time.Duration(p.residual), p.bound
+		s.Estimate = t.estimated(now)
 	}
 	for _, p := range e.ports {
 		if t == &p.tracked {
@@ -110,6 +112,16 @@ func (e *Engine) sourceStatus(now clock.Mono, t *tracked, when func(clock.Mono) 
 		}
 	}
 	return s
+}
+
+// estimated is what all the samples of a source say together.
+func (s *tracked) estimated(now clock.Mono) (e status.Estimate) {
+	if s.estimate.Observations() < 2 { // nothing is known of the frequency
+		return e
+	}
+	base, est := s.estimate.At(int64(now))
+	return status.Estimate{Offset: time.Duration(base) + time.Duration(est.Offset), OffsetSD: time.Duration(est.Sigma()),
+		Frequency: est.Frequency, FrequencySD: math.Sqrt(max(0, est.FrequencyVar)), Samples: s.estimate.Observations()}
 }
 
 func (p *port) describe(s *status.Source) {
@@ -158,6 +170,7 @@ func (c *association) describe(now clock.Mono, s *status.Source) {
 	if st.Samples > 0 {
 		s.Reference = st.Header.ReferenceID.Text(st.Header.Stratum)
 	}
+	s.Kiss = st.Kiss
 	s.Rejected += st.Refused.Total()
 }
 

@@ -34,18 +34,13 @@ type tracked struct {
 	// suspect since it jumped; absolved when it is to be followed all the same
 	suspect, absolved bool
 	since             clock.Mono
-	// bias against the source that was followed before, learned while that was good; ns
-	bias    float64
-	learned int
-	samples uint64
-	refused uint64
+	bias              bias
+	estimate          *servo.Estimator // of what the host differs by from it
+	samples           uint64
+	refused           uint64
 }
 
-const (
-	recentPoints = 8
-	biasMemory   = 32 // samples over which a bias is learned
-	biasNeeded   = 4
-)
+const recentPoints = 8
 
 // point is one measurement.
 type point struct {
@@ -56,8 +51,9 @@ type point struct {
 
 // reset forgets what was measured: another server or master answers now.
 func (s *tracked) reset() {
-	s.n, s.learned, s.bias, s.suspect, s.absolved = 0, 0, 0, false, false
+	s.n, s.bias, s.suspect, s.absolved = 0, bias{}, false, false
 	s.spread.Forget()
+	s.renew()
 }
 
 func (s *tracked) add(p point) {
@@ -75,19 +71,25 @@ func (s *tracked) point(back int) *point {
 
 func (s *tracked) latest() *point { return s.point(0) }
 
-// jitter returns the standard deviation of the latest residuals from one to the next, in ns: from their median difference,
-// which a jump does not touch.
-func (s *tracked) jitter() float64 {
+// jitter returns the standard deviation of the latest residuals from one to the next, in ns, apart from a trend of that
+// ratio: from their median difference, which a jump does not touch.
+func (s *tracked) jitter(trend float64) float64 {
 	var all [recentPoints]float64
 	differences := all[:0]
 	for i := 1; i < s.n; i++ {
-		differences = append(differences, math.Abs(s.point(i-1).residual-s.point(i).residual))
+		differences = append(differences, math.Abs(s.moved(i-1, i, trend)))
 	}
 	if len(differences) == 0 {
 		return 0
 	}
 	slices.Sort(differences)
 	return normalMedian * differences[len(differences)/2]
+}
+
+// moved returns by how much the residual differs between two points, apart from a trend.
+func (s *tracked) moved(later, earlier int, trend float64) float64 {
+	a, b := s.point(later), s.point(earlier)
+	return a.residual - b.residual - trend*float64(a.at.Sub(b.at))
 }
 
 // normalMedian is the standard deviation of normal values by the median magnitude of the difference of two of them.
@@ -98,9 +100,8 @@ func (s *tracked) shift(ns float64) {
 	for i := range s.n {
 		s.point(i).residual -= ns
 	}
-	if s.learned > 0 {
-		s.bias -= ns
-	}
+	s.bias.ns -= ns
+	s.estimate.Jump(-int64(math.Round(ns)), 0)
 }
 
 // best returns the point with the least error now, and that error, for a host whose clock may run off by rate (ratio).
@@ -116,72 +117,136 @@ func (s *tracked) best(now clock.Mono, rate float64) (p point, bound time.Durati
 	return p, bound
 }
 
+// trend returns how fast, as a ratio, the host's clock runs off from the source, as the latest measurements tell, and by
+// how much that may be wrong.
+func (s *tracked) trend() (ratio, rate float64) {
+	if s.n < trendNeeded {
+		return 0, wildRate
+	}
+	first, last := s.point(s.n-1), s.point(0)
+	span := float64(max(1, last.at.Sub(first.at)))
+	if rate = float64(first.bound+last.bound) / span; rate >= wildRate {
+		return 0, wildRate
+	}
+	return (last.residual - first.residual) / span, rate
+}
+
 // age of the last measurement.
 func (s *tracked) age(now clock.Mono) time.Duration { return now.Sub(s.last) }
 
 // take enters a measurement of the source's clock, and has the tree follow it if the source is followed.
 func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
 	s.before, s.sample = s.sample, m
-	before, known := float64(0), e.tree.Known()
 	residual, ok := e.tree.Residual(now, m.At, m.Offset, m.OffsetFraction)
 	ok = ok && !s.arbitrary
 	s.relate = ok
 	if ok {
 		s.add(point{now, residual, m.MaxError})
+		e.estimate(now, s, residual, &m)
 	} else {
 		s.last = now
 		s.samples++
 	}
-	if !e.followed(s) {
-		e.learnBias(now, s, residual, ok)
-		if e.leader == nil || s.samples <= warmUp {
-			e.soon(now)
-		}
+	if e.observer != nil {
+		e.observer.Sampled(s.id, s.delay)
+	}
+	if e.followed(s) {
+		e.steerBy(now, s, residual, m)
 		return
 	}
-	if s.kind == source.NTP && s.learned >= biasNeeded {
-		m.OffsetFraction -= s.bias
+	if ok {
+		e.learnBias(now, s, residual, &m)
 	}
-	if !known {
-		before = residual
+	if e.leader == nil || s.samples <= warmUp {
+		e.soon(now)
 	}
-	switch e.tree.Sample(now, m) {
+}
+
+// steerBy has the tree follow a measurement.
+func (e *Engine) steerBy(now clock.Mono, s *tracked, residual float64, m discipline.Measurement) {
+	known := e.tree.Known()
+	switch e.tree.Sample(now, e.corrected(s, m)) {
 	case servo.Used:
 		if !known && e.tree.Known() {
-			e.rebase(before)
+			e.rebase(residual)
 		}
+		e.learnBias(now, s, residual, &m)
+		if s == e.leader {
+			e.settle(now)
+		}
+		e.observe(now, e.tree.Root())
 	case servo.Jumped:
 		s.refused++
-		// nothing that it has not allowed for, or that the host knows better
-		if math.Abs(residual) < float64(m.MaxError) || s.kind == source.NTP && !e.tree.Trusted(e.tree.Root()) {
-			e.rebase(float64(e.tree.Accept(now, m)))
-			break
+		if s == e.leader {
+			e.jumped(now, s, residual, m)
+		} else {
+			e.learnBias(now, s, residual, &m)
 		}
-		if !s.suspect {
-			s.suspect, s.since = true, now
-			s.n = min(s.n, 1) // what it said before tells nothing of how it scatters now
-			e.note(now, string(s.id)+" has jumped by "+time.Duration(residual).String())
-		}
-		e.soon(now)
 	default:
 		s.refused++
+		if s != e.leader { // it is how it differs from the leader that changes
+			e.learnBias(now, s, residual, &m)
+		}
 	}
 }
 
-// followed reports whether samples of the source steer the clocks.
-func (e *Engine) followed(s *tracked) bool {
-	return e.leader != nil && !s.suspect &&
-		(s == e.leader || s.verdict.State == source.Combined) && s.clock == e.tree.Root()
-}
-
-// learnBias finds out what a source is wrong by, while a better one of another kind is followed.
-func (e *Engine) learnBias(now clock.Mono, s *tracked, residual float64, ok bool) {
-	if !ok || s.kind != source.NTP || e.leader == nil || e.leader.kind == source.NTP || e.leader.suspect ||
-		s.verdict.State == source.Falseticker || !e.tree.Locked(now) {
+// jumped has the host follow its leader to where that has jumped, if it is nothing that the leader has not allowed for, or
+// that the host knows better. Else the leader is suspect.
+func (e *Engine) jumped(now clock.Mono, s *tracked, residual float64, m discipline.Measurement) {
+	if math.Abs(residual) < float64(m.MaxError) || s.kind == source.NTP && !e.tree.Trusted(e.tree.Root()) {
+		e.moveTo(now, s, m)
 		return
 	}
-	s.learned = min(s.learned+1, biasMemory)
-	s.bias += (residual - s.bias) / float64(s.learned)
+	if !s.suspect {
+		s.suspect, s.since = true, now
+		s.n = min(s.n, 1) // what it said before tells nothing of how it scatters now
+		e.note(now, string(s.id)+" has jumped by "+time.Duration(residual).String())
+	}
+	e.soon(now)
+}
+
+// moveTo moves the host's belief to what the leader says now, and returns by how much.
+func (e *Engine) moveTo(now clock.Mono, s *tracked, m discipline.Measurement) time.Duration {
+	d := e.tree.Accept(now, e.corrected(s, m))
+	usual := s.bias
+	e.rebase(float64(d))
+	s.bias = usual // it has moved along
+	s.renew()
+	return d
+}
+
+// estimate keeps account of how the host's time differs from the source's. Until the host is sure of its own there is
+// nothing to compare.
+func (e *Engine) estimate(now clock.Mono, s *tracked, residual float64, m *discipline.Measurement) {
+	if !e.tree.Trusted(e.tree.Root()) {
+		return
+	}
+	whole := math.Floor(residual)
+	o := servo.Observation{Time: int64(now), Offset: int64(whole), OffsetFraction: residual - whole, Variance: m.Variance,
+		DelayVariance: m.DelayVariance}
+	if s.estimate.Observe(o) == servo.Jumped {
+		s.renew()
+		s.estimate.Observe(o)
+	}
+}
+
+// renew has the estimate begin anew.
+func (s *tracked) renew() {
+	s.estimate.Forget()
+	s.estimate.SetFrequency(0, unlikeFrequency)
+}
+
+// unlikeFrequency is the standard deviation, in ppb, of what a source's frequency may differ by from the host's.
+const unlikeFrequency = 1000
+
+// observe tells what the offset of a clock is that has just been measured.
+func (e *Engine) observe(now clock.Mono, id clock.ID) {
+	if e.observer == nil || !e.tree.Steers(id) {
+		return
+	}
+	if est, ok := e.tree.Estimate(now, id); ok {
+		e.observer.Steered(id, time.Duration(est.Offset))
+	}
 }
 
 // rebase moves what was measured so far to the host's new belief, which differs by ns.

@@ -4,10 +4,12 @@ package engine_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/status"
@@ -44,7 +46,11 @@ func TestUTCOffset(t *testing.T) {
 			defer s.story()
 			c.announce(&s.master.Properties().Time)
 			s.world.Run(120 * second)
-			s.follows(60, status.Locked, c.source)
+			state := status.Locked
+			if !c.steered {
+				state = status.Unsynchronised
+			}
+			s.follows(60, state, c.source)
 			if got := s.snapshot().UTC; got.Origin != c.origin || got.Known != (c.origin != "unknown") {
 				t.Errorf("UTC offset %+v, want origin %q", got, c.origin)
 			}
@@ -57,9 +63,30 @@ func TestUTCOffset(t *testing.T) {
 					t.Fatalf("the system clock is %.0f ns off at %d s, it was to be left alone at %.0f", p.Error, i, want)
 				}
 			}
+			if got := s.snapshot(); got.MaxError != 0 || !strings.Contains(got.Reason, "only the PHC is steered") {
+				t.Errorf("maximum error %v, known to nobody; reason: %s", got.MaxError, got.Reason)
+			}
 			s.within(phc0, 20, 120, time.Microsecond)
 		})
 	}
+}
+
+// TestPHCOnly is a host whose system clock is not to be steered: its state is that of the PHC, for which UTC does not matter.
+func TestPHCOnly(t *testing.T) {
+	s := newSite(t, onePort, 120*second)
+	defer s.story()
+	invalid(&s.master.Properties().Time)
+	s.tell(second+time.Millisecond, func(e *engine.Engine, now clock.Mono) {
+		c := s.host.ClockInfo(clock.System)
+		c.Steer = false
+		e.AddClock(now, c)
+	})
+	s.world.Run(120 * second)
+	s.follows(60, status.Locked, "ptp:eth0")
+	if got := s.snapshot(); got.MaxError == 0 || got.MaxError > time.Microsecond {
+		t.Errorf("maximum error %v", got.MaxError)
+	}
+	s.coveredBy(phc0, 20, 119)
 }
 
 // TestUTCOffsetSurvivesARestart takes the offset from what the daemon of before has saved.

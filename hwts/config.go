@@ -3,9 +3,11 @@
 package hwts
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -178,6 +180,9 @@ func interfaceIndex(name string) (int, error) {
 		return 0, nil
 	}
 	ifi, err := net.InterfaceByName(name)
+	if errno := syscall.Errno(0); errors.As(err, &errno) { // it could not be asked for: too many open files, say
+		return 0, fmt.Errorf("interface %s: %w", name, err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("interface %s: %w", name, ErrNoInterface)
 	}

@@ -47,20 +47,30 @@ type Configurator struct {
 // hardwareDriver is one NIC's ReadConfig and SetConfig.
 type hardwareDriver interface {
 	name() string
+	rename(to string)
 	read() (HardwareConfig, error)
 	set(HardwareConfig) (HardwareConfig, error)
 }
 
 type kernelDriver string
 
-func (k kernelDriver) name() string                                 { return string(k) }
-func (k kernelDriver) read() (HardwareConfig, error)                { return ReadConfig(string(k)) }
-func (k kernelDriver) set(h HardwareConfig) (HardwareConfig, error) { return SetConfig(string(k), h) }
+func (k *kernelDriver) name() string                                 { return string(*k) }
+func (k *kernelDriver) rename(to string)                             { *k = kernelDriver(to) }
+func (k *kernelDriver) read() (HardwareConfig, error)                { return ReadConfig(string(*k)) }
+func (k *kernelDriver) set(h HardwareConfig) (HardwareConfig, error) { return SetConfig(string(*k), h) }
 
 // NewConfigurator returns the Configurator of an interface's NIC. It does nothing yet. Interfaces that share a NIC
 // (Capabilities.NIC) have to share a Configurator.
 func NewConfigurator(ifname string) *Configurator {
-	return &Configurator{driver: kernelDriver(ifname)}
+	driver := kernelDriver(ifname)
+	return &Configurator{driver: &driver}
+}
+
+// Rename says that the interface has another name from now on.
+func (c *Configurator) Rename(ifname string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.driver.rename(ifname)
 }
 
 // Acquire has the NIC stamp all transmitted packets that ask for it and, of the received ones, what uses needs beside
@@ -94,7 +104,7 @@ func (c *Configurator) Reapply() (changed bool, err error) {
 }
 
 // Restore puts back what was there before the first Acquire. It leaves alone what somebody else has set since, and what
-// could not be read at the time.
+// could not be read at the time. It fails with ErrNoInterface, and as SetConfig does.
 func (c *Configurator) Restore() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

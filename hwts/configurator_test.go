@@ -5,6 +5,7 @@ package hwts
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ import (
 
 // fakeNIC is a driver that has some filters, and gives a wider one for some of those it has not.
 type fakeNIC struct {
+	called   string
 	now      HardwareConfig
 	filters  []RxFilter
 	widened  map[RxFilter]RxFilter
@@ -22,7 +24,8 @@ type fakeNIC struct {
 	requests []HardwareConfig
 }
 
-func (f *fakeNIC) name() string                  { return "fake0" }
+func (f *fakeNIC) name() string                  { return f.called }
+func (f *fakeNIC) rename(to string)              { f.called = to }
 func (f *fakeNIC) read() (HardwareConfig, error) { return f.now, f.readErr }
 
 func (f *fakeNIC) set(h HardwareConfig) (HardwareConfig, error) {
@@ -146,6 +149,27 @@ func TestConfiguratorRestoresNeitherWhatOthersSetNorWhatItNeverRead(t *testing.T
 	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
 	if err := c.Restore(); err != nil || len(nic.requests) != 1 {
 		t.Errorf("%v; requests %v, want 1", err, nic.requests)
+	}
+}
+
+func TestConfiguratorOfARenamedInterface(t *testing.T) {
+	nic := &fakeNIC{called: "fake0", setErr: ioctlError(unix.EOPNOTSUPP)}
+	c := &Configurator{driver: nic}
+	c.Rename("fake1")
+	if _, err := c.Acquire(NTP); err == nil || !strings.Contains(err.Error(), "fake1") {
+		t.Errorf("got %v, which does not name fake1", err)
+	}
+	c = NewConfigurator("lo")
+	c.Rename("none-such")
+	if _, err := c.Acquire(NTP); !errors.Is(err, ErrNoInterface) {
+		t.Errorf("got %v, want ErrNoInterface", err)
+	}
+}
+
+func TestCountersAdd(t *testing.T) {
+	a := Counters{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+	if got, want := a.Plus(a), (Counters{2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

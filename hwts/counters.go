@@ -25,6 +25,24 @@ type Counters struct {
 	TransmitLost, TransmitLate, TransmitForeign uint64
 }
 
+// Plus returns the sum of two Conns' counts.
+func (c Counters) Plus(o Counters) Counters {
+	return Counters{
+		Received:         c.Received + o.Received,
+		Unstamped:        c.Unstamped + o.Unstamped,
+		Truncated:        c.Truncated + o.Truncated,
+		ControlTruncated: c.ControlTruncated + o.ControlTruncated,
+		OtherInterface:   c.OtherInterface + o.OtherInterface,
+		ReceiveErrors:    c.ReceiveErrors + o.ReceiveErrors,
+		Sent:             c.Sent + o.Sent,
+		SendErrors:       c.SendErrors + o.SendErrors,
+		TransmitStamps:   c.TransmitStamps + o.TransmitStamps,
+		TransmitLost:     c.TransmitLost + o.TransmitLost,
+		TransmitLate:     c.TransmitLate + o.TransmitLate,
+		TransmitForeign:  c.TransmitForeign + o.TransmitForeign,
+	}
+}
+
 type counters struct {
 	received, unstamped, truncated, controlTruncated, otherInterface, receiveErrors atomic.Uint64
 

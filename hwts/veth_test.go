@@ -177,11 +177,10 @@ func connOfAnInterfaceThatGoes(t *testing.T) {
 	}
 	setUp(t, "v0")
 	waitFlow(t, "v0", "v1")
-	a.ids.mu.Lock()
-	a.ids.settled = 0 // as if the time had passed
-	a.ids.mu.Unlock()
+	settle(a)
 	id, err := a.Send([]byte("up again"), group)
 	if err != nil { // that it was down may not have been told yet
+		settle(a)
 		id = send(t, a, "up again", group)
 	}
 	if got := next(t, aSaw.transmitted, "transmit stamp"); got.id != id {

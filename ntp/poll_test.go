@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -36,23 +37,28 @@ func TestPollFollowsHints(t *testing.T) {
 	}
 }
 
-// With the verdicts of an Estimator the poll interval becomes as long as the clock's wander allows.
+// With the misses of an estimator the poll interval becomes as long as the clock's wander allows.
 func TestPollFollowsEstimator(t *testing.T) {
+	const noise = 50 * time.Microsecond // of two delays with a jitter of 100 µs each, taken together
 	poll := func(wander float64) (sum int) {
 		r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 12})
 		r.jitter = 100 * time.Microsecond
-		e := ntp.NewEstimator(ntp.EstimatorConfig{Wander: wander})
+		e := servo.NewEstimator()
 		offset, frequency, last := 0.0, 2e4, r.now
 		r.onSample = func(s *source.Sample) {
 			dt := r.now.Sub(last).Seconds()
 			last = r.now
 			offset += frequency * dt
 			frequency += wander * math.Sqrt(dt) * r.rng.NormFloat64()
-			v, ok := e.Add(r.now, offset+float64(s.Offset), s.Delay, s.Uncertainty)
-			if !ok {
-				t.Fatal("sample not taken")
+			base, est := e.At(int64(r.now))
+			miss := offset + float64(s.Offset) - float64(base) - est.Offset
+			if e.Known() {
+				r.client.Hint(r.now, time.Duration(miss), noise)
 			}
-			r.client.Hint(r.now, time.Duration(v.Miss), time.Duration(v.Noise))
+			if e.Observe(servo.Observation{Time: int64(r.now), Offset: int64(offset) + int64(s.Offset),
+				Variance: float64(noise) * float64(noise)}) == servo.Jumped {
+				e.Forget()
+			}
 		}
 		r.client.Reset(r.now)
 		for range 10 {

@@ -17,6 +17,8 @@ const (
 	tauUpdates = 2
 	minTau     = 0.5 // shorter ones gain nothing, and overshoot where the daemon is kept from running
 	maxTau     = 8
+	// where an estimate is so uncertain that it would have the frequency jump by more than this, in ppb, it is longer
+	calm = 200
 	// an offset that is large and beyond doubt is taken away at once
 	farAway   = 300 // ns
 	farSigmas = 8
@@ -32,7 +34,7 @@ func (*Adaptive) Name() string { return NameAdaptive }
 // Update implements Servo. Input.Offset is not used: it is in the estimate already.
 func (a *Adaptive) Update(in Input) float64 {
 	a.learned = clamp(-in.Estimate.Frequency, a.limit)
-	tau := max(minTau, min(maxTau, tauUpdates*in.Interval))
+	tau := max(minTau, min(maxTau, max(tauUpdates*in.Interval, in.Estimate.Sigma()/calm)))
 	if off := math.Abs(in.Estimate.Offset); off > farAway && off > farSigmas*in.Estimate.Sigma() {
 		tau = farTau
 	}

@@ -38,7 +38,7 @@ func (d *driver) push(e event) {
 func (d *driver) SendEvent(port int, b []byte) (uint32, error) {
 	d.serial++
 	ts := (*Host)(d).portClock(port).stamp(d.world.now)
-	d.push(event{at: stampDelay, kind: transmitted, n: int32(port), id: d.serial, ts: ts})
+	d.push(event{at: stampDelay, kind: transmitted, n: int32(port), label: label{id: d.serial}, ts: ts})
 	for _, l := range d.ports[port] {
 		l.send(1, b, eventPort, 0)
 	}
@@ -65,7 +65,7 @@ func (d *driver) SendNTP(n int, b []byte) (uint32, clock.Timestamp, error) {
 	a := &d.assocs[n]
 	d.serial++
 	now := d.world.now
-	d.push(event{at: stampDelay, kind: transmitted, n: int32(-1 - n), id: d.serial, ts: a.clock.stamp(now)})
+	d.push(event{at: stampDelay, kind: transmitted, n: int32(-1 - n), label: label{id: d.serial}, ts: a.clock.stamp(now)})
 	if a.link != nil {
 		a.link.send(1, b, ntpPort, a.serial)
 	}
@@ -156,7 +156,7 @@ func (h *Host) cross(index int) {
 		readings[i] = n.compare(h.system)
 	}
 	if n.once != nil {
-		shift := int64(math.Round(n.once.Next(&h.world.vars) * 1e9))
+		shift := nanoseconds(n.once.Next(&h.world.vars))
 		for i := range readings {
 			readings[i].Device += shift
 		}
@@ -180,7 +180,7 @@ func (n *nic) compare(system *Clock) phc.Reading {
 	r := phc.Reading{Before: system.rounded(system.ns + int64(math.Floor(system.frac-window/2))),
 		After: system.rounded(system.ns + int64(math.Floor(system.frac+window/2)))}
 	if n.reading != nil {
-		when += n.reading.Next(&n.world.vars) * 1e9
+		when += max(-maxDelay, min(maxDelay, n.reading.Next(&n.world.vars))) * 1e9
 	}
 	r.Device = n.rounded(n.ns + int64(math.Floor(n.frac+when)))
 	return r

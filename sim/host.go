@@ -4,7 +4,6 @@ package sim
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -47,7 +46,6 @@ type Host struct {
 	world  *World
 	name   string
 	number int
-	addr   netip.Addr
 	cfg    *configs.Config
 	system *Clock
 	phcs   []*nic
@@ -104,7 +102,6 @@ const (
 func (w *World) NewHost(name string, c HostConfig) *Host {
 	h := &Host{world: w, name: name, number: w.nextNode(), cfg: c.Config, wakeAt: never,
 		ports: make([][]*Link, len(c.Config.PTP.Ports))}
-	h.addr = address(h.number)
 	h.system = w.newClock(name+" system", clock.System, clock.UTC, c.System)
 	for i, p := range c.PHCs {
 		id := fmt.Sprintf("%s ptp%d", name, i)
@@ -166,24 +163,22 @@ func (h *Host) nicOf(name string) *nic {
 
 // Connect joins a port of the host, by index in the configuration, with a grandmaster: there is the direction from the
 // master to the host.
-func (h *Host) Connect(port int, m *Master, there, back PathConfig) *Link {
-	w := h.world
-	name := fmt.Sprintf("%s to %s port %d", m.name, h.name, port)
-	l := &Link{world: w, ends: [2]endpoint{{node: m, number: m.number, address: m.address},
-		{node: h, n: int32(port), number: h.number, address: h.addr}},
-		paths: [2]path{w.newPath(name, there), w.newPath(name+" and back", back)}}
+func (h *Host) Connect(port int, m *Master, there, back PathConfig, through ...*Switch) *Link {
+	l := h.world.newLink(h.linkName(m.name, port), [2]endpoint{m.end(), h.end(port)}, there, back, through)
 	m.links = append(m.links, l)
 	h.ports[port] = append(h.ports[port], l)
 	return l
 }
 
+func (h *Host) linkName(from string, port int) string {
+	return fmt.Sprintf("%s to %s port %d", from, h.name, port)
+}
+
+func (h *Host) end(port int) endpoint { return endpoint{h, int32(port), h.number} }
+
 // Route joins the host with an NTP server: there is the direction from the server to the host.
-func (h *Host) Route(s *Server, there, back PathConfig) *Link {
-	w := h.world
-	name := fmt.Sprintf("%s to %s", s.name, h.name)
-	l := &Link{world: w, ends: [2]endpoint{{node: s, number: s.number, address: s.address},
-		{node: h, n: -1, number: h.number, address: h.addr}},
-		paths: [2]path{w.newPath(name, there), w.newPath(name+" and back", back)}}
+func (h *Host) Route(s *Server, there, back PathConfig, through ...*Switch) *Link {
+	l := h.world.newLink(s.name+" to "+h.name, [2]endpoint{{node: s, number: s.number}, {h, -1, h.number}}, there, back, through)
 	h.routes = append(h.routes, route{s, l})
 	return l
 }
@@ -284,7 +279,7 @@ func (h *Host) arrived(e *event) {
 		if b[0]&0x0f < 4 { // an event message (IEEE 1588-2019 table 36)
 			ts = h.portClock(int(e.n)).stamp(w.now)
 		}
-		h.engine.PTPReceived(now, int(e.n), b, ts, e.from.ends[0].address)
+		h.engine.PTPReceived(now, int(e.n), b, ts, address(int(e.src)))
 		return
 	}
 	for i := range h.assocs {

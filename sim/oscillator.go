@@ -23,6 +23,8 @@ type Oscillator struct {
 	TemperaturePeriod time.Duration
 	// Expression, if not nil, gives a frequency error in seconds per second, once a second.
 	Expression *expr.Program
+	// Step, if not nil, gives seconds by which somebody sets the clock, once a second.
+	Step *expr.Program
 }
 
 // course is an oscillator at work.
@@ -30,6 +32,7 @@ type course struct {
 	Oscillator
 	rng  *rand.Rand
 	expr *expr.Expr
+	step *expr.Expr
 	vars expr.Vars
 	walk float64
 }
@@ -38,6 +41,9 @@ func newCourse(o Oscillator, rng *rand.Rand) *course {
 	c := &course{Oscillator: o, rng: rng}
 	if o.Expression != nil {
 		c.expr = o.Expression.New(rng)
+	}
+	if o.Step != nil {
+		c.step = o.Step.New(rng)
 	}
 	return c
 }
@@ -60,8 +66,12 @@ func (c *course) next(second int64) float64 {
 	return max(-maxOwn, min(maxOwn, ratio))
 }
 
-// maxOwn bounds the frequency error of an oscillator.
-const maxOwn = 0.2
+const (
+	// maxOwn bounds the frequency error of an oscillator.
+	maxOwn = 0.2
+	// maxStep bounds the steps of an expression.
+	maxStep = 366 * 24 * time.Hour
+)
 
 // ClockConfig describes a clock of a host.
 type ClockConfig struct {
@@ -112,6 +122,10 @@ func (w *World) newClock(name string, id clock.ID, scale clock.Scale, cfg ClockC
 // begin draws the frequency for another second.
 func (c *Clock) begin() {
 	c.own = c.run.next(c.next)
+	if c.run.step != nil {
+		c.run.vars.Time = float64(c.next) / 1e9
+		c.ns += bounded(math.Round(c.run.step.Next(&c.run.vars)*1e9), maxStep)
+	}
 	c.next += int64(time.Second)
 	c.setRate()
 }
@@ -176,7 +190,7 @@ func (c *Clock) stamp(t int64) clock.Timestamp {
 	ns := c.ns
 	if c.noise != nil {
 		c.run.vars.Time = float64(t) / 1e9
-		ns += int64(math.Round(c.noise.Next(&c.run.vars) * 1e9))
+		ns += nanoseconds(c.noise.Next(&c.run.vars))
 	}
 	return clock.At(c.id, c.rounded(ns))
 }

@@ -26,8 +26,11 @@ type lie struct {
 }
 
 func (l *lie) at(t int64) time.Duration {
-	return time.Duration(l.offset + l.rate*float64(t-l.since)/1e9)
+	return time.Duration(bounded(l.offset+l.rate*float64(t-l.since)/1e9, maxLie))
 }
+
+// maxLie bounds a deviation from true time.
+const maxLie = 50 * 366 * 24 * time.Hour
 
 // Shift has it be wrong by d more from now on.
 func (l *lie) shift(d time.Duration) { l.offset += float64(d) }
@@ -39,22 +42,19 @@ func (l *lie) drift(now int64, rate float64) {
 
 // Master is a PTP grandmaster with true time, unless it is told to lie.
 type Master struct {
-	world   *World
-	name    string
-	number  int
-	core    *ptptest.Master
-	links   []*Link
-	lie     lie
-	slow    int64 // what Follow_Up messages wait in addition, ns
-	serial  uint32
-	wakeAt  int64
-	address netip.Addr
+	world  *World
+	name   string
+	number int
+	core   *ptptest.Master
+	links  []*Link
+	lie    lie
+	slow   int64 // what Follow_Up messages wait in addition, ns
+	serial uint32
 }
 
 // NewMaster puts a grandmaster into the world. The identity in cfg is made of its number unless it is given.
 func (w *World) NewMaster(name string, cfg ptptest.Config) *Master {
 	m := &Master{world: w, name: name, number: w.nextNode()}
-	m.address = address(m.number)
 	if cfg.Identity == (ptp.PortIdentity{}) {
 		cfg.Identity = identity(m.number)
 	}
@@ -102,12 +102,14 @@ func (m *Master) handle(e *event) {
 	}
 }
 
+func (m *Master) end() endpoint { return endpoint{node: m, number: m.number} }
+
 func (m *Master) stamp() clock.Timestamp { return clock.At(clock.PHC(0), m.world.TAI(m.world.now)) }
 
 // SendEvent implements ptptest.Output.
 func (m *Master) SendEvent(b []byte) (uint32, error) {
 	m.serial++
-	m.world.queue.push(event{at: m.world.now + stampDelay + m.slow, to: m, kind: transmitted, id: m.serial, ts: m.stamp()})
+	m.world.queue.push(event{at: m.world.now + stampDelay + m.slow, to: m, kind: transmitted, label: label{id: m.serial}, ts: m.stamp()})
 	for _, l := range m.links {
 		l.send(l.side(m), b, eventPort, 0)
 	}
@@ -124,13 +126,6 @@ func (m *Master) SendGeneral(b []byte) error {
 
 // Time implements ptptest.Output.
 func (m *Master) Time() int64 { return m.world.TAI(m.world.now) }
-
-func (l *Link) side(r receiver) int {
-	if l.ends[0].node == r {
-		return 0
-	}
-	return 1
-}
 
 // Server is an NTP server with true time, unless it is told to lie.
 type Server struct {

@@ -14,11 +14,11 @@ type event struct {
 	at     int64
 	to     receiver
 	kind   kind
-	n      int32 // port, association, pool
+	n      int32 // port, association, pool; of a packet in a switch its direction, and twice how many it came through
 	packet packet
-	id     uint32
-	from   *Link
-	ts     clock.Timestamp
+	label
+	from *Link
+	ts   clock.Timestamp
 }
 
 type kind uint8
@@ -29,6 +29,8 @@ const (
 	wake
 	crossing
 	resolve
+	ingress // of a packet, to a switch
+	egress
 )
 
 // queue is a heap of events, earliest first, in the order in which they were pushed where times are equal. Events are
@@ -52,9 +54,9 @@ func (q *queue) len() int { return len(q.heap) }
 
 func (q *queue) next() int64 { return q.heap[0].at }
 
-// push adds an event. Only an arrival over a link carries a packet.
+// push adds an event. Only one from a link carries a packet.
 func (q *queue) push(e event) {
-	if e.kind != arrival || e.from == nil {
+	if e.from == nil {
 		e.packet = noPacket
 	}
 	var slot int32

@@ -33,7 +33,10 @@ type World struct {
 	calls     []func(now int64)
 	hosts     []*Host
 	vars      expr.Vars
+	scratch   []byte
 	nodes     int
+	// handled counts events, of which there may be limit, if not 0
+	handled, limit uint64
 }
 
 // leapSecond is the one that the simulated day ends with, if length is not 0.
@@ -98,9 +101,15 @@ func (w *World) At(t time.Duration, do func(now int64)) {
 
 func (w *World) handle(e *event) { w.calls[e.n](w.now) }
 
-// Run lets time pass up to and including the given true time.
-func (w *World) Run(until time.Duration) {
+// Limit has Run end once so many events have been handled since the beginning. 0: never.
+func (w *World) Limit(events uint64) { w.limit = events }
+
+// Run lets time pass up to and including the given true time. It is not ok if it ended before that because of Limit.
+func (w *World) Run(until time.Duration) (ok bool) {
 	for w.queue.len() > 0 && w.queue.next() <= int64(until) {
+		if w.handled++; w.limit > 0 && w.handled > w.limit {
+			return false
+		}
 		w.current = w.queue.pop()
 		e := &w.current
 		w.now = max(w.now, e.at)
@@ -110,6 +119,7 @@ func (w *World) Run(until time.Duration) {
 		}
 	}
 	w.now = int64(until)
+	return true
 }
 
 // mono is what the event loops of all hosts take for CLOCK_MONOTONIC: true time, and never 0, which stands for nothing.

@@ -24,6 +24,8 @@ type Candidate struct {
 	// Offset of the host's time less the source's; Sigma is the standard deviation to be expected of it, and MaxError
 	// its bound.
 	Offset, Sigma, MaxError time.Duration
+	// Bias is what Offset usually is.
+	Bias time.Duration
 	// Rank among sources of the same kind by the protocol's own comparison, lower is better; equal ranks go by MaxError.
 	Rank int
 	// Suspect: its time has jumped against the host's. It is not followed until it agrees with the host again.
@@ -85,9 +87,23 @@ func (s *Selector) Select(candidates []Candidate, own Own) Result {
 	}
 	agree := s.intersect(candidates, own)
 	agree.voters = s.voters()
+	if !own.Known && !agree.decides() {
+		s.leader = ""
+		s.excuse(Reason{Code: NoMajority, N: agree.members, M: agree.voters})
+		return Result{s.leader, s.verdicts}
+	}
 	s.judge(candidates, own, agree)
 	s.lead(candidates, agree)
 	return Result{s.leader, s.verdicts}
+}
+
+// excuse gives the reason why none of the usable sources is followed.
+func (s *Selector) excuse(why Reason) {
+	for i := range s.verdicts {
+		if s.verdicts[i].State == Usable {
+			s.verdicts[i].Reason = why
+		}
+	}
 }
 
 // eligible says whether the candidate may vote at all.
@@ -134,6 +150,12 @@ type vote struct {
 	trusted, members, own, preferred, leader int
 	voters                                   int // all, in agreement or not
 	kind                                     int // preference of its best source; higher is better
+}
+
+// decides reports whether a set may be believed by a host that knows nothing of the time itself: more than half of the
+// voters, or half of them with a preferred one; trusted sources need nobody.
+func (v vote) decides() bool {
+	return v.trusted > 0 || 2*v.members > v.voters || 2*v.members == v.voters && v.preferred > 0
 }
 
 func (v vote) beats(o vote) bool {
@@ -195,7 +217,7 @@ func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
 		switch {
 		case !s.best[i]:
 			*v = Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: agree.voters}}
-		case c.Suspect && own.Known && (c.Offset > limit || c.Offset < -limit):
+		case c.Suspect && own.Known && (c.Offset-c.Bias).Abs() > limit:
 			*v = Verdict{Falseticker, Reason{Code: HasJumped, A: c.Offset, B: limit}}
 		}
 	}
@@ -217,11 +239,7 @@ func (s *Selector) lead(candidates []Candidate, agree vote) {
 		}
 	}
 	if truechimers < s.policy.MinSources {
-		for i := range candidates {
-			if s.verdicts[i].State == Usable {
-				s.verdicts[i].Reason = Reason{Code: TooFew, N: truechimers, M: s.policy.MinSources}
-			}
-		}
+		s.excuse(Reason{Code: TooFew, N: truechimers, M: s.policy.MinSources})
 		s.leader = ""
 		return
 	}

@@ -57,7 +57,7 @@ type Verdict struct {
 // Code says of what kind a reason is.
 type Code uint8
 
-// The reasons. What of A, B, N, M and Other each uses, Reason.String shows.
+// The reasons. What of A, B, N, M, Other and Word each uses, Reason.String shows.
 const (
 	NoReason Code = iota
 	NoAnswer
@@ -77,6 +77,8 @@ const (
 	LeaderRanksHigher
 	LinkDown
 	NoClock
+	NoMajority
+	Denied
 )
 
 // Reason for a verdict. It is cheap to make; String makes the sentence.
@@ -85,6 +87,7 @@ type Reason struct {
 	A, B  time.Duration
 	N, M  int
 	Other ID
+	Word  string
 }
 
 // String returns a sentence without a full stop.
@@ -124,6 +127,10 @@ func (r Reason) String() string {
 		return "the link is down"
 	case NoClock:
 		return "the clock that it is measured by is gone"
+	case NoMajority:
+		return fmt.Sprintf("no majority: %d of %d sources agree", r.N, r.M)
+	case Denied:
+		return fmt.Sprintf("it denies its service (%s), and is not asked any more", r.Word)
 	}
 	return ""
 }

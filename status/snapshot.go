@@ -24,7 +24,8 @@ const (
 	Locked State = "locked"
 	// Holdover: no usable source; the clocks keep their learned frequency, and the maximum error grows.
 	Holdover State = "holdover"
-	// Unsynchronised: the maximum error has passed the limit of holdover, or no source was ever usable.
+	// Unsynchronised: the maximum error has passed the limit of holdover, no source was ever usable or is followed, or the
+	// source that is followed tells the system clock nothing, for want of TAI − UTC.
 	Unsynchronised State = "unsynchronised"
 	// Panicked: a step beyond the panic threshold would be needed; nothing is steered until the daemon is told to.
 	Panicked State = "panic"
@@ -45,9 +46,10 @@ type Snapshot struct {
 	Reason  string    `json:"reason"`
 	// Selected is the source that leads, empty if none.
 	Selected source.ID `json:"selected,omitempty"`
-	// Offset of the system clock to the selected source as last estimated; MaxError bounds the system clock's error.
+	// Offset of the system clock to the selected source as last estimated; MaxError bounds the system clock's error, and is
+	// left out (0) while nothing is known of either. Of a host whose system clock is not to be steered they are a PHC's.
 	Offset   time.Duration `json:"offset_ns"`
-	MaxError time.Duration `json:"max_error_ns"`
+	MaxError time.Duration `json:"max_error_ns,omitzero"`
 	// UTC tells where TAI − UTC comes from.
 	UTC UTCOffset `json:"utc"`
 	// Clocks of this host, the root of the tree first; Sources in the order of the configuration.
@@ -56,6 +58,9 @@ type Snapshot struct {
 	Ports   []Port   `json:"ports"`
 	// Steps counts the steps of the clocks since the start.
 	Steps uint64 `json:"steps"`
+	// Overrun counts the datagrams and transmit timestamps that were dropped because they came faster than the daemon could
+	// take them.
+	Overrun uint64 `json:"overrun"`
 	// Events are the latest changes, oldest first, at most 32.
 	Events []Event `json:"events"`
 }
@@ -119,6 +124,8 @@ type Source struct {
 	Offset time.Duration `json:"offset_ns"`
 	Jitter time.Duration `json:"jitter_ns"`
 	Delay  time.Duration `json:"delay_ns"`
+	// Estimate is what all recent samples say together.
+	Estimate Estimate `json:"estimate,omitzero"`
 	// MaxError is the root distance: what the source's time may be wrong by as seen from here.
 	MaxError time.Duration `json:"max_error_ns"`
 	Stratum  int           `json:"stratum,omitempty"`
@@ -126,6 +133,8 @@ type Source struct {
 	Reference string `json:"reference,omitempty"`
 	// Reach is the register of the last eight polls (NTP), lowest bit the latest.
 	Reach uint8 `json:"reach"`
+	// Kiss is the last kiss code (RFC 5905 §7.4) of an NTP server.
+	Kiss string `json:"kiss,omitempty"`
 	// Poll interval (NTP) or interval of Sync messages (PTP).
 	Interval time.Duration `json:"interval_ns"`
 	// Timestamps that the samples are made of: "hardware", "kernel", "user".
@@ -134,6 +143,20 @@ type Source struct {
 	LastSample time.Time `json:"last_sample,omitzero"`
 	Samples    uint64    `json:"samples"`
 	Rejected   uint64    `json:"rejected"`
+	// Socket counts what the source's sockets have seen, zero for a source without sockets of its own.
+	Socket Socket `json:"socket,omitzero"`
+}
+
+// Estimate of how the host's time differs from a source's, from all recent samples; zero as long as there are fewer than two.
+type Estimate struct {
+	// Offset of the host's time, positive when ahead, and its standard deviation.
+	Offset   time.Duration `json:"offset_ns"`
+	OffsetSD time.Duration `json:"offset_sd_ns"`
+	// Frequency by which the host's time gains on the source's, and its standard deviation, in parts per billion.
+	Frequency   float64 `json:"frequency_ppb"`
+	FrequencySD float64 `json:"frequency_sd_ppb"`
+	// Samples that it is made of, the older ones with less and less weight.
+	Samples int `json:"samples"`
 }
 
 // Port is one PTP port.
@@ -160,6 +183,28 @@ type Port struct {
 	Sent     map[string]uint64 `json:"sent,omitempty"`
 	Dropped  map[string]uint64 `json:"dropped,omitempty"`
 	Error    string            `json:"error,omitempty"`
+	// Socket counts what the port's sockets have seen.
+	Socket Socket `json:"socket,omitzero"`
+}
+
+// Socket counts what the sockets of a port or a source have seen since they were configured.
+type Socket struct {
+	// Received datagrams, and how many of them had no timestamp of the clock wanted: over Ethernet also general messages,
+	// which need none.
+	Received  uint64 `json:"received"`
+	Unstamped uint64 `json:"unstamped"`
+	// Discarded datagrams were too long, or came in by another interface; ReceiveErrors are errors of the kernel on reading.
+	Discarded     uint64 `json:"discarded"`
+	ReceiveErrors uint64 `json:"receive_errors"`
+	// Sent datagrams, and those that the kernel refused.
+	Sent       uint64 `json:"sent"`
+	SendErrors uint64 `json:"send_errors"`
+	// Stamped are transmit timestamps that came; StampsLost those that did not, StampsLate those that came when they had been
+	// given up, StampsForeign those of nothing that was waited for, or by another clock.
+	Stamped       uint64 `json:"stamped"`
+	StampsLost    uint64 `json:"stamps_lost"`
+	StampsLate    uint64 `json:"stamps_late"`
+	StampsForeign uint64 `json:"stamps_foreign"`
 }
 
 // Event is one change worth telling.

@@ -59,9 +59,7 @@ func run(ctx context.Context, a *app, args ...string) error {
 	if a.getenv == nil {
 		a.getenv = func(string) string { return "" }
 	}
-	root := newRoot(a)
-	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
+	return a.execute(ctx, args)
 }
 
 func TestShow(t *testing.T) {
@@ -165,7 +163,7 @@ func TestExitStatus(t *testing.T) {
 }
 
 func TestResume(t *testing.T) {
-	resumed := make(chan struct{}, 1)
+	resumed := make(chan struct{}, 2)
 	d := start(t, filepath.Join(t.TempDir(), "s"), statustest.Panicked(), func(context.Context) error {
 		resumed <- struct{}{}
 		return nil
@@ -176,6 +174,31 @@ func TestResume(t *testing.T) {
 	}
 	if len(resumed) != 1 {
 		t.Error("the daemon was not asked")
+	}
+	out.Reset()
+	if err := run(t.Context(), &app{out: &out, err: &out}, "resume", "--json", "--socket", d.socket); err != nil ||
+		strings.Join(strings.Fields(out.String()), "") != `{"resumed":true}` {
+		t.Errorf("with --json: %v, %s", err, out.String())
+	}
+}
+
+// TestErrorsInJSON has no daemon to ask: with --json that is told in JSON as well.
+func TestErrorsInJSON(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	for _, args := range [][]string{{"status"}, {"sources"}, {"wait", "--timeout", "0s"}, {"resume"}, {"watch"}} {
+		var out bytes.Buffer
+		err := run(t.Context(), &app{out: &out, err: &out}, append(args, "--json", "--socket", socket)...)
+		var told struct{ Error string }
+		if failure := json.Unmarshal(out.Bytes(), &told); err == nil || failure != nil || told.Error != err.Error() {
+			t.Errorf("%v: %v; printed %q (%v)", args, err, out.String(), failure)
+		}
+	}
+	d := start(t, socket, statustest.Locked(), nil)
+	var out bytes.Buffer
+	err := run(t.Context(), &app{out: &out, err: &out}, "wait", "--json", "--state", "panic", "--timeout", "0s", "--socket", d.socket)
+	var shot status.Snapshot
+	if failure := json.Unmarshal(out.Bytes(), &shot); !errors.Is(err, errNotYet) || failure != nil || shot.State != status.Locked {
+		t.Errorf("wait: %v; printed %q (%v)", err, out.String(), failure)
 	}
 }
 
@@ -194,6 +217,7 @@ func TestGoal(t *testing.T) {
 		{goal{maxError: 100}, with(status.Locked, 101), false},
 		{goal{maxError: 100}, with(status.Holdover, 100), true},
 		{goal{maxError: 100}, with(status.Starting, 0), false},
+		{goal{maxError: 100}, with(status.Acquiring, 0), false},
 		{goal{maxError: 100}, with(status.Unsynchronised, 0), false},
 		{goal{maxError: 100}, with(status.Panicked, 0), false},
 		{goal{status.Locked, 100}, with(status.Holdover, 1), false},

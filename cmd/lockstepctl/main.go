@@ -20,12 +20,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := newRoot(&app{
-		out:      os.Stdout,
-		err:      os.Stderr,
-		terminal: terminalOf(os.Stdout),
-		getenv:   os.Getenv,
-	}).ExecuteContext(ctx)
+	a := &app{out: os.Stdout, err: os.Stderr, terminal: terminalOf(os.Stdout), getenv: os.Getenv}
+	err := a.execute(ctx, os.Args[1:])
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lockstepctl:", err)

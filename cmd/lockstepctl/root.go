@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,13 @@ type app struct {
 	socket  string
 	json    bool
 	noColor bool
+	asked   bool // the daemon
+	printed bool // a JSON document
+}
+
+func (a *app) client() *control.Client {
+	a.asked = true
+	return control.NewClient(a.socket)
 }
 
 const about = `Shows how lockstepd keeps the time, and controls it.
@@ -112,7 +120,7 @@ func usage(what string) error { return fmt.Errorf("%s (%w)", what, errUsage) }
 func (a *app) show(name, short string,
 	screen func(*status.Snapshot, text.Style) string, part func(*status.Snapshot) any) *cobra.Command {
 	return &cobra.Command{Use: name, Short: short, Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
-		client := control.NewClient(a.socket)
+		client := a.client()
 		defer client.Close()
 		s, err := client.Status(c.Context())
 		if err != nil {
@@ -132,16 +140,33 @@ func (a *app) resume() *cobra.Command {
 		Long: "Has the daemon steer again after it stopped because a step beyond the panic\n" +
 			"threshold would have been needed. The daemon must permit writing on its socket.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			client := control.NewClient(a.socket)
+			client := a.client()
 			defer client.Close()
-			return client.Resume(c.Context())
+			err := client.Resume(c.Context())
+			if err == nil && a.json {
+				err = a.printJSON(map[string]bool{"resumed": true})
+			}
+			return err
 		},
 	}
 }
 
 func (a *app) style() text.Style { return text.Style{Color: a.terminal != nil && !a.noColor} }
 
+// execute runs the command line. With --json a failure of what the daemon was asked for is told in JSON too, unless a
+// document has been printed already.
+func (a *app) execute(ctx context.Context, args []string) error {
+	root := newRoot(a)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && a.json && a.asked && !a.printed {
+		err = errors.Join(err, a.printJSON(map[string]string{"error": err.Error()}))
+	}
+	return err
+}
+
 func (a *app) printJSON(v any) error {
+	a.printed = true
 	encoder := json.NewEncoder(a.out)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(v)

@@ -30,7 +30,8 @@ configuration, over simulated clocks and networks. Each scenario is run with the
 seeds 1 to N; the table shows mean and deviation beside the limits of the file.
 The same files and number of seeds give the same output on every machine.
 
-Exit status: 0 all limits hold; 1 some do not; 2 wrong command line or scenario.`
+Exit status: 0 all limits hold; 1 some do not; 2 wrong command line or scenario,
+also one that takes more than its max_events.`
 
 func (a *app) simulate() *cobra.Command {
 	var s simulation
@@ -81,6 +82,10 @@ func (a *app) runSimulation(c *cobra.Command, files []string, s simulation) erro
 	outcomes, err := scenario.RunAll(c.Context(), list,
 		scenario.Options{Seeds: s.seeds, Jobs: s.jobs, Progress: a.progress()})
 	a.endProgress()
+	var p *scenario.Problem
+	if errors.As(err, &p) {
+		return fmt.Errorf("%w (%w)", err, errUsage)
+	}
 	if err != nil {
 		return err
 	}

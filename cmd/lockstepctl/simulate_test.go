@@ -37,8 +37,13 @@ max = "BOUND"
 
 func simulate(t *testing.T, bound string, more ...string) (out string, err error) {
 	t.Helper()
+	return simulateText(t, strings.Replace(smallScenario, "BOUND", bound, 1), more...)
+}
+
+func simulateText(t *testing.T, text string, more ...string) (out string, err error) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "small.toml")
-	if err := os.WriteFile(file, []byte(strings.Replace(smallScenario, "BOUND", bound, 1)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
@@ -81,6 +86,13 @@ func TestSimulateFails(t *testing.T) {
 		if exitStatus(err) != c.status || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: exit status %d: %v, want %d: %s", c.flags, exitStatus(err), err, c.status, c.want)
 		}
+	}
+}
+
+func TestSimulateTooMuch(t *testing.T) {
+	_, err := simulateText(t, "max_events = 300\n"+strings.Replace(smallScenario, "BOUND", "1us", 1))
+	if want := "small.toml:1: max_events: seed 1 ended after 300 events"; exitStatus(err) != 2 || !strings.Contains(err.Error(), want) {
+		t.Errorf("exit status %d: %v, want 2: %s", exitStatus(err), err, want)
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-time/lockstep/status"
-	"github.com/lockstep-time/lockstep/status/control"
 	"github.com/lockstep-time/lockstep/status/text"
 )
 
@@ -32,7 +31,7 @@ type goal struct {
 	maxError time.Duration // any if 0
 }
 
-// reached tells whether it is so. A maximum error counts in the states only in which there is one.
+// reached tells whether it is so. A maximum error counts in the states only in which there is one, and it is known.
 func (g goal) reached(s *status.Snapshot) bool {
 	if g.state != "" && s.State != g.state {
 		return false
@@ -41,7 +40,7 @@ func (g goal) reached(s *status.Snapshot) bool {
 		return true
 	}
 	bounded := s.State == status.Locked || s.State == status.Acquiring || s.State == status.Holdover
-	return bounded && s.MaxError <= g.maxError
+	return bounded && s.MaxError > 0 && s.MaxError <= g.maxError
 }
 
 func (g goal) String() string {
@@ -86,7 +85,7 @@ func (a *app) wait() *cobra.Command {
 		if g == (goal{}) {
 			g.state = status.Locked
 		}
-		client := control.NewClient(a.socket)
+		client := a.client()
 		defer client.Close()
 		s, err := waitFor(c.Context(), client.Status, g, timeout)
 		if s != nil {
@@ -160,6 +159,9 @@ func late(g goal, timeout time.Duration, last *status.Snapshot, err error) error
 	if err != nil {
 		return fmt.Errorf("%w after %v waiting for %v: %v", errNotYet, timeout, g, err)
 	}
-	return fmt.Errorf("%w after %v waiting for %v: it is %s with max error %s: %s",
-		errNotYet, timeout, g, last.State, text.Bound(last.MaxError), last.Reason)
+	bound := "unknown"
+	if last.MaxError > 0 {
+		bound = text.Bound(last.MaxError)
+	}
+	return fmt.Errorf("%w after %v waiting for %v: it is %s with max error %s: %s", errNotYet, timeout, g, last.State, bound, last.Reason)
 }

@@ -32,7 +32,7 @@ func (a *app) watch() *cobra.Command {
 		if interval != 0 && (interval < control.MinInterval || interval > control.MaxInterval) {
 			return usage(fmt.Sprintf("--interval is neither 0 nor from %v to %v", control.MinInterval, control.MaxInterval))
 		}
-		client := control.NewClient(a.socket)
+		client := a.client()
 		defer client.Close()
 		return watch(c.Context(), client, interval, a.view())
 	}
@@ -50,7 +50,7 @@ type view interface {
 func (a *app) view() view {
 	switch {
 	case a.json:
-		return jsonView{json.NewEncoder(a.out)}
+		return &jsonView{app: a, encoder: json.NewEncoder(a.out)}
 	case a.terminal != nil:
 		return &screenView{terminal: a.terminal, out: a.out, style: a.style()}
 	}
@@ -93,12 +93,15 @@ func watch(ctx context.Context, client *control.Client, interval time.Duration, 
 }
 
 // jsonView prints one JSON document per line.
-type jsonView struct{ encoder *json.Encoder }
+type jsonView struct {
+	app     *app
+	encoder *json.Encoder
+}
 
-func (jsonView) begin() error                    { return nil }
-func (v jsonView) show(s *status.Snapshot) error { return v.encoder.Encode(s) }
-func (jsonView) lost(error) error                { return nil }
-func (jsonView) end() error                      { return nil }
+func (v *jsonView) begin() error                  { v.app.printed = true; return nil }
+func (v *jsonView) show(s *status.Snapshot) error { return v.encoder.Encode(s) }
+func (*jsonView) lost(error) error                { return nil }
+func (*jsonView) end() error                      { return nil }
 
 // lineView prints one line per snapshot, after those of the events that are new.
 type lineView struct {

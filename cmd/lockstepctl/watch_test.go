@@ -118,7 +118,7 @@ func TestNews(t *testing.T) {
 
 func TestJSONView(t *testing.T) {
 	var out bytes.Buffer
-	v := jsonView{json.NewEncoder(&out)}
+	v := &jsonView{&app{}, json.NewEncoder(&out)}
 	if err := errors.Join(v.show(statustest.Locked()), v.show(statustest.Starting())); err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,11 @@ func command() *cobra.Command {
 		Example: "  lockstepd --check /etc/lockstep/lockstepd.toml\n  lockstepd --config lockstepd.toml",
 		Args:    cobra.NoArgs, Version: version, SilenceUsage: true, SilenceErrors: true,
 		RunE: func(c *cobra.Command, _ []string) error {
+			for name, value := range map[string]string{"check": check, "config": file} {
+				if c.Flags().Changed(name) && value == "" {
+					return fmt.Errorf("--%s: a file is to be named", name)
+				}
+			}
 			if check != "" {
 				return describe(c.OutOrStdout(), check)
 			}
@@ -93,6 +98,10 @@ func load(file string) (*configs.Config, error) {
 }
 
 func run(file string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second one ends the program at once
+	reload := hangups(ctx)
 	cfg, err := load(file)
 	if err != nil {
 		return err
@@ -106,10 +115,8 @@ func run(file string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	return daemon.Run(ctx, daemon.Options{Load: func() (*configs.Config, error) { return load(file) },
-		Log: logger(cfg.Log), Version: version, Notify: notify, Watchdog: watchdog, Reload: hangups(ctx)})
+		Log: logger(cfg.Log), Version: version, Notify: notify, Watchdog: watchdog, Reload: reload})
 }
 
 // hangups turns SIGHUP into what the daemon reloads by.

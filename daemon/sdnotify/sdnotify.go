@@ -18,7 +18,7 @@ import (
 
 const (
 	// sendTimeout bounds how long a service manager that does not read may hold up the caller.
-	sendTimeout = 100 * time.Millisecond
+	sendTimeout = 2 * time.Second
 	// maxStatus bounds the text of a status, in bytes.
 	maxStatus = 512
 )

@@ -14,8 +14,11 @@ import (
 type Vars struct {
 	// Time of the simulation in seconds, from its start.
 	Time float64
-	// From and To number the nodes between which a packet goes; Port is its UDP port, and Length its size in bytes.
-	From, To, Port, Length float64
+	// From and To number the nodes between which a packet goes; Port is its UDP port, Length its size in bytes, and
+	// Subnet the number of the network that it goes through.
+	From, To, Port, Length, Subnet float64
+	// Delay of the packet in seconds, where a correction for it is asked for.
+	Delay float64
 }
 
 // Program is an expression that has been understood. It is not changed once made.
@@ -37,6 +40,9 @@ type node struct {
 	op    op
 	value float64
 	args  []int32
+	// file is a name, and data what is in it.
+	file string
+	data []float64
 }
 
 // state is what a node remembers.
@@ -56,6 +62,9 @@ type Expr struct {
 func (p *Program) New(rng *rand.Rand) *Expr {
 	return &Expr{program: p, rng: rng, states: make([]state, len(p.nodes))}
 }
+
+// Value evaluates the expression as Next does, and returns what has no finite value as it is.
+func (e *Expr) Value(v *Vars) float64 { return e.eval(0, v) }
 
 // Next evaluates the expression. What has no finite value, such as a number modulo 0, is 0.
 func (e *Expr) Next(v *Vars) float64 {
@@ -80,6 +89,12 @@ func (e *Expr) eval(i int32, v *Vars) float64 {
 		return v.Port
 	case opLength:
 		return v.Length
+	case opSubnet:
+		return v.Subnet
+	case opDelay:
+		return v.Delay
+	case opFile:
+		return e.next(i, n)
 	case opUniform:
 		return e.rng.Float64()
 	case opNormal:

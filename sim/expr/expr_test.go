@@ -4,6 +4,7 @@ package expr_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -27,7 +28,7 @@ func values(t *testing.T, text string, n int, v expr.Vars) []float64 {
 }
 
 func TestValues(t *testing.T) {
-	v := expr.Vars{Time: 12.5, From: 1, To: 2, Port: 319, Length: 44}
+	v := expr.Vars{Time: 12.5, From: 1, To: 2, Port: 319, Length: 44, Subnet: 3, Delay: 1e-6}
 	for _, c := range []struct {
 		text string
 		want []float64
@@ -47,6 +48,9 @@ func TestValues(t *testing.T) {
 		{"(cosine 4)", []float64{1, 0, -1, 0, 1}},
 		{"(triangle 4)", []float64{-1, 0, 1, 0, -1}},
 		{"(+ time from to port length)", []float64{12.5 + 1 + 2 + 319 + 44}},
+		{"(* subnet delay)", []float64{3e-6}},
+		{"(% 7)", []float64{7}},
+		{"(equal 0.1)", []float64{1}},
 		{"(sample 7)", []float64{7, 7}},
 	} {
 		for i, got := range values(t, c.text, len(c.want), v) {
@@ -102,6 +106,9 @@ func TestErrors(t *testing.T) {
 		{"(sine (normal))", "numbers from", 0},
 		{"(pulse 0 0)", "not all 0", 0},
 		{"(poisson 21)", "numbers from 1 to 20", 0},
+		{"(file)", "file takes the name", 0},
+		{"(+ 1 (file a b))", "file takes the name", 5},
+		{"(file \"a)", "this quote is not closed", 6},
 		{strings.Repeat("(+ 1 ", 33) + strings.Repeat(")", 33), "more than 32", 160},
 		{strings.Repeat(" ", 4097), "at most 4096", 0},
 	} {
@@ -109,6 +116,60 @@ func TestErrors(t *testing.T) {
 		var e *expr.Error
 		if !errors.As(err, &e) || !strings.Contains(err.Error(), c.what) || e.Offset != c.offset {
 			t.Errorf("%q: error %v, want %q at %d", clip(c.text), err, c.what, c.offset)
+		}
+	}
+}
+
+// TestFiles reads values one after the other, from the beginning again after the last, for each use of a file by itself.
+func TestFiles(t *testing.T) {
+	p, err := expr.Parse(`(+ (file "a b.txt") (* 100 (file c) (max (file c) 1)))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(p.Files(), "|"); got != "a b.txt|c|c" {
+		t.Errorf("files %s", got)
+	}
+	if x := p.New(nil).Next(&expr.Vars{}); x != 0 {
+		t.Errorf("%g without values", x)
+	}
+	files := map[string][]float64{"a b.txt": {1, 2, 3}, "c": {1, 2}}
+	p, err = p.WithFiles(func(name string) ([]float64, error) { return files[name], nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := p.New(nil), p.New(nil)
+	for i, want := range []float64{101, 402, 103, 401, 102, 403, 101} {
+		if x, y := a.Next(&expr.Vars{}), b.Next(&expr.Vars{}); x != want || y != want {
+			t.Errorf("value %d is %g and %g, want %g", i, x, y, want)
+		}
+	}
+	missing := errors.New("missing")
+	if _, err := p.WithFiles(func(string) ([]float64, error) { return nil, missing }); !errors.Is(err, missing) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	got, err := expr.Numbers([]byte("1 -2.5\t3e-6\r\n\n  4"))
+	if err != nil || fmt.Sprint(got) != "[1 -2.5 3e-06 4]" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for text, want := range map[string]string{"": "1: there are no numbers", "1\n2 x": `2: "x" is not a finite number`,
+		"inf": `1: "inf"`, "1e999": `1: "1e999"`, "1\n\n0 nan": `3: "nan"`} {
+		if _, err := expr.Numbers([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: error %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestForeign(t *testing.T) {
+	p, err := expr.Parse("(+ 1 (* time (max 1 length delay)))")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for allowed, want := range map[expr.Variables]string{expr.Clock: "length", expr.Packet: "delay", expr.Correction: ""} {
+		if name, found := p.Foreign(allowed); name != want || found != (want != "") {
+			t.Errorf("among %q, %q is foreign, want %q", allowed, name, want)
 		}
 	}
 }
@@ -128,7 +189,7 @@ func TestNoAllocations(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"1", "(+ 1e-4 (sum (* 1e-9 (normal))))", "(equal 0.1 from 1)", "(pulse 1 2)", "((", "(% 1 0)",
-		"(sample 1 (gamma 2) time)", "(poisson 3)"} {
+		"(sample 1 (gamma 2) time)", "(poisson 3)", "(file \"a b\")", "(file a)"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -26,6 +26,9 @@ const (
 	opTo
 	opPort
 	opLength
+	opSubnet
+	opDelay
+	opFile
 	opUniform
 	opNormal
 	opExponential
@@ -64,12 +67,13 @@ func functions() []function {
 	return []function{
 		{name: "+", op: opAdd, least: 1, most: many},
 		{name: "*", op: opMultiply, least: 1, most: many},
-		{name: "%", op: opModulo, least: 2, most: many},
+		{name: "%", op: opModulo, least: 1, most: many},
 		{name: "sum", op: opSum, least: 1, most: many},
 		{name: "max", op: opMax, least: 1, most: many},
 		{name: "min", op: opMin, least: 1, most: many},
-		{name: "equal", op: opEqual, least: 2, most: many},
+		{name: "equal", op: opEqual, least: 1, most: many},
 		{name: "sample", op: opSample, least: 1, most: many},
+		{name: "file", op: opFile},
 		{name: "uniform", op: opUniform},
 		{name: "normal", op: opNormal},
 		{name: "exponential", op: opExponential},
@@ -83,7 +87,36 @@ func functions() []function {
 }
 
 func variables() map[string]op {
-	return map[string]op{"time": opTime, "from": opFrom, "to": opTo, "port": opPort, "length": opLength}
+	return map[string]op{"time": opTime, "from": opFrom, "to": opTo, "port": opPort, "length": opLength,
+		"subnet": opSubnet, "delay": opDelay}
+}
+
+// Variables says which variables a place for an expression has.
+type Variables uint8
+
+// The places: of a clock, of a packet, of the correction for the delay of a packet.
+const (
+	Clock Variables = iota
+	Packet
+	Correction
+)
+
+func (a Variables) list() []string {
+	return []string{"time", "from", "to", "port", "length", "subnet", "delay"}[:[...]int{1, 6, 7}[a]]
+}
+
+// String lists the variables.
+func (a Variables) String() string { return strings.Join(a.list(), " ") }
+
+// Foreign returns a variable of the program that its place does not have.
+func (p *Program) Foreign(allowed Variables) (name string, found bool) {
+	for _, name := range Correction.list()[len(allowed.list()):] {
+		o := variables()[name]
+		if slices.ContainsFunc(p.nodes, func(n node) bool { return n.op == o }) {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // Error says what is wrong with an expression, and at which byte of it.
@@ -166,7 +199,7 @@ func (p *parser) expression(depth int) (int32, error) {
 	}
 	v, err := strconv.ParseFloat(w, 64)
 	if err != nil || math.IsInf(v, 0) || math.IsNaN(v) {
-		return 0, p.fail(at, "neither a number nor one of time, from, to, port, length")
+		return 0, p.fail(at, "neither a number nor one of time, from, to, port, length, subnet, delay")
 	}
 	return p.node(node{op: opNumber, value: v}), nil
 }
@@ -187,6 +220,9 @@ func (p *parser) call(depth int) (int32, error) {
 		return 0, p.fail(at, "unknown function, allowed: %s", names(all))
 	}
 	f := all[k]
+	if f.op == opFile {
+		return p.path(open, node{op: opFile})
+	}
 	i := p.node(node{op: f.op})
 	args, err := p.arguments(open, depth)
 	if err != nil {

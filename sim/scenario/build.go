@@ -3,6 +3,8 @@
 package scenario
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -12,17 +14,21 @@ import (
 
 // built is a world made of a scenario.
 type built struct {
-	world   *sim.World
-	masters map[string]*sim.Master
-	servers map[string]*sim.Server
-	hosts   []*sim.Host
-	links   map[string][]*sim.Link
+	world    *sim.World
+	masters  map[string]*sim.Master
+	servers  map[string]*sim.Server
+	hosts    []*sim.Host
+	index    map[string]int // of hosts, by name
+	hubs     map[string]*sim.Hub
+	switches map[string]*sim.Switch
+	links    map[string][]*sim.Link
 }
 
 // build makes a world: what has a name comes in the order of the file, so that nothing depends on chance but the seed.
 func (s *Scenario) build(seed uint64) *built {
 	b := &built{world: sim.NewWorld(seed, s.Start, s.UTCOffset), masters: map[string]*sim.Master{},
-		servers: map[string]*sim.Server{}, links: map[string][]*sim.Link{}}
+		servers: map[string]*sim.Server{}, links: map[string][]*sim.Link{}, index: map[string]int{}, hubs: map[string]*sim.Hub{},
+		switches: map[string]*sim.Switch{}}
 	if s.Leap != 0 {
 		b.world.InsertLeap(clock.Leap(s.Leap))
 	}
@@ -41,8 +47,16 @@ func (s *Scenario) build(seed uint64) *built {
 	for i := range s.Hosts {
 		b.addHosts(&s.Hosts[i])
 	}
+	for i := range s.Hubs {
+		b.hubs[s.Hubs[i].Name] = b.world.NewHub(s.Hubs[i].Name)
+	}
+	for i := range s.Switches {
+		v := &s.Switches[i]
+		b.switches[v.Name] = b.world.NewSwitch(v.Name, sim.SwitchConfig{There: v.Residence.Program, Back: v.Back.Program,
+			Transparency: sim.Transparency(v.Transparency), Clock: v.oscillator.clock()})
+	}
 	for i := range s.Links {
-		b.connect(s, &s.Links[i])
+		b.connect(s, i+1, &s.Links[i])
 	}
 	for i := range s.Events {
 		e := &s.Events[i]
@@ -60,6 +74,7 @@ func (b *built) addHosts(h *host) {
 					ReadingNoise: p.ReadingNoise.Program, Noise: p.Noise.Program}})
 		}
 		n := b.world.NewHost(name, c)
+		b.index[name] = len(b.hosts)
 		b.hosts = append(b.hosts, n)
 		b.world.At(h.Start.duration(), func(int64) { n.Start() })
 	}
@@ -69,45 +84,36 @@ func (o *oscillator) clock() sim.ClockConfig {
 	return sim.ClockConfig{Offset: o.Offset.duration(), MaxFrequency: o.MaxFrequency, Quantum: o.Quantum,
 		Resolution: o.Resolution.duration(), StampNoise: o.StampNoise.Program,
 		Oscillator: sim.Oscillator{Aging: o.Aging, Wander: o.Wander, Temperature: o.Temperature,
-			TemperaturePeriod: time.Duration(o.TemperaturePeriod), Expression: o.Frequency.Program}}
+			TemperaturePeriod: time.Duration(o.TemperaturePeriod), Expression: o.Frequency.Program, Step: o.Step.Program}}
 }
 
-// connect joins every source with every end that a link names.
-func (b *built) connect(s *Scenario, l *link) {
-	there := sim.PathConfig{Delay: l.Delay.Program, Loss: l.Loss, Duplicate: l.Duplicate}
-	back := sim.PathConfig{Delay: l.Back.Program, Loss: l.Loss, Duplicate: l.Duplicate}
-	for _, from := range s.sources() {
-		if !matchesAny(l.From, from) {
-			continue
-		}
-		for _, h := range b.hosts {
-			if v := b.servers[from]; v != nil && matchesAny(l.To, h.Name()) {
-				b.links[l.Name] = append(b.links[l.Name], h.Route(v, there, back))
-			}
-			for port, iface := range h.Interfaces() {
-				if m := b.masters[from]; m != nil && (matchesAny(l.To, h.Name()) || matchesAny(l.To, h.Name()+":"+iface)) {
-					b.links[l.Name] = append(b.links[l.Name], h.Connect(port, m, there, back))
-				}
-			}
-		}
-	}
-}
-
-// Run simulates the scenario once. progress, if not nil, is told how much more of the simulated time has passed.
-func (s *Scenario) Run(seed uint64, progress func(time.Duration)) *Result {
-	const parts = 50
+// Run simulates the scenario once. progress, if not nil, is told how much more of the simulated time has passed. It fails
+// when the scenario's limit of events is reached, and when ctx ends.
+func (s *Scenario) Run(ctx context.Context, seed uint64, progress func(time.Duration)) (*Result, error) {
 	b := s.build(seed)
 	end := s.Duration.duration()
 	b.world.Record(end)
-	for i := range parts {
-		from, to := end*time.Duration(i)/parts, end*time.Duration(i+1)/parts
-		b.world.Run(to)
+	b.world.Limit(s.MaxEvents)
+	for from := time.Duration(0); from < end; {
+		to := min(end, from+min(max(end/50, time.Second), longestPart))
+		if !b.world.Run(to) {
+			return nil, &Problem{File: s.file, Line: s.maxEventsLine, Key: "max_events",
+				What:    fmt.Sprintf("seed %d ended after %d events, at %v of %v", seed, s.MaxEvents, b.world.Now(), end),
+				Allowed: fmt.Sprintf("less work, or max_events up to %d", uint64(mostEvents))}
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if progress != nil {
 			progress(to - from)
 		}
+		from = to
 	}
-	return &Result{scenario: s, Seed: seed, Hosts: b.hosts}
+	return &Result{scenario: s, Seed: seed, Hosts: b.hosts}, nil
 }
+
+// longestPart is how much is simulated before somebody may end it.
+const longestPart = 1000 * time.Second
 
 // Result is what happened in one run.
 type Result struct {

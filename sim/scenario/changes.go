@@ -79,16 +79,62 @@ func (c *checker) event(i int, e *change) {
 		c.must(slices.Contains(t.keys, name), key, "that is nothing of a "+t.kind, strings.Join(t.keys, " "))
 	}
 	c.must(changes > 0, at, "nothing changes", strings.Join(t.keys, " "))
+	c.announcement(at, &e.announcement)
+	c.answers(at, &e.answers)
+	c.changeValues(at, e)
+	if e.Host != "" {
+		c.hostChange(at, e)
+	}
+}
+
+// changeValues checks the numbers of a change.
+func (c *checker) changeValues(at string, e *change) {
 	if e.LossNow != nil {
 		probability(c, at+".loss", *e.LossNow)
 	}
 	if e.Drift != nil {
 		c.must(*e.Drift >= -1e9 && *e.Drift <= 1e9, at+".drift", fmt.Sprint(*e.Drift), "-1e9 to 1e9 ppb")
 	}
+	for _, x := range []struct {
+		key  string
+		d    *span
+		most time.Duration
+	}{{"extend", e.Extend, maxDelay}, {"extend_there", e.ExtendThere, maxDelay}, {"extend_back", e.ExtendBack, maxDelay},
+		{"shift", e.Shift, maxSpan / 2}, {"step", e.Step, maxSpan}} {
+		if x.d != nil {
+			c.within(at+"."+x.key, *x.d, -x.most, x.most)
+		}
+	}
+}
+
+// hostChange checks a change of hosts: that what it is about is there.
+func (c *checker) hostChange(at string, e *change) {
 	c.must(e.Daemon == "" || e.Daemon == "kill" || e.Daemon == "start", at+".daemon", fmt.Sprintf("%q", clip(e.Daemon)), "kill start")
 	c.must((e.Step == nil) == (e.Clock == 0), at+".step", "step and clock belong together", "both")
 	c.must((e.Up == nil) == (e.Interface == ""), at+".up", "up and interface belong together", "both")
-	c.must(len(e.kiss()) == 0 || len(e.kiss()) == 4, at+".kiss", fmt.Sprintf("%q", clip(e.kiss())), "four characters, such as RATE or DENY")
+	c.hasClock(at, e.Host, e.Clock)
+	var interfaces []string
+	for i := range c.scenario.Hosts {
+		h := &c.scenario.Hosts[i]
+		if len(matching(e.Host, h.names())) > 0 && h.parsed != nil {
+			for _, p := range h.parsed.PTP.Ports {
+				interfaces = append(interfaces, p.Interface)
+			}
+		}
+	}
+	c.must(e.Interface == "" || slices.Contains(interfaces, e.Interface), at+".interface",
+		fmt.Sprintf("there is no PTP port on %q", clip(e.Interface)), strings.Join(interfaces, " "))
+}
+
+// hasClock checks that all hosts of a pattern have a clock.
+func (c *checker) hasClock(at, pattern string, id clockID) {
+	index, isPHC := clock.ID(id).PHCIndex()
+	for i := range c.scenario.Hosts {
+		h := &c.scenario.Hosts[i]
+		if isPHC && len(matching(pattern, h.names())) > 0 {
+			c.must(index < len(h.PHCs), at+".clock", fmt.Sprintf("%s has no ptp%d", h.Name, index), "system ptp0 …")
+		}
+	}
 }
 
 func (a *answers) kiss() string {

@@ -14,18 +14,24 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/sim/expr"
 	"github.com/lockstep-time/lockstep/status"
 )
 
 // Bounds of what one scenario may ask for.
 const (
 	maxDuration = 100 * 24 * time.Hour
+	maxDelay    = 1000 * time.Second
+	maxMargin   = 65535 * time.Second // of root delay and dispersion
 	maxNodes    = 256
 	maxPHCs     = 16
 	maxList     = 1000
 	maxProblems = 20
 	// maxSamples bounds what is recorded: clocks times seconds.
 	maxSamples = 5_000_000
+	// usualEvents and mostEvents bound the work of a run.
+	usualEvents = 500_000_000
+	mostEvents  = 100_000_000_000
 )
 
 // checker looks for what is wrong with a scenario, and fills in defaults.
@@ -34,6 +40,7 @@ type checker struct {
 	lines    lines
 	problems []error
 	names    map[string]string
+	values   values
 	// sources and ends are what links may join.
 	sources, ends []string
 }
@@ -57,13 +64,12 @@ func (c *checker) check() {
 	c.names = map[string]string{}
 	c.within("duration", s.Duration, time.Second, maxDuration)
 	c.must(s.UTCOffset >= 0 && s.UTCOffset <= 255, "utc_offset", fmt.Sprint(s.UTCOffset), "0 to 255")
+	c.must(s.Start.Year() >= 1970 && s.Start.Year() < 2100, "start", s.Start.Format(time.RFC3339), "1970 to 2099")
+	c.must(s.MaxEvents >= 1 && s.MaxEvents <= mostEvents, "max_events", fmt.Sprint(s.MaxEvents), fmt.Sprintf("1 to %d", uint64(mostEvents)))
+	s.maxEventsLine = c.lines.at("max_events")
 	c.must(len(s.Hosts) > 0, "host", "no host", "sections [[host]]")
-	for _, l := range []struct {
-		name string
-		n    int
-	}{{"grandmaster", len(s.Grandmasters)}, {"server", len(s.Servers)}, {"link", len(s.Links)}, {"event", len(s.Events)},
-		{"limit", len(s.Limits)}} {
-		c.must(l.n <= maxList, l.name, fmt.Sprintf("%d sections", l.n), fmt.Sprintf("at most %d", maxList))
+	if !c.sizes() {
+		return
 	}
 	for i := range s.Grandmasters {
 		c.grandmaster(i, &s.Grandmasters[i])
@@ -74,8 +80,11 @@ func (c *checker) check() {
 	for i := range s.Hosts {
 		c.host(i, &s.Hosts[i])
 	}
-	if !c.total() {
-		return
+	for i := range s.Hubs {
+		c.named(fmt.Sprintf("hub[%d]", i), s.Hubs[i].Name, "hub")
+	}
+	for i := range s.Switches {
+		c.bridge(i, &s.Switches[i])
 	}
 	c.sources, c.ends = s.sources(), s.ends()
 	for i := range s.Links {
@@ -90,6 +99,29 @@ func (c *checker) check() {
 	for i := range s.Limits {
 		c.limit(i, &s.Limits[i])
 	}
+}
+
+// sizes bounds how much there is of everything, before any of it is looked at.
+func (c *checker) sizes() bool {
+	s, before := c.scenario, len(c.problems)
+	for _, l := range []struct {
+		name    string
+		n, most int
+	}{{"grandmaster", len(s.Grandmasters), maxNodes}, {"server", len(s.Servers), maxNodes}, {"host", len(s.Hosts), maxNodes},
+		{"hub", len(s.Hubs), maxNodes}, {"switch", len(s.Switches), maxNodes}, {"link", len(s.Links), maxList},
+		{"event", len(s.Events), maxList}, {"limit", len(s.Limits), maxList}} {
+		c.must(l.n <= l.most, l.name, fmt.Sprintf("%d sections", l.n), fmt.Sprintf("at most %d", l.most))
+	}
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		if h.Count == 0 && c.lines[fmt.Sprintf("host[%d].count", i)] == 0 {
+			h.Count = 1
+		}
+		at := fmt.Sprintf("host[%d]", i)
+		c.must(h.Count >= 1 && h.Count <= maxNodes, at+".count", fmt.Sprint(h.Count), fmt.Sprintf("1 to %d", maxNodes))
+		c.must(len(h.PHCs) <= maxPHCs, at+".phc", fmt.Sprintf("%d sections", len(h.PHCs)), fmt.Sprintf("at most %d", maxPHCs))
+	}
+	return len(c.problems) == before && c.total()
 }
 
 // within checks a duration.
@@ -111,17 +143,40 @@ func (c *checker) named(path, name, what string) {
 func (c *checker) grandmaster(i int, g *grandmaster) {
 	at := fmt.Sprintf("grandmaster[%d]", i)
 	c.named(at, g.Name, "grandmaster")
+	c.must(g.Domain <= 127, at+".domain", fmt.Sprint(g.Domain), "0 to 127")
+	c.announcement(at, &g.announcement)
 	for _, x := range []struct {
 		key string
 		d   *span
 	}{{"announce_interval", &g.AnnounceInterval}, {"sync_interval", &g.SyncInterval},
 		{"delay_request_interval", &g.DelayRequestInterval}} {
-		if *x.d == 0 {
+		if *x.d == 0 && c.lines[at+"."+x.key] == 0 {
 			*x.d = span(time.Second)
 		}
-		c.must(ptptest.Interval(logOf(*x.d)) == x.d.duration(), at+"."+x.key, x.d.duration().String(),
+		c.must(x.d.duration() > 0 && ptptest.Interval(logOf(*x.d)) == x.d.duration(), at+"."+x.key, x.d.duration().String(),
 			"a power of two seconds from 7.8125ms to 64s")
 	}
+}
+
+// announcement checks what a grandmaster tells.
+func (c *checker) announcement(at string, a *announcement) {
+	if a.FollowUpDelay != nil {
+		c.within(at+".follow_up_delay", *a.FollowUpDelay, 0, maxDelay)
+	}
+}
+
+// answers checks how a server answers.
+func (c *checker) answers(at string, a *answers) {
+	for _, x := range []struct {
+		key  string
+		d    *span
+		most time.Duration
+	}{{"root_delay", a.RootDelay, maxMargin}, {"root_dispersion", a.RootDispersion, maxMargin}, {"min_interval", a.MinInterval, maxDuration}} {
+		if x.d != nil {
+			c.within(at+"."+x.key, *x.d, 0, x.most)
+		}
+	}
+	c.must(len(a.kiss()) == 0 || len(a.kiss()) == 4, at+".kiss", fmt.Sprintf("%q", clip(a.kiss())), "four characters, such as RATE or DENY")
 }
 
 // logOf returns the nearest exponent of two, of seconds.
@@ -135,28 +190,36 @@ func (c *checker) server(i int, s *server) {
 	if s.Address != "" {
 		_, err := netip.ParseAddr(s.Address)
 		c.must(err == nil, at+".address", fmt.Sprintf("%q is not an IP address", clip(s.Address)), "such as 192.0.2.1")
+		for k := range i {
+			c.must(c.scenario.Servers[k].Address != s.Address, at+".address", clip(s.Address)+" is that of "+c.scenario.Servers[k].Name, "another one")
+		}
 	}
+	c.answers(at, &s.answers)
 }
 
 func (c *checker) host(i int, h *host) {
 	at := fmt.Sprintf("host[%d]", i)
 	c.named(at, h.Name, "host")
-	if h.Count == 0 {
-		h.Count = 1
+	if h.Count > 1 {
+		for _, n := range h.names() {
+			c.must(c.names[n] == "", at+".name", fmt.Sprintf("%q is a %s already", n, c.names[n]), "another name")
+			c.names[n] = "host"
+		}
 	}
-	c.must(h.Count >= 1 && h.Count <= maxNodes, at+".count", fmt.Sprint(h.Count), fmt.Sprintf("1 to %d", maxNodes))
 	if h.Start == nil {
 		nine := span(9 * time.Second)
 		h.Start = &nine
 	}
-	c.within(at+".start", *h.Start, 0, maxDuration)
-	c.must(len(h.PHCs) <= maxPHCs, at+".phc", fmt.Sprintf("%d sections", len(h.PHCs)), fmt.Sprintf("at most %d", maxPHCs))
+	c.within(at+".start", *h.Start, 0, c.scenario.Duration.duration())
 	c.oscillator(at+".system", &h.System, 500_000)
 	for k := range h.PHCs {
 		p := &h.PHCs[k]
 		path := fmt.Sprintf("%s.phc[%d]", at, k)
 		c.oscillator(path, &p.oscillator, 999_999_999)
 		c.must(p.Asymmetry >= -0.5 && p.Asymmetry <= 0.5, path+".asymmetry", fmt.Sprint(p.Asymmetry), "-0.5 to 0.5")
+		c.expression(path+".window", &p.Window, expr.Clock)
+		c.expression(path+".reading_noise", &p.ReadingNoise, expr.Clock)
+		c.expression(path+".crossing_noise", &p.Noise, expr.Clock)
 	}
 	var err error
 	if h.parsed, err = configs.Parse("config", []byte(h.Config)); err != nil {
@@ -175,6 +238,9 @@ func (c *checker) oscillator(at string, o *oscillator, maxFrequency float64) {
 		{"max_frequency", o.MaxFrequency, 1, 1e9}, {"quantum", o.Quantum, 0, 1e6}} {
 		c.must(x.v >= x.least && x.v <= x.largest, at+"."+x.key, fmt.Sprint(x.v), fmt.Sprintf("%g to %g", x.least, x.largest))
 	}
+	c.expression(at+".frequency", &o.Frequency, expr.Clock)
+	c.expression(at+".step", &o.Step, expr.Clock)
+	c.expression(at+".stamp_noise", &o.StampNoise, expr.Clock)
 	c.within(at+".resolution", o.Resolution, 0, time.Second)
 	if o.Temperature != 0 && o.TemperaturePeriod == 0 {
 		o.TemperaturePeriod = span(24 * time.Hour)
@@ -184,47 +250,27 @@ func (c *checker) oscillator(at string, o *oscillator, maxFrequency float64) {
 
 // total bounds the whole.
 func (c *checker) total() bool {
-	nodes, clocks := len(c.scenario.Grandmasters)+len(c.scenario.Servers), 0
-	for _, h := range c.scenario.Hosts {
-		nodes += h.Count
-		clocks += h.Count * (1 + len(h.PHCs))
+	s := c.scenario
+	nodes := len(s.Grandmasters) + len(s.Servers) + len(s.Hubs)
+	for i := range s.Hosts {
+		nodes += s.Hosts[i].Count
 	}
-	ok := c.must(nodes <= maxNodes, "host", fmt.Sprintf("%d hosts, servers and grandmasters", nodes), fmt.Sprintf("at most %d", maxNodes))
-	seconds := int(c.scenario.Duration.duration() / time.Second)
-	return c.must(clocks == 0 || seconds <= maxSamples/clocks, "duration", fmt.Sprintf("%d s for %d clocks", seconds, clocks),
-		fmt.Sprintf("at most %d s for so many clocks", maxSamples/max(clocks, 1))) && ok
+	ok := c.must(nodes <= maxNodes, "host", fmt.Sprintf("%d hosts, servers, grandmasters and hubs", nodes), fmt.Sprintf("at most %d", maxNodes))
+	most := time.Duration(maxSamples/max(s.clocks(), 1)) * time.Second
+	return c.must(s.Duration.duration() <= most, "duration", fmt.Sprintf("%v for %d clocks", s.Duration.duration(), s.clocks()),
+		fmt.Sprintf("at most %v for so many clocks", most)) && ok
 }
 
-func (c *checker) link(i int, l *link) {
-	at := fmt.Sprintf("link[%d]", i)
-	if l.Name == "" {
-		l.Name = fmt.Sprintf("link%d", i+1)
+// clocks counts those of all hosts.
+func (s *Scenario) clocks() (n int) {
+	for i := range s.Hosts {
+		n += s.Hosts[i].Count * (1 + len(s.Hosts[i].PHCs))
 	}
-	if !c.must(l.Delay.Program != nil, at+".delay", "missing", "an expression in seconds, such as (+ 1e-4 (* 1e-5 (exponential)))") {
-		return
-	}
-	if l.Back.Program == nil {
-		l.Back = l.Delay
-	}
-	probability(c, at+".loss", l.Loss)
-	probability(c, at+".duplicate", l.Duplicate)
-	for _, x := range []struct {
-		key  string
-		list []string
-		all  []string
-		what string
-	}{{"from", l.From, c.sources, "grandmasters and servers"}, {"to", l.To, c.ends, "hosts and host:interface"}} {
-		c.must(len(x.list) > 0, at+"."+x.key, "missing", "a list of "+x.what)
-		for _, pattern := range x.list {
-			c.must(len(matching(pattern, x.all)) > 0, at+"."+x.key, fmt.Sprintf("there is no %q", clip(pattern)),
-				x.what+": "+strings.Join(x.all, " "))
-		}
-	}
+	return n
 }
 
-func probability(c *checker, at string, p float64) {
-	c.must(p >= 0 && p <= 1, at, fmt.Sprint(p), "0 to 1")
-}
+// samples counts what a run records.
+func (s *Scenario) samples() int { return s.clocks() * int(s.Duration.duration()/time.Second) }
 
 // matching returns the names that fit a pattern.
 func matching(pattern string, names []string) (list []string) {
@@ -242,6 +288,9 @@ func matchesAny(patterns []string, name string) bool {
 
 // sources are the names that a link may come from.
 func (s *Scenario) sources() (names []string) {
+	for _, h := range s.Hubs {
+		names = append(names, h.Name)
+	}
 	for _, g := range s.Grandmasters {
 		names = append(names, g.Name)
 	}
@@ -264,6 +313,9 @@ func (h *host) names() (names []string) {
 
 // ends are the names that a link may go to.
 func (s *Scenario) ends() (names []string) {
+	for _, h := range s.Hubs {
+		names = append(names, h.Name)
+	}
 	for i := range s.Hosts {
 		h := &s.Hosts[i]
 		for _, n := range h.names() {
@@ -279,24 +331,6 @@ func (s *Scenario) ends() (names []string) {
 	return names
 }
 
-// connected checks that each host has a way to something.
-func (c *checker) connected() {
-	reached := map[string]bool{}
-	for _, end := range c.ends {
-		host, _, _ := strings.Cut(end, ":")
-		if !reached[host] {
-			reached[host] = slices.ContainsFunc(c.scenario.Links, func(l link) bool { return matchesAny(l.To, end) })
-		}
-	}
-	for i := range c.scenario.Hosts {
-		for _, n := range c.scenario.Hosts[i].names() {
-			if !c.must(reached[n], fmt.Sprintf("host[%d]", i), "no link leads to "+n, `a section [[link]] with to = ["`+n+`"]`) {
-				return
-			}
-		}
-	}
-}
-
 // limit checks one.
 func (c *checker) limit(i int, l *Limit) {
 	at := fmt.Sprintf("limit[%d]", i)
@@ -309,12 +343,7 @@ func (c *checker) limit(i int, l *Limit) {
 	if l.On == 0 {
 		l.On = clockID(clock.System)
 	}
-	for k := range s.Hosts {
-		index, isPHC := clock.ID(l.On).PHCIndex()
-		if len(matching(l.Host, s.Hosts[k].names())) > 0 && isPHC {
-			c.must(index < len(s.Hosts[k].PHCs), at+".clock", fmt.Sprintf("%s has no ptp%d", s.Hosts[k].Name, index), "system ptp0 …")
-		}
-	}
+	c.hasClock(at, l.Host, l.On)
 	for _, x := range []struct {
 		key string
 		d   *span
@@ -331,6 +360,21 @@ func (c *checker) limit(i int, l *Limit) {
 		c.must(slices.Contains(known, status.State(want)), at+".states", fmt.Sprintf("%q", clip(want)), fmt.Sprint(known))
 	}
 	c.must(l.SyncWithin == 0 && l.Sync == 0 || l.SyncWithin > 0 && l.Sync > 0, at+".sync", "sync and sync_within belong together", "both")
+	for _, x := range []struct {
+		key string
+		d   span
+	}{{"rms", l.RMS}, {"max", l.Max}, {"sync_within", l.SyncWithin}, {"sync", l.Sync}} {
+		c.within(at+"."+x.key, x.d, 0, maxSpan)
+	}
+	for _, x := range []struct {
+		key     string
+		v, most float64
+	}{{"frequency_rms", l.FrequencyRMS, 1e9}, {"frequency_max", l.FrequencyMax, 1e9}, {"coverage", l.Coverage, 1},
+		{"bound_per_rms", l.BoundPerRMS, 1e9}} {
+		c.must(x.v >= 0 && x.v <= x.most, at+"."+x.key, fmt.Sprint(x.v), fmt.Sprintf("0 to %g", x.most))
+	}
+	c.must(l.Steps == nil || *l.Steps >= 0, at+".steps", "less than 0", "0 or more")
+	c.must(l.At == nil || l.From == nil && l.To == nil, at+".at", "an instant and a window", "at, or from and to")
 	c.must(len(l.criteria()) > 0, at, "it limits nothing",
 		"rms max frequency_rms frequency_max sync steps coverage bound_per_rms states sources")
 }

@@ -5,6 +5,9 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -18,6 +21,8 @@ type Scenario struct {
 	// Name is the file's, without directory and extension.
 	Name string `toml:"-"`
 	file string
+	// maxEventsLine is where MaxEvents is given, 0 if it is not.
+	maxEventsLine int
 
 	// Title says in a few words what is simulated, Description in more.
 	Title       string `toml:"title"`
@@ -29,12 +34,16 @@ type Scenario struct {
 	Leap      leap      `toml:"leap"`
 	// Duration of the simulation.
 	Duration span `toml:"duration"`
+	// MaxEvents ends a run that takes too many, as an error.
+	MaxEvents uint64 `toml:"max_events"`
 	// Plot has the document on accuracy show a plot.
 	Plot bool `toml:"plot"`
 
 	Grandmasters []grandmaster `toml:"grandmaster"`
 	Servers      []server      `toml:"server"`
 	Hosts        []host        `toml:"host"`
+	Hubs         []hub         `toml:"hub"`
+	Switches     []bridge      `toml:"switch"`
 	Links        []link        `toml:"link"`
 	Events       []change      `toml:"event"`
 	Limits       []Limit       `toml:"limit"`
@@ -46,6 +55,11 @@ func (s *Scenario) Honest() bool {
 	for i := range s.Events {
 		e := &s.Events[i]
 		if e.Shift != nil || e.Drift != nil || e.Step != nil || e.AnnouncedUTC != nil {
+			return false
+		}
+	}
+	for i := range s.Hosts {
+		if s.Hosts[i].System.Step.Program != nil || slices.ContainsFunc(s.Hosts[i].PHCs, func(p phcSpec) bool { return p.Step.Program != nil }) {
 			return false
 		}
 	}
@@ -120,6 +134,7 @@ type oscillator struct {
 	Quantum           float64    `toml:"quantum"`
 	Resolution        span       `toml:"resolution"`
 	StampNoise        expression `toml:"stamp_noise"`
+	Step              expression `toml:"step"`
 }
 
 type phcSpec struct {
@@ -134,14 +149,17 @@ type phcSpec struct {
 // link joins sources with hosts.
 type link struct {
 	Name string `toml:"name"`
-	// From are grandmasters and servers, To hosts or host:interface; patterns with * match several.
-	From []string `toml:"from"`
-	To   []string `toml:"to"`
+	// From are grandmasters, servers and hubs, To hosts, host:interface, or hubs; patterns with * match several. Through
+	// are switches on the way.
+	From    []string `toml:"from"`
+	To      []string `toml:"to"`
+	Through []string `toml:"through"`
 	// Delay is towards the host in seconds, Back the other way; as Delay if not given.
-	Delay     expression `toml:"delay"`
-	Back      expression `toml:"back"`
-	Loss      float64    `toml:"loss"`
-	Duplicate float64    `toml:"duplicate"`
+	Delay      expression `toml:"delay"`
+	Back       expression `toml:"back"`
+	Correction expression `toml:"correction"`
+	Loss       float64    `toml:"loss"`
+	Duplicate  float64    `toml:"duplicate"`
 }
 
 // change is what happens at some time to one thing.
@@ -202,8 +220,8 @@ type Limit struct {
 // span is a duration as written in a file: "1.5us", "-3s", "2h", "1d".
 type span time.Duration
 
-// maxSpan bounds all durations of a scenario: a year.
-const maxSpan = 366 * 24 * time.Hour
+// maxSpan bounds all durations of a scenario.
+const maxSpan = 100 * 366 * 24 * time.Hour
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *span) UnmarshalText(b []byte) error {
@@ -213,7 +231,7 @@ func (s *span) UnmarshalText(b []byte) error {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d > maxSpan/days || d < -maxSpan/days {
-		return fmt.Errorf("%q is not a duration such as \"150ns\", \"1.5us\", \"20ms\", \"-3s\", \"2h\" or \"1d\" of at most a year", clip(string(b)))
+		return fmt.Errorf("%q is not a duration such as \"150ns\", \"1.5us\", \"20ms\", \"-3s\", \"2h\" or \"1d\" of at most a century", clip(string(b)))
 	}
 	*s = span(d * days)
 	return nil
@@ -261,14 +279,15 @@ type clockID clock.ID
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (c *clockID) UnmarshalText(b []byte) error {
-	var n int
 	if string(b) == "system" {
 		*c = clockID(clock.System)
 		return nil
 	}
-	if _, err := fmt.Sscanf(string(b), "ptp%d", &n); err != nil || n < 0 || n > maxPHCs {
+	digits, isPHC := strings.CutPrefix(string(b), "ptp")
+	n, err := strconv.ParseUint(digits, 10, 8)
+	if !isPHC || err != nil || n >= maxPHCs {
 		return fmt.Errorf("%q is not a clock: system, ptp0, ptp1 …", clip(string(b)))
 	}
-	*c = clockID(clock.PHC(n))
+	*c = clockID(clock.PHC(int(n)))
 	return nil
 }

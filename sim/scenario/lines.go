@@ -76,11 +76,13 @@ func join(a, b string) string {
 	return a + "." + b
 }
 
-// at returns the line of a path, or of the nearest section around it.
+// at returns the line of a path, of the first section of a list, or of the nearest section around it.
 func (l lines) at(path string) int {
 	for path != "" {
-		if n, ok := l[path]; ok {
-			return n
+		for _, p := range []string{path, path + "[0]"} {
+			if n, ok := l[p]; ok {
+				return n
+			}
 		}
 		i := strings.LastIndex(path, ".")
 		if i < 0 {

@@ -71,13 +71,13 @@ func Parse(name string, text []byte) (*Scenario, error) {
 	}
 	base := filepath.Base(name)
 	s := &Scenario{Name: strings.TrimSuffix(base, filepath.Ext(base)), file: name,
-		Start: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), UTCOffset: sim.DefaultUTCOffset}
+		Start: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), UTCOffset: sim.DefaultUTCOffset, MaxEvents: usualEvents}
 	d := toml.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(s); err != nil {
 		return nil, decodeProblem(name, err)
 	}
-	c := &checker{scenario: s, lines: scan(text)}
+	c := &checker{scenario: s, lines: scan(text), values: values{dir: filepath.Dir(name), files: map[string][]float64{}}}
 	c.check()
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
@@ -148,6 +148,9 @@ func keysOf(t reflect.Type) map[string]reflect.Type {
 // configProblem tells of a host's configuration, with lines of the scenario file.
 func (c *checker) configProblem(i int, err error) {
 	first := c.lines[fmt.Sprintf("host[%d].config", i)]
+	if !strings.Contains(c.scenario.Hosts[i].Config, "\n") {
+		first-- // all of it is on the line of the key
+	}
 	var all *configs.Problems
 	if !errors.As(err, &all) {
 		c.add(fmt.Sprintf("host[%d].config", i), oneLine(err.Error()), "")

@@ -4,6 +4,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -84,11 +85,23 @@ func RunAll(ctx context.Context, scenarios []*Scenario, o Options) ([]*Outcome, 
 	}
 	type job struct{ scenario, seed int }
 	jobs := make(chan job)
+	failed := make([][]error, len(scenarios))
+	for i := range failed {
+		failed[i] = make([]error, o.Seeds)
+	}
+	// After a failure no more runs begin. Those before it have begun, so that the first failure is always the same.
+	more, stop := context.WithCancel(ctx)
+	defer stop()
 	var workers sync.WaitGroup
-	for range max(o.Jobs, 1) {
+	for range min(max(o.Jobs, 1), atOnce(scenarios)) {
 		workers.Go(func() {
 			for j := range jobs {
-				r := scenarios[j.scenario].Run(uint64(j.seed+1), progress)
+				r, err := scenarios[j.scenario].Run(ctx, uint64(j.seed+1), progress)
+				if err != nil {
+					failed[j.scenario][j.seed] = err
+					stop()
+					continue
+				}
 				figures[j.scenario][j.seed] = r.Judge()
 				outcomes[j.scenario].add(r, j.seed == 0, &mu)
 			}
@@ -98,12 +111,15 @@ func RunAll(ctx context.Context, scenarios []*Scenario, o Options) ([]*Outcome, 
 		for seed := range o.Seeds {
 			select {
 			case jobs <- job{k, seed}:
-			case <-ctx.Done():
+			case <-more.Done():
 			}
 		}
 	}
 	close(jobs)
 	workers.Wait()
+	if err := first(failed); err != nil {
+		return nil, err
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
 	}
@@ -111,6 +127,30 @@ func RunAll(ctx context.Context, scenarios []*Scenario, o Options) ([]*Outcome, 
 		o.Rows = rows(o.Scenario, figures[i])
 	}
 	return outcomes, nil
+}
+
+// maxRecorded bounds what runs at the same time record, in samples.
+const maxRecorded = 4 * maxSamples
+
+// atOnce returns how many of the runs may take memory at the same time.
+func atOnce(scenarios []*Scenario) int {
+	most := 1
+	for _, s := range scenarios {
+		most = max(most, s.samples())
+	}
+	return maxRecorded / most
+}
+
+// first returns the error of the run that comes first, other than that of having been ended from outside.
+func first(failed [][]error) error {
+	for _, errs := range failed {
+		for _, err := range errs {
+			if err != nil && !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("simulate: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // add takes in what one run says beside its figures.

@@ -67,7 +67,7 @@ func TestProblems(t *testing.T) {
 		{"much memory", `"60s"`, `"2000h"` + "\n#", "x.toml:2: "},
 		{"impossible expression", `(* 1e-7 (exponential))`, `(* 1e-7 (exponentail))`, `unknown function`},
 		{"no delay", `delay = "(+ 1e-7 (* 1e-7 (exponential)))"`, "", "x.toml:25: link[0].delay: missing"},
-		{"not connected", `to = ["client"]`, `to = ["server"]`, `x.toml:28: link[0].to: there is no "server"; allowed: hosts and host:interface: client client:eth0`},
+		{"not connected", `to = ["client"]`, `to = ["server"]`, `x.toml:28: link[0].to: there is no "server"; allowed: hosts, host:interface and hubs: client client:eth0`},
 		{"no link", "[[link]]\nname = \"all\"\nfrom = [\"*\"]\nto = [\"client\"]\ndelay = \"(+ 1e-7 (* 1e-7 (exponential)))\"", "",
 			"x.toml:11: host[0]: no link leads to client; allowed: a section [[link]]"},
 		{"same name", `name = "ntp1"`, `name = "gm"`, `x.toml:8: server[0].name: "gm" is a grandmaster already`},

@@ -40,7 +40,6 @@ const (
 	requestTimeout = 5 * time.Second
 	idleTimeout    = 30 * time.Second
 	writeTimeout   = 10 * time.Second
-	drainTimeout   = time.Second
 	maxAnswerBytes = 8 << 20
 	changePeriod   = 100 * time.Millisecond
 )

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/lockstep-time/lockstep/daemon/lockfile"
 )
 
 // Listen makes the socket with the permissions of mode (its lowest nine bits), never more than those even for an instant.
@@ -31,7 +33,10 @@ func listen(socket string, mode fs.FileMode) (net.Listener, error) {
 	if socket == "" || strings.HasPrefix(socket, "@") {
 		return nil, errors.New("the socket needs a path in the file system")
 	}
-	lock, err := acquire(socket + ".lock")
+	lock, err := lockfile.Create(socket + ".lock")
+	if errors.Is(err, lockfile.ErrHeld) {
+		err = fmt.Errorf("%w: %w", ErrInUse, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -40,22 +45,6 @@ func listen(socket string, mode fs.FileMode) (net.Listener, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return &listener{Listener: l, lock: lock}, nil
-}
-
-// acquire locks the file for as long as it stays open.
-func acquire(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		return f, nil
-	}
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = ErrInUse
-	}
-	return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 }
 
 func bind(socket string, mode fs.FileMode) (net.Listener, error) {
@@ -101,7 +90,7 @@ func removeStale(socket string) error {
 // listener holds the lock until it is closed.
 type listener struct {
 	net.Listener
-	lock *os.File
+	lock *lockfile.Lock
 	once sync.Once
 	err  error
 }

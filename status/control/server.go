@@ -5,15 +5,12 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/lockstep-time/lockstep/status"
+	"github.com/lockstep-time/lockstep/status/internal/serve"
 )
 
 // Server answers the requests that come by the control socket. Its methods may be called from any goroutine.
@@ -62,21 +59,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(netutil.LimitListener(l, MaxConnections)) }()
-	select {
-	case err := <-failed:
-		return errors.Join(fmt.Errorf("serve control socket %s: %w", l.Addr(), err), server.Close())
-	case <-ctx.Done():
-	}
-	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer stop()
-	err := server.Shutdown(drain)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close()
-	}
-	<-failed
-	return err
+	return serve.HTTP(ctx, "control socket", server, l, MaxConnections)
 }
 
 // ServeHTTP answers one request.

@@ -113,7 +113,9 @@ func collectHost(s *status.Snapshot, out chan<- prometheus.Metric) {
 	gauge("snapshot_timestamp_seconds", "When the daemon last looked at itself.").sendTime(out, s.Time)
 	gauge("start_timestamp_seconds", "When the daemon started.").sendTime(out, s.Started)
 	counter("steps_total", "Steps of all clocks.").send(out, float64(s.Steps))
-	if s.State != status.Starting {
+	counter("overrun_total", "Datagrams and transmit timestamps that came faster than the daemon could take them.").
+		send(out, float64(s.Overrun))
+	if s.MaxError != 0 {
 		gauge("offset_seconds", "Offset of the system clock to the selected source.").send(out, seconds(s.Offset))
 		gauge("maxerror_seconds", "Bound of the system clock's error.").send(out, seconds(s.MaxError))
 	}
@@ -159,6 +161,9 @@ func collectSource(s *status.Source, out chan<- prometheus.Metric) {
 		gauge("source_reach_ratio", "Share of the last eight polls that were answered.", "source").
 			send(out, float64(bits.OnesCount8(s.Reach))/8, id)
 	}
+	if s.Socket != (status.Socket{}) {
+		collectSocket("source", &s.Socket, []string{"source"}, []string{id}, out)
+	}
 	if s.Samples == 0 {
 		return
 	}
@@ -168,6 +173,15 @@ func collectSource(s *status.Source, out chan<- prometheus.Metric) {
 	gauge("source_delay_seconds", "Delay to the source, there and back.", "source").send(out, seconds(s.Delay), id)
 	gauge("source_maxerror_seconds", "Bound of the error of the source's time as seen from here.", "source").
 		send(out, seconds(s.MaxError), id)
+	if e := &s.Estimate; e.Samples > 0 {
+		gauge("source_estimated_offset_seconds", "Offset of the host's time to the source by all recent samples.", "source").
+			send(out, seconds(e.Offset), id)
+		gauge("source_estimated_offset_sd_seconds", "Standard deviation of the estimated offset.", "source").
+			send(out, seconds(e.OffsetSD), id)
+		gauge("source_frequency_ratio", "Frequency of the host's time to that of the source.", "source").
+			send(out, 1+e.Frequency/1e9, id)
+		gauge("source_frequency_sd_ratio", "Standard deviation of the frequency.", "source").send(out, e.FrequencySD/1e9, id)
+	}
 	gauge("source_stratum", "Distance to a primary reference.", "source").send(out, float64(s.Stratum), id)
 	gauge("source_sample_timestamp_seconds", "When the last sample was taken.", "source").sendTime(out, s.LastSample, id)
 }

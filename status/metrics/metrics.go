@@ -6,8 +6,6 @@ package metrics
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -15,10 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
+	"github.com/lockstep-time/lockstep/status/internal/serve"
 )
 
 const (
@@ -28,7 +26,6 @@ const (
 	requestTimeout = 5 * time.Second
 	gatherTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
-	drainTimeout   = time.Second
 )
 
 // Exporter shows the daemon's state as metrics, in a registry of its own. Its methods may be called from any goroutine.
@@ -87,19 +84,5 @@ func (e *Exporter) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(netutil.LimitListener(l, maxConnections)) }()
-	select {
-	case err := <-failed:
-		return errors.Join(fmt.Errorf("serve metrics on %s: %w", l.Addr(), err), server.Close())
-	case <-ctx.Done():
-	}
-	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer stop()
-	err := server.Shutdown(drain)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close()
-	}
-	<-failed
-	return err
+	return serve.HTTP(ctx, "metrics on", server, l, maxConnections)
 }

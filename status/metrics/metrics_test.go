@@ -133,6 +133,12 @@ func TestValues(t *testing.T) {
 			`{domain="0",port="eth0",reason="other domain",transport="udp4"} 12`,
 		},
 		"lockstep_clock_offset_magnitude_seconds": {`{clock="ptp0"} 1`},
+		"lockstep_overrun_total":                  {`{} 5`},
+		"lockstep_source_transmit_timestamps_total": {
+			`{result="foreign",source="ntp:192.0.2.1"} 0`, `{result="late",source="ntp:192.0.2.1"} 0`,
+			`{result="lost",source="ntp:192.0.2.1"} 0`, `{result="used",source="ntp:192.0.2.1"} 720`,
+		},
+		"lockstep_source_sent_datagrams_total": {`{source="ntp:192.0.2.1"} 720`},
 	} {
 		if d := cmp.Diff(want, series(families[name])); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)

@@ -35,6 +35,7 @@ func collectPort(p *status.Port, out chan<- prometheus.Metric) {
 	gauge("port_link_up", "1 if the link is up, else 0.", portLabels()...).send(out, flag(p.LinkUp), key.with()...)
 	gauge("port_mean_path_delay_seconds", "Mean path delay to the parent port.", portLabels()...).
 		send(out, seconds(p.MeanPathDelay), key.with()...)
+	collectSocket("port", &p.Socket, portLabels(), key.with(), out)
 	for _, c := range []struct {
 		family family
 		values map[string]uint64

@@ -35,6 +35,7 @@ func Locked() *status.Snapshot {
 		Sources: append([]status.Source{grandmaster()}, servers()...),
 		Ports:   ports(),
 		Steps:   2,
+		Overrun: 5,
 		Events: []status.Event{
 			{Time: Now.Add(-3*time.Hour - 12*time.Minute), Text: "started, frequency -30110.7 ppb from the state file"},
 			{Time: Now.Add(-3*time.Hour - 11*time.Minute - 58*time.Second), Text: "ptp0 stepped by -37.3 s"},
@@ -69,6 +70,7 @@ func grandmaster() status.Source {
 		Offset: 4, Jitter: 6, Delay: 1870, MaxError: 812, Stratum: 1, Reference: "001b19.fffe.0a0b0c",
 		Interval: 125 * time.Millisecond, Timestamps: "hardware",
 		LastSample: Now.Add(-90 * time.Millisecond), Samples: 92120, Rejected: 3,
+		Estimate: status.Estimate{Offset: 1, OffsetSD: 2, Frequency: -0.3, FrequencySD: 1.1, Samples: 92117},
 	}
 }
 
@@ -80,13 +82,15 @@ func servers() []status.Source {
 			Offset: 23400, Jitter: 11200, Delay: 311000, MaxError: 4120000, Stratum: 2, Reference: "198.51.100.7",
 			Reach: 0xff, Interval: 16 * time.Second, Timestamps: "kernel",
 			LastSample: Now.Add(-7 * time.Second), Samples: 719,
+			Socket: status.Socket{Received: 719, Sent: 720, Stamped: 720},
 		},
 		{
 			ID: "ntp:192.0.2.2", Kind: "ntp", Name: "ntp2.example.net", Address: "192.0.2.2",
 			State: "usable", Reason: "agrees, but ptp is preferred", Prefer: true,
 			Offset: -8100, Jitter: 9870, Delay: 290000, MaxError: 3980000, Stratum: 2, Reference: "GPS",
 			Reach: 0xfd, Interval: 16 * time.Second, Timestamps: "kernel",
-			LastSample: Now.Add(-12 * time.Second), Samples: 718, Rejected: 1,
+			LastSample: Now.Add(-12 * time.Second), Samples: 718, Rejected: 1, Kiss: "RATE",
+			Estimate: status.Estimate{Offset: -8300, OffsetSD: 1400, Frequency: 2.2, FrequencySD: 14.6, Samples: 718},
 		},
 		{
 			ID: "ntp:192.0.2.3", Kind: "ntp", Name: "ntp3.example.net", Address: "192.0.2.3",
@@ -108,6 +112,8 @@ func ports() []status.Port {
 			Received: map[string]uint64{"announce": 5757, "sync": 92123, "follow_up": 92123, "delay_resp": 11402},
 			Sent:     map[string]uint64{"delay_req": 11403},
 			Dropped:  map[string]uint64{"no timestamp": 1, "other domain": 12},
+			Socket: status.Socket{Received: 201_422, Unstamped: 1, Discarded: 2, Sent: 11_403, Stamped: 11_399,
+				StampsLost: 4, StampsLate: 3},
 		},
 		{
 			Interface: "eth1", Transport: "l2", Domain: 24, State: "faulty",

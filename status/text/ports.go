@@ -67,6 +67,13 @@ func (p *page) port(port *status.Port) {
 	p.fact("received", clean(counters(port.Received)))
 	p.fact("sent", clean(counters(port.Sent)))
 	p.fact("dropped", clean(counters(port.Dropped)))
+	p.fact("sockets", socketTroubles(&port.Socket))
+}
+
+// socketTroubles tells what a socket has counted that should not be, empty if nothing.
+func socketTroubles(s *status.Socket) string {
+	return counters(map[string]uint64{"discarded": s.Discarded, "receive errors": s.ReceiveErrors, "send errors": s.SendErrors,
+		"stamps lost": s.StampsLost, "stamps late": s.StampsLate, "stamps foreign": s.StampsForeign})
 }
 
 // counters lists the counters that are not zero, by name.

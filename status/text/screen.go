@@ -64,8 +64,11 @@ func (p *page) fact(name, value string) {
 }
 
 func systemClock(s *status.Snapshot) string {
-	if s.State == status.Starting {
+	switch {
+	case s.State == status.Starting:
 		return "not measured yet"
+	case s.MaxError == 0:
+		return "max error unknown"
 	}
 	text := fmt.Sprintf("offset %s, max error %s", Offset(s.Offset), Bound(s.MaxError))
 	for _, c := range s.Clocks {
@@ -140,7 +143,11 @@ func Line(s *status.Snapshot) string {
 	if s.State == status.Starting {
 		return text + ": " + clean(s.Reason)
 	}
-	text += fmt.Sprintf(" offset %s max error %s", Offset(s.Offset), Bound(s.MaxError))
+	if s.MaxError == 0 {
+		text += " max error unknown"
+	} else {
+		text += fmt.Sprintf(" offset %s max error %s", Offset(s.Offset), Bound(s.MaxError))
+	}
 	for _, c := range s.Clocks {
 		text += fmt.Sprintf(" | %s %s %s", clean(c.Name), Offset(c.Offset), Frequency(c.Frequency))
 	}

@@ -86,7 +86,19 @@ func (p *page) source(s *status.Snapshot, src *status.Source) {
 		p.fact("reference", fmt.Sprintf("%s, stratum %d", dash(clean(src.Reference)), src.Stratum))
 		p.fact("delay", Span(src.Delay))
 	}
+	p.fact("estimate", estimate(&src.Estimate))
 	p.fact("samples", samples(s, src))
+	if src.Kiss != "" {
+		p.fact("kiss", clean(src.Kiss))
+	}
+}
+
+// estimate tells what all samples say together, empty if nothing.
+func estimate(e *status.Estimate) string {
+	if e.Samples == 0 {
+		return ""
+	}
+	return fmt.Sprintf("offset %s ± %s, frequency %s ± %.1f", Offset(e.Offset), Span(e.OffsetSD), Frequency(e.Frequency), e.FrequencySD)
 }
 
 func samples(s *status.Snapshot, src *status.Source) string {

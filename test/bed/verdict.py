@@ -185,7 +185,8 @@ def no_steps(status, clock, lo, hi):
 
 def covered(status, clock, lo, hi):
     """The maximum error in the status covers the true error of the system clock at every snapshot between two instants."""
-    pairs = [(x['max_error_ns'], abs(e)) for h, x in status.window(lo, hi) if (e := clock.near(h)) is not None]
+    pairs = [(x['max_error_ns'], abs(e)) for h, x in status.window(lo, hi)
+             if 'max_error_ns' in x and (e := clock.near(h)) is not None]
     outside = sum(e > bound for bound, e in pairs)
     tight = min((bound / e for bound, e in pairs if e), default=0)
     need(pairs and not outside, f'true error beyond the maximum error: {outside} of {len(pairs)} snapshots, 0 wanted '

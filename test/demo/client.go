@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,23 +26,39 @@ import (
 // ports are those that this run uses: free ones, so that demonstrations do not meet.
 type ports struct{ event, general, ntp, metrics uint16 }
 
-// freePorts asks the kernel for ports. They are free until somebody else takes them.
+// freePorts finds ports. They are below those that the kernel gives to whoever asks for any
+// (net.ipv4.ip_local_port_range): nobody comes by them by chance while they are not bound.
 func freePorts() (p ports, err error) {
-	for _, port := range []*uint16{&p.event, &p.general, &p.ntp} {
-		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			return p, fmt.Errorf("find a free port: %w", err)
+	const first, n, attempts = 20_000, 12_000, 50
+	all := []*uint16{&p.event, &p.general, &p.ntp, &p.metrics}
+	for range attempts {
+		start := first + rand.N(uint16(n-len(all)))
+		for i, port := range all {
+			*port = start + uint16(i)
 		}
-		defer c.Close()
-		*port = c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+		if err = free(all); err == nil {
+			return p, nil
+		}
 	}
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return p, fmt.Errorf("find a free port: %w", err)
+	return p, fmt.Errorf("find free ports: %w", err)
+}
+
+// free tells whether all these ports can be had on loopback.
+func free(all []*uint16) error {
+	for _, port := range all {
+		address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), *port)
+		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(address))
+		if err != nil {
+			return err
+		}
+		c.Close()
+		l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(address))
+		if err != nil {
+			return err
+		}
+		l.Close()
 	}
-	defer l.Close()
-	p.metrics = l.Addr().(*net.TCPAddr).AddrPort().Port()
-	return p, nil
+	return nil
 }
 
 // demoConfig is the configuration for demonstrations with this run's ports and files.

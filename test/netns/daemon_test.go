@@ -28,10 +28,18 @@ import (
 	"github.com/lockstep-time/lockstep/status/control"
 )
 
-// The virtual clock starts that far away, and is that much too fast.
+// The virtual clock starts that far away, and is that much too fast, in ppb.
 const (
 	startOffset    = 2 * time.Hour
-	frequencyError = 40_000.0
+	frequencyError = 200_000.0
+)
+
+// How far the correction may be from the frequency error, in ppb: what has been learned of it, and what is in force at a
+// moment. The latter takes the offset away besides, for too long if the daemon is kept from running meanwhile. After a
+// false sample it would be further off, by max_slew, and so it would if what had been learned were lost.
+const (
+	learnedWithin = 10_000.0
+	momentWithin  = 100_000.0
 )
 
 // Sections of configurations.
@@ -41,6 +49,7 @@ const (
 interface = "eth0"
 timestamping = "kernel"
 delay_request_interval = "125ms"
+announce_receipt_timeout = 12 # 3 s: a grandmaster that was kept from running for a moment is not gone
 `
 	ntpAssociation = `
 [[ntp.server]]
@@ -226,6 +235,14 @@ func (d *daemon) awaitLocked(t *testing.T) *status.Snapshot {
 func (d *daemon) awaitSettled(t *testing.T) *status.Snapshot {
 	t.Helper()
 	return d.await(t, "the clock has settled", settled)
+}
+
+// awaitLearned waits until the clock has settled, and that not just for a moment: its frequency comes of many samples.
+func (d *daemon) awaitLearned(t *testing.T) *status.Snapshot {
+	t.Helper()
+	return d.await(t, "the frequency has been learned", func(s *status.Snapshot) bool {
+		return settled(s) && s.Sources[0].Samples >= 64
+	})
 }
 
 // settled allows for the kernel's timestamps on a busy machine.

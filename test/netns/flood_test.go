@@ -148,7 +148,7 @@ func watchedFlood(t *testing.T, d *daemon, sources int, senders ...func()) {
 	for time.Since(began) < floodTime {
 		d.await(t, "the daemon answers", func(s *status.Snapshot) bool {
 			if s.State != status.Locked || s.Steps != before.Steps || s.Selected != before.Selected ||
-				!near(s.Clocks[0].Frequency, -frequencyError, 20_000) || s.Offset.Abs() > 5*time.Millisecond {
+				!near(s.Clocks[0].Frequency, -frequencyError, momentWithin) || s.Offset.Abs() > 5*time.Millisecond {
 				t.Fatalf("the flood has disturbed the daemon:\n%s", show(s))
 			}
 			return true

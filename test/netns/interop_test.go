@@ -85,11 +85,15 @@ func startPTP4L(t *testing.T, w *wire, path, transport string) {
 	settings := "SET GRANDMASTER_SETTINGS_NP clockClass 6 clockAccuracy 0x21 offsetScaledLogVariance 0x4e5d " +
 		"currentUtcOffset 0 leap61 0 leap59 0 currentUtcOffsetValid 1 ptpTimescale 1 timeTraceable 1 " +
 		"frequencyTraceable 1 timeSource 0x20"
-	client := w.peers.start(t, exec.Command(installed(t, "pmc", "linuxptp"), "-u", "-b", "0",
-		"-s", filepath.Join(dir, "uds_address"), "-i", filepath.Join(dir, "pmc"), settings))
-	if code := client.end(t); code != 0 || !strings.Contains(client.log.String(), "RESPONSE MANAGEMENT") {
-		t.Fatalf("pmc: exit status %d:\n%s", code, client.log.String())
-	}
+	pmc := installed(t, "pmc", "linuxptp")
+	var said string
+	await(t, "pmc has an answer", func() bool { // it waits for one for a moment only
+		client := w.peers.start(t, exec.Command(pmc, "-u", "-b", "0",
+			"-s", filepath.Join(dir, "uds_address"), "-i", filepath.Join(dir, "pmc"), settings))
+		code := client.end(t)
+		said = client.log.String()
+		return code == 0 && strings.Contains(said, "RESPONSE MANAGEMENT")
+	}, func() any { return said })
 }
 
 func TestChrony(t *testing.T) {

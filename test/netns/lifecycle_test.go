@@ -44,9 +44,9 @@ func TestTerminateAndRestart(t *testing.T) {
 	w := newWire(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
-	d.awaitSettled(t)
+	d.awaitLearned(t)
 	d.stop(t)
-	if ppb, err := savedFrequency(d.dir); err != nil || !near(ppb, -frequencyError, 10_000) {
+	if ppb, err := savedFrequency(d.dir); err != nil || !near(ppb, -frequencyError, learnedWithin) {
 		t.Fatalf("saved frequency %v ppb, %v", ppb, err)
 	}
 	if _, err := os.Stat(filepath.Join(d.dir, "socket")); !errors.Is(err, os.ErrNotExist) {
@@ -121,14 +121,32 @@ func TestReloadNeverLosesFrequency(t *testing.T) {
 	w := newWire(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
-	before := d.awaitSettled(t)
+	before := d.awaitLearned(t)
 	d.signal(t, syscall.SIGHUP)
+	anew := false
 	d.await(t, "locked after the reload", func(s *status.Snapshot) bool {
-		if !near(s.Clocks[0].Frequency, -frequencyError, 20_000) || s.Steps != before.Steps {
+		if !near(s.Clocks[0].Frequency, -frequencyError, momentWithin) || s.Steps != before.Steps {
 			t.Fatalf("the reload has disturbed the clock:\n%s", show(s))
 		}
-		return s.State == status.Locked && strings.Contains(d.log.String(), "configuration read again") &&
+		anew = anew || len(s.Sources) == 1 && s.Sources[0].Samples < before.Sources[0].Samples // not a snapshot of before
+		return anew && s.State == status.Locked && strings.Contains(d.log.String(), "configuration read again") &&
 			s.Sources[0].Samples > 8
+	})
+}
+
+// TestReloadOfServo has another law steer the clock: it starts from what the one before has learned.
+func TestReloadOfServo(t *testing.T) {
+	w := newWire(t)
+	newGrandmaster(t, w)
+	d := newDaemon(t, w.host, ptpPort)
+	before := d.awaitLearned(t)
+	d.configure(t, strings.Replace(configuration(d.dir, ptpPort), "[steering]\n", "[steering]\nservo = \"pi\"\n", 1))
+	d.signal(t, syscall.SIGHUP)
+	d.await(t, "locked by the other servo", func(s *status.Snapshot) bool {
+		if !near(s.Clocks[0].Frequency, -frequencyError, momentWithin) || s.Steps != before.Steps {
+			t.Fatalf("the reload has disturbed the clock:\n%s", show(s))
+		}
+		return s.State == status.Locked && s.Clocks[0].Servo == "pi" && s.Sources[0].Samples > 8
 	})
 }
 
@@ -141,7 +159,8 @@ func TestSecondDaemon(t *testing.T) {
 	if code := second.end(t); code != 1 {
 		t.Errorf("exit status %d", code)
 	}
-	requireOneLine(t, second.log.String(), filepath.Join(d.dir, "socket"), "running daemon")
+	requireOneLine(t, second.log.String(), filepath.Join(d.dir, "socket"), "running daemon",
+		fmt.Sprintf("process %d (lockstepd)", d.cmd.Process.Pid))
 	if d.status() == nil {
 		t.Error("the first daemon does not answer any more")
 	}
@@ -172,7 +191,7 @@ func TestMissingCapabilities(t *testing.T) {
 		{"time", configurationOf(dir, "system", ptpPort), all[:1], []string{"CAP_SYS_TIME to steer the system clock"}},
 		{"bind", configuration(dir, ptpPort), all[1:2], []string{"CAP_NET_BIND_SERVICE for the UDP ports of PTP"}},
 		{"raw", configuration(dir, ptpPort, "transport = \"l2\"\n"), all[3:], []string{"CAP_NET_RAW for PTP over Ethernet"}},
-		{"all", configurationOf(dir, "system", "[[ptp.port]]\ninterface = \"eth0\"\n"), all,
+		{"all", configurationOf(dir, "system", "[[ptp.port]]\ninterface = \"eth0\"\ntimestamping = \"hardware\"\n"), all,
 			[]string{"CAP_SYS_TIME", "CAP_NET_BIND_SERVICE", "CAP_NET_ADMIN to have NICs take timestamps"}},
 	} {
 		file := filepath.Join(dir, c.name+".toml")
@@ -184,6 +203,22 @@ func TestMissingCapabilities(t *testing.T) {
 			t.Errorf("%s: exit status %d", c.name, code)
 		}
 		requireOneLine(t, p.log.String(), c.want...)
+	}
+}
+
+// TestFewCapabilities has what PTP by the kernel's timestamps needs, and no more: by default that will do.
+func TestFewCapabilities(t *testing.T) {
+	w := newWire(t)
+	newGrandmaster(t, w)
+	dir := t.TempDir()
+	d := &daemon{ns: w.host, dir: dir, client: control.NewClient(filepath.Join(dir, "socket"))}
+	t.Cleanup(d.client.Close)
+	d.configure(t, configuration(dir, strings.ReplaceAll(ptpPort, "timestamping = \"kernel\"\n", "")))
+	d.process = w.host.start(t, exec.Command(program("lockstepd"), "--config", d.file()),
+		unix.CAP_SYS_TIME, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW)
+	s := d.awaitLocked(t)
+	if got := s.Ports[0].Timestamping; got != "kernel" {
+		t.Errorf("%s timestamps", got)
 	}
 }
 
@@ -314,12 +349,19 @@ func TestMetricsAndJSON(t *testing.T) {
 	if v := metric(t, text, `lockstep_state{state="locked"}`); v != 1 {
 		t.Errorf("state locked is %v", v)
 	}
-	if v := metric(t, text, `lockstep_clock_frequency_adjustment_ratio{clock="system"}`); !near(v, 1-frequencyError/1e9, 2e-5) {
+	if v := metric(t, text, `lockstep_clock_frequency_adjustment_ratio{clock="system"}`); !near(v, 1-frequencyError/1e9, momentWithin/1e9) {
 		t.Errorf("frequency ratio %v", v)
 	}
 	if v := metric(t, text, `lockstep_source_samples_total{source="ptp:eth0"}`); v == 0 {
 		t.Error("no samples")
 	}
+	if v := metric(t, text, `lockstep_port_transmit_timestamps_total{domain="0",port="eth0",result="used",transport="udp4"}`); v == 0 {
+		t.Error("no transmit timestamps")
+	}
+	if v := metric(t, text, `lockstep_port_received_datagrams_total{domain="0",port="eth0",result="used",transport="udp4"}`); v == 0 {
+		t.Error("no datagrams")
+	}
+	metric(t, text, "lockstep_overrun_total")
 	if v := metric(t, text, `lockstep_clock_offset_magnitude_seconds_count{clock="system"}`); v == 0 {
 		t.Error("no offset is in the histogram")
 	}

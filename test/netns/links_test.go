@@ -18,7 +18,7 @@ func portIs(state string) func(*status.Snapshot) bool {
 func (d *daemon) interrupted(t *testing.T, what string, steps uint64) {
 	t.Helper()
 	s := d.await(t, what, func(s *status.Snapshot) bool { return s.State == status.Holdover && s.Ports[0].State != "slave" })
-	if !near(s.Clocks[0].Frequency, -frequencyError, 10_000) || s.Steps != steps {
+	if !near(s.Clocks[0].Frequency, -frequencyError, learnedWithin) || s.Steps != steps {
 		t.Errorf("%s: the clock has been disturbed:\n%s", what, show(s))
 	}
 }
@@ -40,11 +40,11 @@ func TestLinkDownAndUp(t *testing.T) {
 	w := newWire(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
-	steps := d.awaitSettled(t).Steps
+	steps := d.awaitLearned(t).Steps
 	w.host.setUp(t, "eth0", false)
 	d.interrupted(t, "interface down", steps)
 	w.host.setUp(t, "eth0", true)
-	d.awaitSettled(t)
+	d.awaitLearned(t)
 	w.peers.setUp(t, "eth1", false)
 	d.interrupted(t, "no carrier", steps)
 	w.peers.setUp(t, "eth1", true)
@@ -57,7 +57,7 @@ func TestInterfaceRenamed(t *testing.T) {
 	w := newWire(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
-	steps := d.awaitSettled(t).Steps
+	steps := d.awaitLearned(t).Steps
 	w.host.rename(t, "eth0", "other")
 	d.interrupted(t, "renamed", steps)
 	w.host.rename(t, "other", "eth0")
@@ -70,7 +70,7 @@ func TestInterfaceRemovedAndMadeAnew(t *testing.T) {
 	w := newWire(t)
 	d := newDaemon(t, w.host, ptpPort)
 	newGrandmaster(t, w)
-	steps := d.awaitSettled(t).Steps
+	steps := d.awaitLearned(t).Steps
 	w.host.remove(t, "eth0")
 	d.interrupted(t, "removed", steps)
 	w.connect(t)

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/daemon/lockfile"
+	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/status"
+)
+
+// fakeHost has interfaces and hardware clocks that are not there. Its sockets are real ones, of loopback.
+type fakeHost struct {
+	t    *testing.T
+	caps map[string]hwts.Capabilities
+	nics map[string]*fakeNIC
+	// gone are the clocks whose devices are not there; it changes while they are compared.
+	gone [4]atomic.Bool
+	// acquire is what configuring a NIC fails with, open what opening a clock does.
+	acquire, open error
+	opened        int // clocks, so far
+	locks         string
+}
+
+// fakeNIC records what is done to a NIC's configuration.
+type fakeNIC struct {
+	host                *fakeHost
+	name                string
+	uses                hwts.Use
+	acquired, reapplied int
+	restored            []string // under those names
+}
+
+func (n *fakeNIC) Acquire(u hwts.Use) (hwts.HardwareConfig, error) {
+	if n.host.acquire != nil {
+		return hwts.HardwareConfig{}, n.host.acquire
+	}
+	n.acquired++
+	n.uses |= u
+	return hwts.HardwareConfig{TxType: hwts.TxOn, RxFilter: hwts.RxAll}, nil
+}
+func (n *fakeNIC) Reapply() (bool, error) { n.reapplied++; return true, nil }
+func (n *fakeNIC) Restore() error         { n.restored = append(n.restored, n.name); return nil }
+func (n *fakeNIC) Rename(to string)       { n.name = to }
+
+func newFakeHost(t *testing.T) *fakeHost {
+	return &fakeHost{t: t, caps: map[string]hwts.Capabilities{}, nics: map[string]*fakeNIC{}, locks: t.TempDir()}
+}
+
+// add puts an interface there, whose NIC has that clock; -1 for none.
+func (f *fakeHost) add(name, nic string, index, phc int) {
+	c := hwts.Capabilities{Interface: name, Index: index, NIC: nic, Driver: "fake", PHC: phc, Up: true, Speed: 1000}
+	if phc >= 0 {
+		c.TxTypes = 1<<hwts.TxOff | 1<<hwts.TxOn
+		c.Flags = unix.SOF_TIMESTAMPING_TX_HARDWARE | unix.SOF_TIMESTAMPING_RX_HARDWARE | unix.SOF_TIMESTAMPING_RAW_HARDWARE
+	}
+	f.caps[name] = c
+}
+
+func (f *fakeHost) host() host {
+	return host{
+		probe: func(name string) (hwts.Capabilities, error) {
+			c, ok := f.caps[name]
+			if !ok {
+				return hwts.Capabilities{}, hwts.ErrNoInterface
+			}
+			return c, nil
+		},
+		configurator: func(nic string) configurator {
+			n := &fakeNIC{host: f, name: nic}
+			f.nics[nic] = n
+			return n
+		},
+		listen: func(hwts.Config) (*hwts.Conn, error) { return hwts.Listen(hwts.Config{Network: hwts.UDP4}) },
+		openPHC: func(index int) (*phc.Device, error) {
+			if f.open != nil {
+				return nil, f.open
+			}
+			if f.gone[index].Load() {
+				return nil, phc.ErrNotPHC
+			}
+			f.opened++
+			start := time.Now()
+			fake := phc.NewFake(phc.FakeConfig{Index: index, Now: func() int64 { return int64(time.Since(start)) },
+				Rand: rand.New(rand.NewPCG(1, 2)), Fault: func(phc.Call) error {
+					if f.gone[index].Load() {
+						return unix.ENODEV
+					}
+					return nil
+				}})
+			return fake.Device, nil
+		},
+		lock: func(device string) (*lockfile.Lock, error) { return lockfile.Create(f.lockOf(device)) },
+	}
+}
+
+func (f *fakeHost) lockOf(device string) string { return filepath.Join(f.locks, filepath.Base(device)) }
+
+// rig is a daemon on such a host whose loop is the test.
+type rig struct {
+	*Daemon
+	t   *testing.T
+	log *bytes.Buffer
+}
+
+const virtual = "state_file = \"\"\n[utc]\nleap_seconds_list = \"\"\noffset = 37\n"
+
+func parse(t *testing.T, text string) *configs.Config {
+	t.Helper()
+	cfg, err := configs.Parse("test.toml", []byte(virtual+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Steering.SystemClock = configs.VirtualSystemClock
+	return cfg
+}
+
+func newRig(t *testing.T, f *fakeHost, text string) *rig {
+	t.Helper()
+	cfg := parse(t, text)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &rig{t: t, log: &bytes.Buffer{}}
+	d := &Daemon{log: slog.New(slog.NewTextHandler(r.log, nil)), cfg: cfg, ctx: ctx, loop: newLoop(), host: f.host(),
+		nics: map[string]configurator{}, quiet: map[string]*repetition{}}
+	r.Daemon = d
+	var err error
+	if d.clocks, err = newClocks(cfg, d.log, d.host); err != nil {
+		t.Fatal(err)
+	}
+	now := clock.Monotonic()
+	d.engine = engine.New(cfg, d.env(now, engine.Saved{}), (*driver)(d))
+	info, err := d.clocks.info(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.engine.AddClock(now, info)
+	d.openAll(ctx, now)
+	t.Cleanup(func() {
+		cancel()
+		d.closeAll()
+		d.clocks.closeAll()
+		d.workers.Wait()
+	})
+	return r
+}
+
+func (r *rig) now() clock.Mono { return clock.Monotonic() }
+
+func (r *rig) link(change hwts.Change, name, old string, index int) {
+	r.linkChanged(r.ctx, r.now(), hwts.Event{Change: change, Name: name, OldName: old, Index: index,
+		Up: change != hwts.LinkDown && change != hwts.Removed})
+}
+
+// cross has a clock compared, and returns the event that tells of it.
+func (r *rig) cross(id clock.ID) event {
+	r.t.Helper()
+	r.clocks.phcs[id].compare <- struct{}{}
+	return <-r.loop.urgent
+}
+
+func (r *rig) status() *status.Snapshot {
+	s := r.engine.Snapshot(r.now(), time.Now(), r.clocks.devices())
+	r.count(s)
+	return s
+}
+
+// requirePort checks by which clock a port is timestamped, "" if it is closed.
+func (r *rig) requirePort(n int, want string) {
+	r.t.Helper()
+	p := r.status().Ports[n]
+	if p.State == "faulty" {
+		p.Clock = ""
+	}
+	if p.Clock != want || r.ports[n].open != (want != "") {
+		r.t.Errorf("port %d is timestamped by %q (%s), want %q", n, p.Clock, p.Error, want)
+	}
+}
+
+// requireClocks checks which clocks are open, and that the engine knows the same.
+func (r *rig) requireClocks(want ...string) {
+	r.t.Helper()
+	var names []string
+	for _, c := range r.status().Clocks {
+		names = append(names, c.Name)
+	}
+	if got := strings.Join(names, " "); got != strings.Join(want, " ") || len(r.clocks.phcs) != len(want)-1 {
+		r.t.Errorf("clocks %s, %d of them PHCs, want %v", got, len(r.clocks.phcs), want)
+	}
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/engine"
+)
+
+// reloads reads the configuration again whenever it is told to. Files and interfaces are looked at beside the loop.
+func (d *Daemon) reloads(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.opt.Reload:
+		}
+		d.loop.post(ctx, event{kind: called, call: func(now clock.Mono) {
+			d.tell(func() error { return d.opt.Notify.Reloading(now) })
+		}})
+		cfg, err := d.opt.Load()
+		d.loop.post(ctx, event{kind: called, call: func(now clock.Mono) {
+			if err != nil {
+				d.log.Error("the configuration stays as it was", "err", err)
+			} else {
+				d.reload(ctx, now, cfg)
+			}
+			if d.ready {
+				d.tell(d.opt.Notify.Ready)
+			}
+		}})
+	}
+}
+
+// reload takes another configuration. What the clocks' servos have learned stays; sources start anew.
+func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config) {
+	old := d.cfg
+	if cfg.Control != old.Control || cfg.Metrics != old.Metrics || cfg.Log != old.Log ||
+		cfg.Steering.SystemClock != old.Steering.SystemClock || cfg.Steering.Virtual != old.Steering.Virtual {
+		d.log.Warn("changes of control, metrics, log, steering.system_clock and steering.virtual take a restart")
+		cfg.Control, cfg.Metrics, cfg.Log = old.Control, old.Metrics, old.Log
+		cfg.Steering.SystemClock, cfg.Steering.Virtual = old.Steering.SystemClock, old.Steering.Virtual
+	}
+	saved, _ := d.engine.Save(now)
+	d.closeAll()
+	d.generation++
+	d.cfg = cfg
+	d.clocks.readings.Store(int32(cfg.Steering.Crossings))
+	d.resteer = d.resteer || cfg.Steering.Servo != old.Steering.Servo || cfg.Steering.PHC != old.Steering.PHC
+	d.engine = d.engine.Successor(now, cfg, d.env(now, saved), (*driver)(d))
+	d.openAll(ctx, now)
+	d.resteerClocks(now)
+	d.log.Info("configuration read again")
+}
+
+// resteerClocks has the open clocks steered as the configuration says by now. It is tried again until it is done.
+func (d *Daemon) resteerClocks(now clock.Mono) {
+	if !d.resteer {
+		return
+	}
+	all, err := d.clocks.infos(d.cfg)
+	if err != nil {
+		d.repeated("resteer", "steering stays as it was", err)
+		return
+	}
+	if d.engine.Resteer(now, all) {
+		d.resteer = false
+		for _, h := range d.clocks.phcs {
+			_ = h.claim(d.cfg.Steering.PHC, d.host.lock) // what could fail has been done
+		}
+		d.log.Info("steering has changed", "servo", string(d.cfg.Steering.Servo), "phc", d.cfg.Steering.PHC)
+	}
+}
+
+// infos returns what the engine has to know of the open clocks.
+func (c *clocks) infos(cfg *configs.Config) ([]engine.ClockInfo, error) {
+	system, err := c.info(cfg)
+	if err != nil {
+		return nil, err
+	}
+	all := []engine.ClockInfo{system}
+	for _, h := range c.phcs {
+		if cfg.Steering.PHC {
+			if err := h.claim(true, c.host.lock); err != nil {
+				return nil, err
+			}
+		}
+		info, err := infoOf(h.device, cfg.Steering.PHC, true)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, info)
+	}
+	return all, nil
+}
