@@ -124,6 +124,8 @@ class Status:
             except ValueError:          # cut off when the daemon or the poller was killed
                 pos = (text.find('\n', pos) + 1) or len(text)
                 continue
+            if 'time' not in s:         # an error: the daemon was not there
+                continue
             host = real.host(nanoseconds(s['time']))
             if host is not None:
                 self.snapshots.append((host, s))
