@@ -84,12 +84,12 @@ func runOff(e *servo.Estimator, time int64, wander float64) float64 {
 
 // confidence is how many standard deviations a maximum error covers after so many observations.
 func confidence(observations int) float64 {
-	return boundSigmas * (1 + fewSamples/float64(max(observations, 1)))
+	return BoundSigmas * (1 + fewSamples/float64(max(observations, 1)))
 }
 
-// boundSigmas is how many standard deviations a maximum error covers. As long as there are about fewSamples or less, the
+// BoundSigmas is how many standard deviations a maximum error covers. As long as there are about fewSamples or less, the
 // standard deviation is itself a guess, and as many times more are covered as one sample would need for each.
 const (
-	boundSigmas = 5
+	BoundSigmas = 5
 	fewSamples  = 4
 )

@@ -363,7 +363,7 @@ func (t *Tree) step(n *node, now clock.Mono, est servo.Estimate) bool {
 	if !allowed || off <= float64(t.cfg.StepThreshold) || off < 4*est.Sigma() {
 		return false
 	}
-	if t.ref.Observations() < 2 && est.FrequencyVar > wellKnown*wellKnown && t.interval <= soonEnough {
+	if t.ref.Observations() < 2 && est.FrequencyVar > WellKnown*WellKnown && t.interval <= soonEnough {
 		return true // the next sample tells the frequency too, and the step then is one for good
 	}
 	d := -time.Duration(est.Offset)

@@ -119,7 +119,7 @@ func (t *Tree) Settle(now clock.Mono) {
 			continue
 		}
 		est, ok := t.estimate(n, now)
-		if n.everLocked || ok && est.FrequencyVar < wellKnown*wellKnown {
+		if n.everLocked || ok && est.FrequencyVar < WellKnown*WellKnown {
 			n.residual = 0
 			t.apply(n, now, n.servo.Hold())
 		}
@@ -384,8 +384,8 @@ func (t *Tree) Drift(now clock.Mono, from, to clock.Timestamp) (ns, sigma float6
 	return ns + est.Frequency*span.Seconds(), math.Sqrt(max(0, est.FrequencyVar)) * math.Abs(span.Seconds())
 }
 
-// wellKnown is the standard deviation, in ppb, with which a frequency counts as learned.
-const wellKnown = 2000
+// WellKnown is the standard deviation, in ppb, with which a frequency counts as learned.
+const WellKnown = 2000
 
 // Root returns the clock that the source measures, 0 if there is none.
 func (t *Tree) Root() clock.ID {

@@ -182,9 +182,9 @@ func (e *Engine) misgive(now clock.Mono) {
 		}
 		most = max(most, off+p.bound-e.own.MaxError)
 	}
-	if more := most - e.doubted; more > 0 {
-		e.doubted += more
-		e.tree.Misgive(e.doubted)
+	if most > e.doubted {
+		e.doubted = most
+		e.tree.Misgive(most)
 	}
 }
 

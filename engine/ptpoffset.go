@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/ptp"
 )
 
@@ -43,14 +44,14 @@ func (p *port) read(m *ptp.Measurement) (r reading) {
 	both := spanNanoseconds(there) - drift
 	sigma += p.backward.off
 	near := e.cfg.Steering.Servo == configs.ServoAdaptive && age < 4*m.Interval+time.Second && age > -time.Second &&
-		sigma < wellKnown*math.Abs(age.Seconds()) &&
+		sigma < discipline.WellKnown*math.Abs(age.Seconds()) &&
 		both > -2*float64(delayTolerance(p.info.Hardware)) // else the master's time has jumped between the two
 	shift := filtered
 	if r.delay = 2 * filtered; near {
 		r.delay, shift = both, both/2
 	}
 	r.fraction -= shift
-	r.open = min(max(math.Abs(shift), math.Abs(both-shift))+boundSigmas*sigma, unbounded)
+	r.open = min(max(math.Abs(shift), math.Abs(both-shift))+discipline.BoundSigmas*sigma, unbounded)
 	if near || m.HasBackward || p.spread.Min() == 0 {
 		r.alike, r.own = p.spread.Variances(r.delay, resolution)
 	} else {
@@ -68,10 +69,6 @@ func (p *port) read(m *ptp.Measurement) (r reading) {
 }
 
 const (
-	// wellKnown is the standard deviation, in ppb, with which a frequency is good for bridging the time between messages.
-	wellKnown = 2000
-	// boundSigmas is how many standard deviations a maximum error covers.
-	boundSigmas = 5
 	// stepError is by how many ns a step may miss: drivers read the clock, and write it some time later.
 	stepError = 5000
 	// unbounded is a maximum error, in ns, that says nothing.

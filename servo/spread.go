@@ -18,7 +18,6 @@ type DelaySpread struct {
 const (
 	spreadMemory = 64
 	spreadWarmUp = 6
-	spreadRecent = 8
 	// an excess counts for the mean as spreadClip means at most, so that a single absurd delay does not spoil it; a mean
 	// of spreadLeast ns is where it can grow from
 	spreadClip  = 8
@@ -54,20 +53,6 @@ func (d *DelaySpread) Alike(resolution float64) float64 {
 
 // Min returns the least delay of the recent ones, in ns; 0 if there is none.
 func (d *DelaySpread) Min() float64 { return d.min }
-
-// Recent returns the least delay of the latest few, in ns; 0 if there is none. It is soon more than Min where the path has
-// become longer.
-func (d *DelaySpread) Recent() float64 {
-	n := min(d.n, spreadRecent)
-	if n == 0 {
-		return 0
-	}
-	least := math.Inf(1)
-	for i := 1; i <= n; i++ {
-		least = min(least, d.delays[(d.next+spreadMemory-i)%spreadMemory])
-	}
-	return least
-}
 
 // Forget empties it: the path has changed.
 func (d *DelaySpread) Forget() { *d = DelaySpread{} }

@@ -102,19 +102,3 @@ func TestDelaySpreadFollowsTheTraffic(t *testing.T) {
 		t.Errorf("mean excess %g, want about 1e4", d.mean)
 	}
 }
-
-func TestDelaySpreadSeesALongerPath(t *testing.T) {
-	var d DelaySpread
-	for range 20 {
-		d.Variances(100, 4)
-	}
-	for i := range spreadRecent {
-		if got := d.Recent(); got != 100 {
-			t.Fatalf("after %d delays of 700 the least of the latest is %g", i, got)
-		}
-		d.Variances(700, 4)
-	}
-	if d.Recent() != 700 || d.Min() != 100 {
-		t.Errorf("latest %g, of all %g", d.Recent(), d.Min())
-	}
-}
