@@ -145,18 +145,24 @@ func watchedFlood(t *testing.T, d *daemon, sources int, senders ...func()) {
 	}
 	began := time.Now()
 	largest := memory
+	var frequencies []float64 // a moment's carries the slew that takes away what a stall of the machine has done
 	for time.Since(began) < floodTime {
 		d.await(t, "the daemon answers", func(s *status.Snapshot) bool {
 			if s.State != status.Locked || s.Steps != before.Steps || s.Selected != before.Selected ||
-				!near(s.Clocks[0].Frequency, -frequencyError, momentWithin) || s.Offset.Abs() > 5*time.Millisecond {
+				s.Offset.Abs() > 5*time.Millisecond {
 				t.Fatalf("the flood has disturbed the daemon:\n%s", show(s))
 			}
+			frequencies = append(frequencies, s.Clocks[0].Frequency)
 			return true
 		})
 		largest = max(largest, d.procStatus(t, "VmRSS"))
 		<-time.After(50 * time.Millisecond)
 	}
 	took := time.Since(began)
+	slices.Sort(frequencies)
+	if median := frequencies[len(frequencies)/2]; !near(median, -frequencyError, momentWithin) {
+		t.Errorf("the clock ran at %.0f ppb in the flood", median)
+	}
 	after := d.status()
 	end()
 	if after == nil {
