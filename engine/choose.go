@@ -277,7 +277,7 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 		return
 	}
 	old := e.leader
-	e.leader = s
+	e.leader, e.proven = s, e.proven && s == old
 	switch had, has := old != nil && old.kind != source.NTP, s != nil && s.kind != source.NTP; {
 	case had && !has:
 		e.hurry(now)

@@ -90,6 +90,7 @@ type Engine struct {
 	listOrigin string     // of TAI − UTC, if it is taken from the leap-seconds list
 	utcDoubt   clock.Mono // since when another offset is stated than the one in force, 0 if none is
 	leader     *tracked
+	proven     bool          // a measurement of the leader has steered since it leads
 	anchor     float64       // ns by which a leading NTP server differs from the time that the host is steered to
 	anchored   bool          // a better kind of source has set that
 	doubted    time.Duration // part of the maximum error: what contradicts this host may be right

@@ -172,6 +172,7 @@ func (e *Engine) steerBy(now clock.Mono, s *tracked, residual float64, m discipl
 		}
 		e.learnBias(now, s, residual, &m)
 		if s == e.leader {
+			e.proven = true
 			e.settle(now)
 		}
 		e.observe(now, e.tree.Root())
@@ -193,7 +194,11 @@ func (e *Engine) steerBy(now clock.Mono, s *tracked, residual float64, m discipl
 // jumped has the host follow its leader to where that has jumped, if it is nothing that the leader has not allowed for, or
 // that the host knows better. Else the leader is suspect.
 func (e *Engine) jumped(now clock.Mono, s *tracked, residual float64, m discipline.Measurement) {
-	if math.Abs(residual) < float64(m.MaxError) || s.kind == source.NTP && !e.tree.Trusted(e.tree.Root()) {
+	known := m.MaxError
+	if !e.proven { // the source before it knew no better than the host does
+		known += e.own.MaxError
+	}
+	if math.Abs(residual) < float64(known) || s.kind == source.NTP && !e.tree.Trusted(e.tree.Root()) {
 		e.moveTo(now, s, m)
 		return
 	}

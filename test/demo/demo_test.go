@@ -60,6 +60,11 @@ func TestDemo(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	var out bytes.Buffer
 	r, err := tell(t.Context(), options{bin: bin, duration: time.Minute, fast: true, out: &out})
+	if errors.Is(err, errBroken) { // a machine that is busy with something else: kernel timestamps come late
+		t.Logf("once more: %v\n%s", err, &out)
+		out.Reset()
+		r, err = tell(t.Context(), options{bin: bin, duration: time.Minute, fast: true, out: &out})
+	}
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
