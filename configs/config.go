@@ -90,6 +90,8 @@ type Port struct {
 	DelayRequestInterval time.Duration `key:"delay_request_interval" default:"1s" range:"7.8125ms..32s" is:"pow2"`
 	// delayAsymmetry of the path (§7.4.2): half of what the way from master to client takes longer than the way back.
 	DelayAsymmetry time.Duration `key:"delay_asymmetry" default:"0s" range:"-1s..1s"`
+	// Largest part of the least delay there and back by which the two ways may differ, beyond delay_asymmetry: 0 if they are alike, 1 if nothing is known of that, as where the speeds of links differ. The stated maximum error relies on it, where the NIC takes the timestamps; what sources are believed does not.
+	MaxAsymmetry float64 `key:"max_asymmetry" default:"0.25" range:"0..1"`
 	// ingressLatency (§7.3.4.2): from the wire to the point where the NIC stamps what it receives.
 	IngressLatency time.Duration `key:"ingress_latency" default:"0s" range:"-1ms..1ms"`
 	// egressLatency (§7.3.4.2): from the point where the NIC stamps what it sends to the wire.

@@ -37,7 +37,7 @@ func defaults() *Config {
 func defaultPort(name string) Port {
 	return Port{
 		Interface: name, Transport: UDP4, Timestamping: AutoTimestamping, AnnounceReceiptTimeout: 3,
-		DelayRequestInterval: time.Second, DelayFilter: 10, TTL: 1, DSCP: 46, EventPort: 319, GeneralPort: 320,
+		DelayRequestInterval: time.Second, MaxAsymmetry: 0.25, DelayFilter: 10, TTL: 1, DSCP: 46, EventPort: 319, GeneralPort: 320,
 	}
 }
 

@@ -30,7 +30,7 @@ Step = "never"
 `, []string{
 		`x.toml:2: foo: unknown key; allowed: state_file, ptp, ntp, steering, selection, holdover, utc, control, metrics, log`,
 		`x.toml:5: ptp.port[0].domian: unknown key (did you mean "domain"?)`,
-		`x.toml:6: ptp.port[0].max_slew: unknown key, it belongs to [steering]; allowed: interface, transport, timestamping, domain, sdo_id, announce_receipt_timeout, delay_request_interval, delay_asymmetry, ingress_latency, egress_latency, delay_filter, ttl, dscp, event_port, general_port, prefer, trust, noselect`,
+		`x.toml:6: ptp.port[0].max_slew: unknown key, it belongs to [steering]; allowed: interface, transport, timestamping, domain, sdo_id, announce_receipt_timeout, delay_request_interval, delay_asymmetry, max_asymmetry, ingress_latency, egress_latency, delay_filter, ttl, dscp, event_port, general_port, prefer, trust, noselect`,
 		`x.toml:7: ptp.prot: unknown key (did you mean "port"?)`,
 		`x.toml:10: steering.Step: unknown key (did you mean "step"?)`,
 		`x.toml:11: steering."serv o": unknown key; allowed: system_clock, phc, step, step_threshold, panic_threshold, max_slew, servo, crossings, virtual`,

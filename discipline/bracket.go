@@ -59,16 +59,49 @@ func (b bracket) minus(o bracket) bracket {
 // observe has an estimate, and the bracket beside it, follow an observation that may be off by bound ns at most. The
 // oscillator is taken to wander by so many ppb per root second at least.
 func (b *bracket) observe(e *servo.Estimator, o servo.Observation, bound, wander float64) servo.Verdict {
+	return observe(e, o, wander, limit{b, bound})
+}
+
+// margins are two brackets of one estimate. The full one assumes nothing of how a delay is shared between the way there and
+// the way back: with it the host votes on its sources. The stated one, which is reported, takes it to be shared as evenly as
+// the configuration says.
+type margins struct{ full, stated bracket }
+
+// observe is the same for both: a measurement is off by even ns less at most if its delay is shared evenly.
+func (m *margins) observe(e *servo.Estimator, o servo.Observation, bound, even, wander float64) servo.Verdict {
+	return observe(e, o, wander, limit{&m.full, bound}, limit{&m.stated, bound - even})
+}
+
+func (m *margins) moved(ns float64) {
+	m.full.moved(ns)
+	m.stated.moved(ns)
+}
+
+func (m *margins) admit(bound float64) {
+	m.full.admit(bound)
+	m.stated.admit(bound)
+}
+
+// limit is what one observation may be off by, in ns, and the bracket that it narrows.
+type limit struct {
+	*bracket
+	ns float64
+}
+
+func observe(e *servo.Estimator, o servo.Observation, wander float64, limits ...limit) servo.Verdict {
 	_, before := e.At(o.Time)
 	ran := runOff(e, o.Time, wander)
 	v := e.Observe(o)
-	if v == servo.Used {
-		base, est := e.At(o.Time)
-		if b.known {
-			b.widen(ran)
-			b.moved(est.Offset - before.Offset)
+	if v != servo.Used {
+		return v
+	}
+	base, est := e.At(o.Time)
+	for _, l := range limits {
+		if l.known {
+			l.widen(ran)
+			l.moved(est.Offset - before.Offset)
 		}
-		b.narrow(float64(o.Offset-base)+o.OffsetFraction-est.Offset, bound)
+		l.narrow(float64(o.Offset-base)+o.OffsetFraction-est.Offset, l.ns)
 	}
 	return v
 }

@@ -2,7 +2,12 @@
 
 package discipline
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/servo"
+)
 
 func TestBracketKeepsWhatMeasurementsHaveInCommon(t *testing.T) {
 	var b bracket
@@ -43,5 +48,21 @@ func TestBracketFollowsTheEstimate(t *testing.T) {
 	b.admit(1)
 	if b.low != -45 || b.high != 1 || b.half() != 23 {
 		t.Errorf("%+v, half %g, want -45 to 1, 23", b, b.half())
+	}
+}
+
+// TestMarginsRelyOnAnEvenPath measures an offset of 0 by a path of which 100 ns stay open, 75 of them only if it is uneven.
+func TestMarginsRelyOnAnEvenPath(t *testing.T) {
+	const bound, even = 100, 75
+	var m margins
+	e := servo.NewEstimator()
+	e.SetFrequency(0, 1)
+	at := int64(0)
+	for range 50 {
+		at += int64(time.Second)
+		m.observe(e, servo.Observation{Time: at, Variance: 1}, bound, even, 0)
+	}
+	if m.full.half() < 99 || m.stated.half() > 40 || m.stated.half() < 25 {
+		t.Errorf("half width %g and %g, want 100 and not much more than 25", m.full.half(), m.stated.half())
 	}
 }

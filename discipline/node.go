@@ -87,8 +87,12 @@ func (n *node) ran(now clock.Mono) int64 {
 	return abs(n.freeTime(n.anchor) - n.soundFree - int64(now.Sub(n.soundMono)))
 }
 
-// reading returns about what the clock reads at now: good enough to extrapolate over, since frequencies are small.
-func (n *node) reading(now clock.Mono) clock.Timestamp { return n.anchor.Add(now.Sub(n.anchorMono)) }
+// reading returns about what the clock reads at now, which is good enough to extrapolate over: it goes on as time does, but
+// for what steering adds to cancelling the oscillator's error.
+func (n *node) reading(now clock.Mono) clock.Timestamp {
+	d := now.Sub(n.anchorMono)
+	return n.anchor.Add(d + time.Duration(float64(d)*(n.applied-n.servoHold())/1e9))
+}
 
 // correction returns how far steering has moved the clock when it reads at.
 func (n *node) correction(at clock.Timestamp) (whole int64, fraction float64) {

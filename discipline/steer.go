@@ -19,8 +19,9 @@ type Measurement struct {
 	OffsetFraction float64
 	// Variance and DelayVariance as in servo.Observation, in ns².
 	Variance, DelayVariance float64
-	// MaxError bounds what the source and the path contribute.
-	MaxError time.Duration
+	// MaxError bounds what the source and the path contribute; Even is how much less that is if the delay of the path is
+	// shared between its two directions as evenly as configured.
+	MaxError, Even time.Duration
 	// Interval at which measurements come, in seconds.
 	Interval float64
 }
@@ -36,7 +37,7 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	}
 	o := n.observation(m)
 	t.testify(o)
-	v := t.bracket.observe(t.ref, o, float64(m.MaxError), t.cfg.Wander)
+	v := t.margins.observe(t.ref, o, float64(m.MaxError), float64(m.Even), t.cfg.Wander)
 	if v == servo.Jumped && t.ref.Observations() < surely {
 		t.forget() // it was the first ones that were wrong
 		return servo.Outlier
@@ -53,7 +54,7 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 // at once. Nothing is steered by it.
 func (t *Tree) Prime(m Measurement) {
 	if n := t.root; n != nil && m.At.Clock() == n.id && !t.ref.Known() {
-		t.bracket.observe(t.ref, n.observation(m), float64(m.MaxError), t.cfg.Wander)
+		t.margins.observe(t.ref, n.observation(m), float64(m.MaxError), float64(m.Even), t.cfg.Wander)
 	}
 }
 
@@ -73,8 +74,8 @@ func (t *Tree) Accept(now clock.Mono, m Measurement) time.Duration {
 	}
 	d := m.Offset + int64(math.Round(m.OffsetFraction)) - int64(est.Offset)
 	t.ref.Jump(d, math.Sqrt(m.Variance))
-	t.bracket.moved(float64(d))
-	t.bracket.admit(float64(m.MaxError))
+	t.margins.moved(float64(d))
+	t.margins.admit(float64(m.MaxError))
 	return time.Duration(d)
 }
 
@@ -329,7 +330,7 @@ func (t *Tree) note(n *node, est servo.Estimate, now clock.Mono) {
 
 // reach is the offset within which a clock counts as locked, ns: what the source's samples let expect.
 func (t *Tree) reach() float64 {
-	return max(1000, 0.4*t.bracket.half())
+	return max(1000, 0.4*t.margins.full.half())
 }
 
 // beyond stops steering if the clock was locked once and is off by more than the panic threshold.

@@ -78,7 +78,7 @@ type Tree struct {
 	root  *node   // measured by the source; nil before the first source
 	// ref is the root's free-running clock less the source.
 	ref       *servo.Estimator
-	bracket   bracket       // as of the last sample
+	margins   margins       // as of the last sample
 	doubt     time.Duration // by which the source has jumped, with nothing but its own word for it
 	misgiving time.Duration // by which the sources contradict what is believed
 	slowly    bool          // it is followed slowly because of that
@@ -109,7 +109,7 @@ func (t *Tree) Abandon() {
 // forget what is believed of the root.
 func (t *Tree) forget() {
 	t.ref.Forget()
-	t.bracket = bracket{}
+	t.margins = margins{}
 }
 
 // Settle sets all steered clocks to their learned frequencies, and nothing for the sake of an offset.
@@ -222,7 +222,9 @@ func (t *Tree) reroot(now clock.Mono, n *node) bool {
 		return false
 	}
 	wander := t.ref.Wander()
-	t.bracket, _ = t.across(n, now)
+	full, _ := t.across(t.margins.full, n, now)
+	stated, _ := t.across(t.margins.stated, n, now)
+	t.margins = margins{full, stated}
 	if n != t.root {
 		wander = max(wander, n.edgeTo(t.root).Wander())
 	}
@@ -277,8 +279,18 @@ func (t *Tree) estimate(n *node, now clock.Mono) (servo.Estimate, bool) {
 }
 
 // MaxError returns a bound of the clock's error: what the source's measurements leave open, what is believed to be wrong
-// now, and what may have gone wrong since.
+// now, and what may have gone wrong since. The delay of the path is taken to be shared as evenly as configured.
 func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
+	return t.bound(t.margins.stated, now, id)
+}
+
+// VotingError returns the same for a delay that may be shared in any way.
+func (t *Tree) VotingError(now clock.Mono, id clock.ID) (time.Duration, bool) {
+	return t.bound(t.margins.full, now, id)
+}
+
+// bound returns how far the clock can be off at most, from where the truth is beside the root as of the last sample.
+func (t *Tree) bound(root bracket, now clock.Mono, id clock.ID) (time.Duration, bool) {
 	n := t.node(id)
 	if n == nil {
 		return 0, false
@@ -287,7 +299,7 @@ func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
 	if !ok {
 		return 0, false
 	}
-	b, ok := t.across(n, now)
+	b, ok := t.across(root, n, now)
 	if !ok {
 		return 0, false
 	}
@@ -299,8 +311,7 @@ func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
 }
 
 // across returns where the truth is beside what is believed of the clock now.
-func (t *Tree) across(n *node, now clock.Mono) (b bracket, ok bool) {
-	b = t.bracket
+func (t *Tree) across(b bracket, n *node, now clock.Mono) (_ bracket, ok bool) {
 	b.widen(runOff(t.ref, t.root.freeTime(t.root.reading(now)), t.cfg.Wander))
 	if n == t.root {
 		return b, b.known

@@ -85,7 +85,7 @@ func (e *Engine) believe(now clock.Mono) {
 	if id == 0 || !e.tree.Known() || e.tree.LastSample() == 0 {
 		return
 	}
-	if bound, ok := e.tree.MaxError(now, id); ok && e.tree.Trusted(id) {
+	if bound, ok := e.tree.VotingError(now, id); ok && e.tree.Trusted(id) {
 		e.own = source.Own{Known: true, Sigma: e.tree.Sigma(now, id), MaxError: bound - e.doubted}
 	}
 }

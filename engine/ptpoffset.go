@@ -16,8 +16,9 @@ type reading struct {
 	// whole + fraction is the offset from the master, delay the one there and back, in ns.
 	whole           int64
 	fraction, delay float64
-	// alike and own as in servo.DelaySpread, ns²; open is what the path leaves open of the offset, ns.
-	alike, own, open float64
+	// alike and own as in servo.DelaySpread, ns²; open is what the path leaves open of the offset, ns, and even how much less
+	// that is if the path is no more uneven than configured.
+	alike, own, open, even float64
 }
 
 // read returns the offset from the master. Where the way there and the way back have been measured close enough to each
@@ -52,6 +53,11 @@ func (p *port) read(m *ptp.Measurement) (r reading) {
 	}
 	r.fraction -= shift
 	r.open = min(max(math.Abs(shift), math.Abs(both-shift))+discipline.BoundSigmas*sigma, unbounded)
+	doubt := discipline.BoundSigmas * sigma
+	if p.info.Hardware && near && m.HasBackward && doubt < both/4 && e.tree.Locked(e.now) {
+		p.floor.Add(int64(e.now), both)
+	}
+	r.even = max(0, min((1-p.cfg.MaxAsymmetry)/2*(p.floor.Least()-doubt), r.open))
 	if near || m.HasBackward || p.spread.Min() == 0 {
 		r.alike, r.own = p.spread.Variances(r.delay, resolution)
 	} else {

@@ -157,6 +157,7 @@ func (p *port) ParentChanged(parent *ptp.Parent) {
 	if p.has && parent.Grandmaster != p.parent.Grandmaster {
 		p.n, p.suspect = 0, false
 		p.spread.Forget()
+		p.floor.Forget()
 		p.renew()
 	}
 	if p.has && parent.Time.PTPTimescale != p.time.PTPTimescale {
@@ -182,7 +183,8 @@ func (p *port) Measured(m *ptp.Measurement) {
 	p.delay = time.Duration(r.delay)
 	r.whole += p.toClockScale(m.At.Clock())
 	e.take(e.now, &p.tracked, discipline.Measurement{At: m.At, Offset: r.whole, OffsetFraction: r.fraction,
-		Variance: r.alike, DelayVariance: r.own, MaxError: p.accuracy() + time.Duration(r.open), Interval: m.Interval.Seconds()})
+		Variance: r.alike, DelayVariance: r.own, MaxError: p.accuracy() + time.Duration(r.open), Even: time.Duration(r.even),
+		Interval: m.Interval.Seconds()})
 }
 
 // Standard deviations of timestamps apart from the path, ns.

@@ -25,6 +25,7 @@ type tracked struct {
 	points    [recentPoints]point
 	next, n   int
 	spread    servo.DelaySpread
+	floor     servo.Floor // of the delays there and back
 	last      clock.Mono
 	sample    discipline.Measurement // the last one, and the one before
 	before    discipline.Measurement
@@ -53,6 +54,7 @@ type point struct {
 func (s *tracked) reset() {
 	s.n, s.bias, s.suspect, s.absolved = 0, bias{}, false, false
 	s.spread.Forget()
+	s.floor.Forget()
 	s.renew()
 }
 
