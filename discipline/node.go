@@ -22,6 +22,7 @@ type node struct {
 	servo          servo.Servo
 	maxFrequency   float64
 	applied        float64 // correction in force, ppb
+	came           float64 // correction that was in force when it was added, ppb
 	frequencySigma float64 // of -applied as the oscillator's error, ppb; 0: unknown
 	history        *clock.History
 
@@ -58,7 +59,7 @@ type node struct {
 }
 
 func newNode(in Info, now clock.Mono, cfg Config) *node {
-	n := &node{id: in.ID, scale: in.Scale, servo: in.Servo, maxFrequency: in.MaxFrequency, applied: in.Frequency,
+	n := &node{id: in.ID, scale: in.Scale, servo: in.Servo, maxFrequency: in.MaxFrequency, applied: in.Frequency, came: in.Frequency,
 		frequencySigma: in.Sigma, history: clock.NewHistory(in.ID, historySize), anchorMono: now, anchor: in.Reading,
 		wanted: in.Frequency, steered: now}
 	n.history.SetFrequency(in.Reading.Add(-time.Hour), in.Frequency)

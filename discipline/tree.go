@@ -112,17 +112,19 @@ func (t *Tree) forget() {
 	t.margins = margins{}
 }
 
-// Settle sets all steered clocks to their learned frequencies, and nothing for the sake of an offset.
+// Settle sets all steered clocks to their learned frequencies, and those of which nothing is learned yet to the one that
+// they came with: nothing stays in force for the sake of an offset.
 func (t *Tree) Settle(now clock.Mono) {
 	for _, n := range t.nodes {
 		if n.servo == nil {
 			continue
 		}
-		est, ok := t.estimate(n, now)
-		if n.everLocked || ok && est.FrequencyVar < WellKnown*WellKnown {
-			n.residual = 0
-			t.apply(n, now, n.servo.Hold())
+		ppb := n.came
+		if est, ok := t.estimate(n, now); n.everLocked || ok && est.FrequencyVar < WellKnown*WellKnown {
+			ppb = n.servo.Hold()
 		}
+		n.residual = 0
+		t.apply(n, now, ppb)
 	}
 }
 

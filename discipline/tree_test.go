@@ -242,6 +242,23 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestSettleAmidTheFirstSlew ends while an offset is being slewed away and the frequency is not known yet.
+func TestSettleAmidTheFirstSlew(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Step = StepNever })
+	r.noise = 50_000
+	r.tree.Follow(r.now, phc)
+	r.run(1500 * time.Millisecond)
+	if c := r.clocks[phc]; math.Abs(c.applied) < 1e5 {
+		t.Fatalf("corrected by %g ppb only: nothing is slewed", c.applied)
+	}
+	r.tree.Settle(r.now)
+	for id, c := range r.clocks {
+		if c.applied != 0 {
+			t.Errorf("%v was left corrected by %g ppb, and it came with none", id, c.applied)
+		}
+	}
+}
+
 func TestBrokenClock(t *testing.T) {
 	r := newRig(t, nil).locked()
 	r.clocks[phc].broken = true
