@@ -219,17 +219,21 @@ const unknownFrequency = 1e5
 
 // reroot carries what is known of the old root over to the new one. It is false if there is no way between the two.
 func (t *Tree) reroot(now clock.Mono, n *node) bool {
+	if n == t.root {
+		if t.ref.Known() { // the noise is another source's
+			base, est := t.ref.At(t.ref.Time())
+			t.ref.Seed(t.ref.Time(), base, est, t.ref.Wander())
+		}
+		return t.ref.Known()
+	}
 	est, base, at, ok := t.free(n, now)
 	if !ok {
 		return false
 	}
-	wander := t.ref.Wander()
 	full, _ := t.across(t.margins.full, n, now)
 	stated, _ := t.across(t.margins.stated, n, now)
 	t.margins = margins{full, stated}
-	if n != t.root {
-		wander = max(wander, n.edgeTo(t.root).Wander())
-	}
+	wander := max(t.ref.Wander(), n.edgeTo(t.root).Wander())
 	t.root = n
 	t.ref.Seed(at, base, est, wander)
 	return true

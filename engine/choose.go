@@ -301,21 +301,30 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 		e.note(now, fmt.Sprintf("following %s: %s", s.id, e.why(s)))
 	}
 	e.relateScale(s)
+	again := e.tree.Root() == s.clock
 	e.tree.Follow(now, s.clock)
 	e.doubted = 0
 	e.place(s)
-	if s.absolved {
+	switch {
+	case s.absolved:
 		e.accept(now, s)
+	case s.samples == 0 || s.age(now) > time.Second:
+	case !e.tree.Known():
+		e.begin(now, s)
+	case again && s.relate: // it may be long until the next one
+		e.steerBy(now, s, s.latestResidual(), s.sample)
 	}
-	if !e.tree.Known() && s.samples > 0 && s.age(now) < time.Second {
-		before := s.latestResidual()
-		if between, ok := s.sample.At.Sub(s.before.At); ok && between > 0 && between < 4*time.Second {
-			e.tree.Prime(s.before)
-		}
-		e.tree.Sample(now, s.sample)
-		if e.tree.Known() {
-			e.rebase(before)
-		}
+}
+
+// begin has the tree believe what a source has measured so far.
+func (e *Engine) begin(now clock.Mono, s *tracked) {
+	before := s.latestResidual()
+	if between, ok := s.sample.At.Sub(s.before.At); ok && between > 0 && between < 4*time.Second {
+		e.tree.Prime(s.before)
+	}
+	e.tree.Sample(now, s.sample)
+	if e.tree.Known() {
+		e.rebase(before)
 	}
 }
 
