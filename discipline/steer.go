@@ -24,6 +24,9 @@ type Measurement struct {
 	MaxError, Even time.Duration
 	// Interval at which measurements come, in seconds.
 	Interval float64
+	// OneWay says that the way back was not measured along with it. If it is not as expected, the path may have changed:
+	// it accuses nobody.
+	OneWay bool
 }
 
 // Sample takes a measurement of the root in. Anything but Used leaves estimates and clocks as they are.
@@ -37,6 +40,9 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	}
 	o := n.observation(m)
 	t.testify(o)
+	if m.OneWay && !t.ref.Expects(o) {
+		return servo.Outlier
+	}
 	v := t.margins.observe(t.ref, o, float64(m.MaxError), float64(m.Even), t.cfg.Wander)
 	if v == servo.Jumped && t.ref.Observations() < surely {
 		t.forget() // it was the first ones that were wrong

@@ -230,6 +230,29 @@ func TestRemoveAndAdd(t *testing.T) {
 	r.tree.Follow(r.now, phc)
 }
 
+// TestOneWayAccusesNobody has the way from the master become longer: what is measured one way only is not as expected, and
+// neither steers nor counts as a jump. What is measured both ways does.
+func TestOneWayAccusesNobody(t *testing.T) {
+	r := newRig(t, nil).locked()
+	r.run(100 * second)
+	r.lie = 50_000
+	m := r.measurement()
+	m.OneWay = true
+	for range 20 {
+		if v := r.tree.Sample(r.now, m); v != servo.Outlier {
+			t.Fatalf("verdict %v on a measurement one way, 50 µs beside what was expected", v)
+		}
+	}
+	m.OneWay = false
+	verdict := servo.Used
+	for range 5 {
+		verdict = r.tree.Sample(r.now, m)
+	}
+	if verdict != servo.Jumped {
+		t.Errorf("verdict %v on the fifth both ways", verdict)
+	}
+}
+
 // TestSettle leaves the frequencies that cancel the oscillators' errors.
 func TestSettle(t *testing.T) {
 	r := newRig(t, nil).locked()

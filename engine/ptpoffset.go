@@ -19,59 +19,88 @@ type reading struct {
 	// alike and own as in servo.DelaySpread, ns²; open is what the path leaves open of the offset, ns, and even how much less
 	// that is if the path is no more uneven than configured.
 	alike, own, open, even float64
+	// oneWay says that it rests on a mean path delay: the way back was not measured along with it
+	oneWay bool
 }
 
 // read returns the offset from the master. Where the way there and the way back have been measured close enough to each
-// other, their difference is what counts; else the port's own delay filter.
+// other, their difference is what counts; else the port's own delay filter. Of several Syncs for one Delay_Req, only one is
+// taken with it: the others would have its error in common. They are taken with the mean of the delays measured so far.
 //
 // No message is faster than time: the way there says what the offset is at most, the way back what it is at least.
 func (p *port) read(m *ptp.Measurement) (r reading) {
 	whole, part := m.Forward.Parts()
 	r.whole, r.fraction = whole, float64(part)/65536
-	filtered := m.MeanPathDelay.Nanoseconds()
-	resolution := float64(hardwareResolution)
-	if !p.info.Hardware {
-		resolution = kernelResolution
-	}
+	filtered, resolution := m.MeanPathDelay.Nanoseconds(), p.resolution()
 	if !p.backward.valid {
 		r.fraction, r.delay, r.open = r.fraction-filtered, 2*filtered, math.Abs(filtered)
 		r.alike, r.own = p.spread.Variances(r.delay, resolution)
 		return r
 	}
+	w := p.ways(m)
+	mean, n := p.level.Mean()
+	shift := w.both / 2
+	switch {
+	case !w.near:
+		shift, r.delay = filtered, 2*filtered
+		if m.HasBackward || p.spread.Min() == 0 {
+			p.spread.Variances(r.delay, resolution)
+		}
+		r.alike = filteredNoise * p.spread.Alike(resolution)
+	case m.HasBackward || n < levelNeeded:
+		r.delay = w.both
+		r.alike, r.own = p.spread.Variances(r.delay, resolution)
+		r.alike += w.sigma * w.sigma / 4
+		if r.own > 0 {
+			r.own += w.sigma * w.sigma / 4
+		}
+	default:
+		shift, r.delay, r.oneWay = mean/2, w.both, true
+		r.alike = p.spread.Alike(resolution) * (oneWayNoise + levelNoise/float64(n))
+	}
+	r.fraction -= shift
+	p.bound(&r, m, w, shift)
+	return r
+}
+
+// ways is what the way from the master took and the way to it that was measured last: together, and by how much that may be
+// wrong, ns. They are near if they are close enough to each other for their difference to tell the offset.
+type ways struct {
+	both, sigma float64
+	near        bool
+}
+
+func (p *port) ways(m *ptp.Measurement) (w ways) {
 	e := p.engine
 	age, _ := m.At.Sub(p.backward.at)
 	drift, sigma := e.tree.Drift(e.now, p.backward.at, m.At)
 	there, _ := m.Forward.Add(p.backward.span)
-	both := spanNanoseconds(there) - drift
-	sigma += p.backward.off
-	near := e.cfg.Steering.Servo == configs.ServoAdaptive && age < 4*m.Interval+time.Second && age > -time.Second &&
-		sigma < discipline.WellKnown*math.Abs(age.Seconds()) &&
-		both > -2*float64(delayTolerance(p.info.Hardware)) // else the master's time has jumped between the two
-	shift := filtered
-	if r.delay = 2 * filtered; near {
-		r.delay, shift = both, both/2
+	w.both, w.sigma = spanNanoseconds(there)-drift, sigma+p.backward.off
+	w.near = e.cfg.Steering.Servo == configs.ServoAdaptive && age < 4*m.Interval+time.Second && age > -time.Second &&
+		w.sigma < discipline.WellKnown*math.Abs(age.Seconds()) &&
+		w.both > -2*float64(delayTolerance(p.info.Hardware)) // else the master's time has jumped between the two
+	if w.near && m.HasBackward {
+		p.level.Add(w.both, p.resolution())
 	}
-	r.fraction -= shift
-	r.open = min(max(math.Abs(shift), math.Abs(both-shift))+discipline.BoundSigmas*sigma, unbounded)
-	doubt := discipline.BoundSigmas * sigma
-	if p.info.Hardware && near && m.HasBackward && doubt < both/4 && e.tree.Locked(e.now) {
-		p.floor.Add(int64(e.now), both)
+	return w
+}
+
+// bound says how far the offset may be off, for a way there that is taken to be shift ns.
+func (p *port) bound(r *reading, m *ptp.Measurement, w ways, shift float64) {
+	e, doubt := p.engine, discipline.BoundSigmas*w.sigma
+	r.open = min(max(math.Abs(shift), math.Abs(w.both-shift))+doubt, unbounded)
+	if p.info.Hardware && w.near && m.HasBackward && doubt < w.both/4 && e.tree.Locked(e.now) {
+		p.floor.Add(int64(e.now), w.both)
 	}
 	r.even = max(0, min((1-p.cfg.MaxAsymmetry)/2*(p.floor.Least()-doubt), r.open))
-	if near || m.HasBackward || p.spread.Min() == 0 {
-		r.alike, r.own = p.spread.Variances(r.delay, resolution)
-	} else {
-		r.alike = p.spread.Alike(resolution)
+}
+
+// resolution returns the standard deviation of the port's timestamps apart from the path, ns.
+func (p *port) resolution() float64 {
+	if p.info.Hardware {
+		return hardwareResolution
 	}
-	if near {
-		r.alike += sigma * sigma / 4
-		if r.own > 0 {
-			r.own += sigma * sigma / 4
-		}
-	} else {
-		r.alike, r.own = filteredNoise*r.alike, 0
-	}
-	return r
+	return kernelResolution
 }
 
 const (
@@ -81,6 +110,12 @@ const (
 	unbounded = 1e15
 	// filteredNoise is the variance of an offset by a filtered delay, by that of one by its own delay.
 	filteredNoise = 3
+	// oneWayNoise is the same for one of which only the way there is its own, and levelNoise what the mean delay adds, times
+	// the number of delays: all offsets have its error in common, so it counts as often as an estimate averages them.
+	oneWayNoise = 2
+	levelNoise  = 64
+	// levelNeeded is how many delays make a mean.
+	levelNeeded = 4
 )
 
 // stepBackward carries the way to the master over a step of the clock by d.

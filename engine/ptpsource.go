@@ -158,6 +158,7 @@ func (p *port) ParentChanged(parent *ptp.Parent) {
 		p.n, p.suspect = 0, false
 		p.spread.Forget()
 		p.floor.Forget()
+		p.level.Forget()
 		p.renew()
 	}
 	if p.has && parent.Time.PTPTimescale != p.time.PTPTimescale {
@@ -184,7 +185,7 @@ func (p *port) Measured(m *ptp.Measurement) {
 	r.whole += p.toClockScale(m.At.Clock())
 	e.take(e.now, &p.tracked, discipline.Measurement{At: m.At, Offset: r.whole, OffsetFraction: r.fraction,
 		Variance: r.alike, DelayVariance: r.own, MaxError: p.accuracy() + time.Duration(r.open), Even: time.Duration(r.even),
-		Interval: m.Interval.Seconds()})
+		Interval: m.Interval.Seconds(), OneWay: r.oneWay})
 }
 
 // Standard deviations of timestamps apart from the path, ns.

@@ -25,7 +25,8 @@ type tracked struct {
 	points    [recentPoints]point
 	next, n   int
 	spread    servo.DelaySpread
-	floor     servo.Floor // of the delays there and back
+	floor     servo.Floor   // of the delays there and back
+	level     servo.Plateau // of the same
 	last      clock.Mono
 	sample    discipline.Measurement // the last one, and the one before
 	before    discipline.Measurement
@@ -55,6 +56,7 @@ func (s *tracked) reset() {
 	s.n, s.bias, s.suspect, s.absolved = 0, bias{}, false, false
 	s.spread.Forget()
 	s.floor.Forget()
+	s.level.Forget()
 	s.renew()
 }
 
@@ -138,6 +140,14 @@ func (s *tracked) age(now clock.Mono) time.Duration { return now.Sub(s.last) }
 
 // take enters a measurement of the source's clock, and has the tree follow it if the source is followed.
 func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
+	if m.OneWay {
+		s.last = now
+		s.samples++
+		if e.followed(s) && e.tree.Sample(now, m) == servo.Used {
+			e.observe(now, e.tree.Root())
+		}
+		return
+	}
 	s.before, s.sample = s.sample, m
 	residual, ok := e.tree.Residual(now, m.At, m.Offset, m.OffsetFraction)
 	ok = ok && !s.arbitrary

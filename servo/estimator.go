@@ -186,8 +186,17 @@ func (e *Estimator) Observe(o Observation) Verdict {
 	return Used
 }
 
-// judge holds an observation against the weighed prediction. One of before the last is an outlier anyhow.
-func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
+// Expects reports whether an observation is one that Observe would use.
+func (e *Estimator) Expects(o Observation) bool {
+	if e.seen == 0 {
+		return true
+	}
+	_, within := e.deviation(float64(o.Offset-e.base)+o.OffsetFraction, float64(o.Time-e.time)/1e9, o)
+	return within
+}
+
+// deviation of an observation from the weighed prediction, and whether it is within the gate. One of before the last is not.
+func (e *Estimator) deviation(z, dt float64, o Observation) (d float64, within bool) {
 	p := e.combined().After(dt, 0)
 	variance, doubt := p.OffsetVar, 1.0
 	if e.seen < gateAfter {
@@ -197,8 +206,14 @@ func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
 		m := &e.bank[i]
 		variance += e.weights[i] * m.scale * (doubt*m.variance(o) + m.walk*dt*dt*dt/3)
 	}
-	d := z - p.Offset
-	if dt >= 0 && d*d <= gate*gate*variance {
+	d = z - p.Offset
+	return d, dt >= 0 && d*d <= gate*gate*variance
+}
+
+// judge holds an observation against the prediction, and counts outliers that agree.
+func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
+	d, within := e.deviation(z, dt, o)
+	if within {
 		e.outliers = 0
 		return Used
 	}
