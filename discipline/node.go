@@ -65,6 +65,7 @@ func newNode(in Info, now clock.Mono, cfg Config) *node {
 	n.history.SetFrequency(in.Reading.Add(-time.Hour), in.Frequency)
 	if in.ID != clock.System {
 		n.edge = servo.NewEstimator()
+		n.edge.SetFrequency(0, wildFrequency)
 	}
 	if n.servo != nil {
 		n.servo.SetLimit(in.MaxFrequency)
@@ -74,6 +75,10 @@ func newNode(in Info, now clock.Mono, cfg Config) *node {
 	}
 	return n
 }
+
+// wildFrequency is the standard deviation, in ppb, of what two clocks may differ by of which nothing is known. Crossings are
+// so precise that it need not be what to expect.
+const wildFrequency = 2e7
 
 // saw notes what the clock read when the event at now came from.
 func (n *node) saw(now clock.Mono, at clock.Timestamp) { n.anchorMono, n.anchor = now, at }
@@ -128,7 +133,8 @@ func (n *node) correctionAt(free int64, now clock.Mono) (whole int64, fraction f
 	return n.correction(clock.At(n.id, free+whole))
 }
 
-// up carries an estimate of this PHC, when its oscillator shows at, over to the system clock.
+// up carries an estimate of this PHC, when its oscillator shows at, over to the system clock. A frequency error is one per
+// unit of the clock's own time.
 func (n *node) up(est servo.Estimate, base, at int64) (servo.Estimate, int64, int64, bool) {
 	if n.edge == nil || !n.edge.Known() || n.system == nil {
 		return est, base, at, false
@@ -136,6 +142,7 @@ func (n *node) up(est servo.Estimate, base, at int64) (servo.Estimate, int64, in
 	offset, e := n.edge.At(n.edge.Time())
 	at += offset + int64(e.Offset) // what the system clock's oscillator shows, but for what they part in the meantime
 	offset, e = n.edge.At(at)
+	est.Frequency *= 1 - e.Frequency/1e9
 	return est.Plus(e), base + offset, at, true
 }
 
@@ -145,7 +152,9 @@ func (n *node) down(est servo.Estimate, base, at int64) (servo.Estimate, int64, 
 		return est, base, at, false
 	}
 	offset, e := n.edge.At(at)
-	return est.Minus(e), base - offset, at - offset - int64(e.Offset), true
+	est = est.Minus(e)
+	est.Frequency /= 1 - e.Frequency/1e9
+	return est, base - offset, at - offset - int64(e.Offset), true
 }
 
 // parted returns what is open now of the edge: what its crossings leave together, and not more than half of a window beside

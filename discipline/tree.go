@@ -202,8 +202,8 @@ func (t *Tree) Follow(now clock.Mono, id clock.ID) {
 	}
 	if t.root == nil {
 		t.root = n
-		if n.frequencySigma > 0 {
-			t.ref.SetFrequency(-n.applied, n.frequencySigma)
+		if ppb, sigma, ok := t.presumed(n); ok {
+			t.ref.SetFrequency(ppb, sigma)
 		}
 	} else if !t.reroot(now, n) {
 		t.root = n
@@ -212,6 +212,19 @@ func (t *Tree) Follow(now clock.Mono, id clock.ID) {
 	}
 	t.leading, t.doubt, t.misgiving = true, 0, 0
 	t.next = min(t.next, now)
+}
+
+// presumed returns what an oscillator's frequency error is taken to be before it has been measured, in ppb: what cancels the
+// correction that the clock came with if that was learned, and else what a PHC differs by from the system clock.
+func (t *Tree) presumed(n *node) (ppb, sigma float64, ok bool) {
+	switch {
+	case n.frequencySigma > 0:
+		return -n.came, n.frequencySigma, true
+	case n.edge != nil && n.edge.Observations() > 1:
+		_, est := n.edge.At(n.edge.Time()) // over the system clock's time
+		return -est.Frequency / (1 - est.Frequency/1e9), math.Sqrt(unknownFrequency*unknownFrequency + est.FrequencyVar), true
+	}
+	return 0, 0, false
 }
 
 // unknownFrequency is the standard deviation of an oscillator's frequency that was learned by nothing, ppb.
@@ -393,12 +406,14 @@ func (t *Tree) Drift(now clock.Mono, from, to clock.Timestamp) (ns, sigma float6
 	}
 	fw, ff := n.correction(from)
 	tw, tf := n.correction(to)
-	ns = float64(tw-fw) + tf - ff
-	est, _, _, ok := t.free(n, now)
-	if !ok {
-		return ns, unknownFrequency * math.Abs(span.Seconds())
+	seconds := float64(int64(span)-(tw-fw)) / 1e9 // of the oscillator
+	var ppb float64
+	if est, _, _, ok := t.free(n, now); ok {
+		ppb, sigma = est.Frequency, math.Sqrt(max(0, est.FrequencyVar))
+	} else if ppb, sigma, ok = t.presumed(n); !ok {
+		sigma = unknownFrequency
 	}
-	return ns + est.Frequency*span.Seconds(), math.Sqrt(max(0, est.FrequencyVar)) * math.Abs(span.Seconds())
+	return float64(tw-fw) + tf - ff + ppb*seconds, sigma * math.Abs(seconds)
 }
 
 // WellKnown is the standard deviation, in ppb, with which a frequency counts as learned.
