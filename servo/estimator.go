@@ -65,10 +65,7 @@ const (
 )
 
 const (
-	// the models: random walks of the frequency whose variance grows by 10^-5 … 10^5 ppb² per second
-	walks        = 11
-	firstWalk    = -5.0 // decimal exponent
-	models       = 2 * walks
+	models       = 2 * len(walks)
 	typicalWalk  = 0.0 // decimal exponent of what a plain crystal does: 1 ppb per root second
 	walkSpread   = 1.2 // standard deviation of that exponent among oscillators
 	memory       = 80  // observations over which models are compared
@@ -80,6 +77,10 @@ const (
 	jumpAfter    = 5   // outliers in a row that are a jump
 	unknownSigma = 5e5 // ppb: nothing is known of an oscillator's frequency
 )
+
+// walks are the random walks of the frequency that the models assume: decimal exponents of how much its variance grows by, in
+// ppb² per second. What no crystal does is there for clocks that are not made of one.
+var walks = [...]float64{-5, -4, -3, -2, -1, 0, 1, 2, 3, 5, 7.5, 10}
 
 // model is a Kalman filter over offset and frequency for one hypothesis about the oscillator's wander and the nature of
 // the noise. Its covariances are in units of scale.
@@ -105,12 +106,15 @@ type Estimator struct {
 	time     int64
 	seen     int
 	outliers int
-	sign     float64
+	first    deviation // of these outliers in a row
 	// fresh says that mean and wander, the weighed means of the models, are those of the models as they are
 	fresh  bool
 	mean   Estimate
 	wander float64
 }
+
+// deviation of an observation from what was expected, in ns, dt seconds after the last one used.
+type deviation struct{ ns, dt float64 }
 
 // NewEstimator returns an estimator that knows nothing.
 func NewEstimator() *Estimator {
@@ -124,7 +128,7 @@ func (e *Estimator) Forget() {
 	*e = Estimator{}
 	for i := range e.bank {
 		e.bank[i] = model{
-			walk: math.Pow(10, firstWalk+float64(i%walks)), byDelay: i >= walks, scale: 1,
+			walk: math.Pow(10, walks[i%len(walks)]), byDelay: i >= len(walks), scale: 1,
 			pff: unknownSigma * unknownSigma,
 		}
 	}
@@ -191,12 +195,13 @@ func (e *Estimator) Expects(o Observation) bool {
 	if e.seen == 0 {
 		return true
 	}
-	_, within := e.deviation(float64(o.Offset-e.base)+o.OffsetFraction, float64(o.Time-e.time)/1e9, o)
+	_, within := e.deviates(float64(o.Offset-e.base)+o.OffsetFraction, float64(o.Time-e.time)/1e9, o)
 	return within
 }
 
-// deviation of an observation from the weighed prediction, and whether it is within the gate. One of before the last is not.
-func (e *Estimator) deviation(z, dt float64, o Observation) (d float64, within bool) {
+// deviates returns how an observation deviates from the weighed prediction, and whether it is within the gate. One of before
+// the last is not.
+func (e *Estimator) deviates(z, dt float64, o Observation) (d deviation, within bool) {
 	p := e.combined().After(dt, 0)
 	variance, doubt := p.OffsetVar, 1.0
 	if e.seen < gateAfter {
@@ -206,25 +211,43 @@ func (e *Estimator) deviation(z, dt float64, o Observation) (d float64, within b
 		m := &e.bank[i]
 		variance += e.weights[i] * m.scale * (doubt*m.variance(o) + m.walk*dt*dt*dt/3)
 	}
-	d = z - p.Offset
-	return d, dt >= 0 && d*d <= gate*gate*variance
+	d = deviation{z - p.Offset, dt}
+	return d, dt >= 0 && d.ns*d.ns <= gate*gate*variance
 }
 
-// judge holds an observation against the prediction, and counts outliers that agree.
+// judge holds an observation against the prediction, and counts outliers that agree. If they run further and further away it is
+// the frequency that has changed, and nothing has jumped.
 func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
-	d, within := e.deviation(z, dt, o)
+	d, within := e.deviates(z, dt, o)
 	if within {
 		e.outliers = 0
 		return Used
 	}
-	if e.outliers > 0 && (d > 0) != (e.sign > 0) {
+	if e.outliers > 0 && (d.ns > 0) != (e.first.ns > 0) {
 		e.outliers = 0
 	}
-	e.sign = d
-	if e.outliers++; e.outliers >= jumpAfter {
-		return Jumped
+	if e.outliers == 0 {
+		e.first = d
 	}
-	return Outlier
+	if e.outliers++; e.outliers < jumpAfter {
+		return Outlier
+	}
+	if e.first.dt >= 0 && d.dt > e.first.dt && math.Abs(d.ns-e.first.ns) > math.Abs(d.ns)/2 {
+		e.bend(d)
+		return Used
+	}
+	return Jumped
+}
+
+// bend allows for a frequency that has changed by as much as the outliers since the first one tell.
+func (e *Estimator) bend(d deviation) {
+	ppb := (d.ns - e.first.ns) / (d.dt - e.first.dt)
+	e.outliers, e.fresh = 0, false
+	for i := range e.bank {
+		m := &e.bank[i]
+		m.pff += ppb * ppb / m.scale
+		m.pxx += e.first.ns * e.first.ns / m.scale
+	}
 }
 
 // Jump moves the estimated offset by d ns, uncertain by sigma ns: the reference or the clock has been set.

@@ -78,6 +78,26 @@ func TestLeanLearnsTheSide(t *testing.T) {
 	}
 }
 
+// TestFrequencyThatChangesAtOnce has an oscillator run 50 ppm faster from one second to the next: no observation is as expected
+// any more, but it is no jump.
+func TestFrequencyThatChangesAtOnce(t *testing.T) {
+	e := NewEstimator()
+	const ppb = 50_000
+	offset := int64(0)
+	for i := range int64(200) {
+		if i > 100 {
+			offset += ppb
+		}
+		if v := e.Observe(Observation{Time: i * 1e9, Offset: offset, Variance: 25}); v == Jumped {
+			t.Fatalf("a jump at %d s", i)
+		}
+	}
+	base, est := e.At(199e9)
+	if off := float64(base-offset) + est.Offset; math.Abs(off) > 50 || math.Abs(est.Frequency-ppb) > 50 {
+		t.Errorf("off by %g ns, frequency %g ppb", off, est.Frequency)
+	}
+}
+
 func BenchmarkObserve(b *testing.B) {
 	l := settled(1)
 	b.ReportAllocs()
