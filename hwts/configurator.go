@@ -38,10 +38,12 @@ type Configurator struct {
 
 	mu       sync.Mutex
 	uses     Use
-	changed  bool // by us
-	readable bool // original is what was there before
+	inForce  HardwareConfig // as far as known, by whomever
+	changed  bool           // by us
+	ours     HardwareConfig // what our last set was granted
+	made     Use            // what it was made for
+	readable bool           // original is what was there before
 	original HardwareConfig
-	granted  HardwareConfig
 }
 
 // hardwareDriver is one NIC's ReadConfig and SetConfig.
@@ -82,10 +84,25 @@ func (c *Configurator) Acquire(uses Use) (HardwareConfig, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.apply(c.uses | uses); err != nil {
-		return c.granted, err
+		return c.inForce, err
 	}
 	c.uses |= uses
-	return c.granted, nil
+	return c.inForce, nil
+}
+
+// Keep gives up what was acquired beside uses. Where the configuration in force is our own and made for more, it is
+// narrowed; where nothing is left it stays, for Acquire to find it sufficient or for Restore. It fails as SetConfig does.
+func (c *Configurator) Keep(uses Use) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.uses &= uses
+	if !c.changed || c.uses == 0 || c.made&^c.uses == 0 {
+		return nil
+	}
+	if now, err := c.driver.read(); err != nil || now != c.ours {
+		return err
+	}
+	return c.set(c.uses)
 }
 
 // Reapply does again what Acquire did if that is not in force any more: after the link went down and up, after the
@@ -97,7 +114,7 @@ func (c *Configurator) Reapply() (changed bool, err error) {
 		return false, nil
 	}
 	if now, err := c.driver.read(); err == nil && sufficient(now, c.uses) {
-		c.granted = now
+		c.inForce = now
 		return false, nil
 	}
 	return true, c.apply(c.uses)
@@ -113,7 +130,7 @@ func (c *Configurator) Restore() error {
 		return nil
 	}
 	c.changed = false
-	if now, err := c.driver.read(); err != nil || now != c.granted {
+	if now, err := c.driver.read(); err != nil || now != c.ours {
 		return err
 	}
 	_, err := c.driver.set(c.original)
@@ -124,7 +141,7 @@ func (c *Configurator) Restore() error {
 func (c *Configurator) apply(uses Use) error {
 	now, err := c.driver.read()
 	if err == nil && sufficient(now, uses) {
-		c.granted = now
+		c.inForce = now
 		return nil
 	}
 	if errors.Is(err, ErrNoInterface) {
@@ -133,6 +150,11 @@ func (c *Configurator) apply(uses Use) error {
 	if !c.changed {
 		c.original, c.readable = now, err == nil
 	}
+	return c.set(uses)
+}
+
+// set has the driver serve uses by the narrowest filter that it has. The caller holds the lock.
+func (c *Configurator) set(uses Use) error {
 	for _, f := range candidates(uses) {
 		granted, err := c.driver.set(HardwareConfig{TxOn, f})
 		if errors.Is(err, clock.ErrNotSupported) {
@@ -141,7 +163,7 @@ func (c *Configurator) apply(uses Use) error {
 		if err != nil {
 			return err
 		}
-		c.changed, c.granted = true, granted
+		c.changed, c.ours, c.made, c.inForce = true, granted, uses, granted
 		if sufficient(granted, uses) {
 			return nil
 		}
@@ -152,7 +174,7 @@ func (c *Configurator) apply(uses Use) error {
 // refused goes back to what served the uses before, after trials that did not serve the new ones.
 func (c *Configurator) refused(uses Use) error {
 	err := fmt.Errorf("timestamping of %s: %w: no receive filter for %v", c.driver.name(), clock.ErrNotSupported, uses)
-	if c.uses == 0 || uses == c.uses || sufficient(c.granted, c.uses) {
+	if c.uses == 0 || uses == c.uses || sufficient(c.inForce, c.uses) {
 		return err
 	}
 	return errors.Join(err, c.apply(c.uses))

@@ -152,6 +152,52 @@ func TestConfiguratorRestoresNeitherWhatOthersSetNorWhatItNeverRead(t *testing.T
 	}
 }
 
+// What another program has set and we have found sufficient is not ours to take back.
+func TestConfiguratorRestoresOnlyItsOwn(t *testing.T) {
+	other := HardwareConfig{TxOn, RxAll}
+	for name, again := range map[string]func(*Configurator) error{
+		"reapplied": func(c *Configurator) error { _, err := c.Reapply(); return err },
+		"acquired":  func(c *Configurator) error { _, err := c.Acquire(NTP); return err },
+	} {
+		nic := &fakeNIC{filters: allFilters()}
+		c := &Configurator{driver: nic}
+		acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+		nic.now = other
+		if err := errors.Join(again(c), c.Keep(PTPOverUDP), c.Restore()); err != nil || nic.now != other {
+			t.Errorf("%s: %v, left at %v, want %v", name, err, nic.now, other)
+		}
+	}
+}
+
+func TestConfiguratorNarrowsForFewerPorts(t *testing.T) {
+	nic := &fakeNIC{filters: allFilters()}
+	c := &Configurator{driver: nic}
+	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+	acquire(t, c, NTP, HardwareConfig{TxOn, RxAll})
+	for range 2 {
+		if err := c.Keep(PTPOverUDP); err != nil || nic.now.RxFilter != RxPTPv2L4Event || len(nic.requests) != 3 {
+			t.Errorf("%v; left at %v by %v", err, nic.now, nic.requests)
+		}
+	}
+	if err := c.Keep(0); err != nil || len(nic.requests) != 3 {
+		t.Errorf("%v; with nothing left it was set %v", err, nic.requests)
+	}
+	if err := c.Restore(); err != nil || nic.now != (HardwareConfig{}) {
+		t.Errorf("%v; restored to %v", err, nic.now)
+	}
+}
+
+// A NIC that has a filter for each and none for both changes over.
+func TestConfiguratorChangesOver(t *testing.T) {
+	nic := &fakeNIC{filters: []RxFilter{RxPTPv2L4Event, RxPTPv2L2Event}}
+	c := &Configurator{driver: nic}
+	acquire(t, c, PTPOverEthernet, HardwareConfig{TxOn, RxPTPv2L2Event})
+	if err := c.Keep(0); err != nil {
+		t.Fatal(err)
+	}
+	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+}
+
 func TestConfiguratorOfARenamedInterface(t *testing.T) {
 	nic := &fakeNIC{called: "fake0", setErr: ioctlError(unix.EOPNOTSUPP)}
 	c := &Configurator{driver: nic}
