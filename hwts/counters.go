@@ -19,9 +19,9 @@ type Counters struct {
 	Sent, SendErrors uint64
 	// TransmitStamps that the Handler was given.
 	TransmitStamps uint64
-	// TransmitLost counts datagrams given up because 64 more were sent and their stamp had not come; TransmitLate stamps
-	// that came after that, or too close to a failed send to be told whose they are; TransmitForeign stamps of no send
-	// that waits for one, or of another clock.
+	// TransmitLost counts datagrams given up because their stamp had not come within 4 s, or before 64 more were sent;
+	// TransmitLate stamps that came after that, or too close to a failed send to be told whose they are; TransmitForeign
+	// stamps of no send that waits for one, or of another clock.
 	TransmitLost, TransmitLate, TransmitForeign uint64
 }
 
@@ -46,7 +46,7 @@ func (c Counters) Plus(o Counters) Counters {
 type counters struct {
 	received, unstamped, truncated, controlTruncated, otherInterface, receiveErrors atomic.Uint64
 
-	sent, sendErrors, stamps, lost, late, foreign atomic.Uint64
+	sent, sendErrors, stamps, late, foreign atomic.Uint64
 }
 
 // Counters returns the counts so far. It may be called from any goroutine.
@@ -62,7 +62,7 @@ func (c *Conn) Counters() Counters {
 		Sent:             n.sent.Load(),
 		SendErrors:       n.sendErrors.Load(),
 		TransmitStamps:   n.stamps.Load(),
-		TransmitLost:     n.lost.Load(),
+		TransmitLost:     c.ids.losses(c.now()),
 		TransmitLate:     n.late.Load(),
 		TransmitForeign:  n.foreign.Load(),
 	}

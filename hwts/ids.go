@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// outstanding is how many sends may be without their stamp before the oldest is given up.
-const outstanding = 64
+// outstanding is how many sends may be without their stamp before the oldest is given up, stampPatience how long one may
+// be. NICs under load have been seen to take some hundreds of milliseconds.
+const (
+	outstanding   = 64
+	stampPatience = 4 * time.Second
+)
 
 // settling is how long stamps may be under way that were numbered before the kernel's count began anew. Those that could
 // be of either count are dropped for so long, rather than given to the wrong datagram.
@@ -19,7 +23,7 @@ type verdict uint8
 
 const (
 	expected verdict = iota
-	// late: its id has been given up.
+	// late: its id has been given up, or may have been one of before the kernel's count began anew.
 	late
 	// foreign: its id was never given, or has had its stamp.
 	foreign
@@ -27,10 +31,12 @@ const (
 
 // idTable matches the kernel's numbers of sends with those that Send returns. It is safe for concurrent use.
 type idTable struct {
-	mu      sync.Mutex
-	next    uint32
-	pending [outstanding]bool // by id modulo outstanding, of the ids next-outstanding to next-1
-	issued  uint64            // sends so far
+	mu     sync.Mutex
+	next   uint32
+	oldest uint32               // no id before it waits for its stamp
+	sends  [outstanding]pending // by id modulo outstanding, of the ids next-outstanding to next-1
+	issued uint64               // sends so far
+	lost   uint64               // of them, given up
 	// base is what to add to the kernel's number. It changes when the kernel's count begins anew; before is how many
 	// numbers the former count had given, which may be mistaken for new ones until settled.
 	base    uint32
@@ -38,16 +44,60 @@ type idTable struct {
 	settled time.Duration
 }
 
-// issue numbers the next send. lost says that the oldest one has been given up for it.
-func (t *idTable) issue() (id uint32, lost bool) {
+// stage is how far a send has come.
+type stage uint8
+
+const (
+	done stage = iota // it has its stamp, or has failed
+	waiting
+	givenUp
+)
+
+type pending struct {
+	stage stage
+	at    time.Duration
+}
+
+// issue numbers the next send. If it takes the place of one that waits, that is given up.
+func (t *idTable) issue(now time.Duration) (id uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.expire(now)
 	id = t.next
-	slot := &t.pending[id%outstanding]
-	lost, *slot = *slot, true
+	slot := &t.sends[id%outstanding]
+	if slot.stage == waiting {
+		t.lost++
+	}
+	*slot = pending{waiting, now}
 	t.next++
 	t.issued++
-	return id, lost
+	return id
+}
+
+// expire gives up the sends that have waited too long. The caller holds the lock.
+func (t *idTable) expire(now time.Duration) {
+	if t.next-t.oldest > outstanding {
+		t.oldest = t.next - outstanding
+	}
+	for ; t.oldest != t.next; t.oldest++ {
+		slot := &t.sends[t.oldest%outstanding]
+		if slot.stage != waiting {
+			continue
+		}
+		if now-slot.at < stampPatience {
+			return
+		}
+		slot.stage = givenUp
+		t.lost++
+	}
+}
+
+// losses returns how many sends have been given up.
+func (t *idTable) losses(now time.Duration) uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expire(now)
+	return t.lost
 }
 
 // cancel says that the send of this id failed: no stamp will come.
@@ -55,7 +105,7 @@ func (t *idTable) cancel(id uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.next-id <= outstanding {
-		t.pending[id%outstanding] = false
+		t.sends[id%outstanding].stage = done
 	}
 }
 
@@ -85,10 +135,15 @@ func (t *idTable) settle(n uint32, now time.Duration) (id uint32, v verdict) {
 	if age > outstanding {
 		return 0, late
 	}
-	slot := &t.pending[id%outstanding]
-	if !*slot {
-		return 0, foreign
+	t.expire(now)
+	slot := &t.sends[id%outstanding]
+	was := slot.stage
+	slot.stage = done
+	switch was {
+	case waiting:
+		return id, expected
+	case givenUp:
+		return 0, late
 	}
-	*slot = false
-	return id, expected
+	return 0, foreign
 }

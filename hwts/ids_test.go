@@ -8,10 +8,9 @@ import (
 	"time"
 )
 
-func issue(t *testing.T, ids *idTable, n int) (last uint32) {
-	t.Helper()
+func issue(ids *idTable, n int, now time.Duration) (last uint32) {
 	for range n {
-		last, _ = ids.issue()
+		last = ids.issue(now)
 	}
 	return last
 }
@@ -25,7 +24,7 @@ func checkSettle(t *testing.T, ids *idTable, n uint32, now time.Duration, wantID
 
 func TestIDsSettleOnceInAnyOrder(t *testing.T) {
 	var ids idTable
-	issue(t, &ids, 3)
+	issue(&ids, 3, 0)
 	checkSettle(t, &ids, 2, 0, 2, expected)
 	checkSettle(t, &ids, 0, 0, 0, expected)
 	checkSettle(t, &ids, 0, 0, 0, foreign)
@@ -37,21 +36,45 @@ func TestIDsSettleOnceInAnyOrder(t *testing.T) {
 
 func TestIDsGiveUpTheOldest(t *testing.T) {
 	var ids idTable
-	issue(t, &ids, outstanding)
-	if id, lost := ids.issue(); id != outstanding || !lost {
-		t.Errorf("issue() = %d, %v, want %d and one lost", id, lost, outstanding)
+	issue(&ids, outstanding, 0)
+	if id := issue(&ids, 1, 0); id != outstanding || ids.losses(0) != 1 {
+		t.Errorf("issued %d with %d lost, want %d and one lost", id, ids.losses(0), outstanding)
 	}
 	checkSettle(t, &ids, 0, 0, 0, late)
 	checkSettle(t, &ids, 1, 0, 1, expected)
-	ids.issue() // takes the slot of 1, which has had its stamp
-	if _, lost := ids.issue(); !lost {
+	issue(&ids, 1, 0) // takes the slot of 1, which has had its stamp
+	if issue(&ids, 1, 0); ids.losses(0) != 2 {
 		t.Error("2 has had no stamp, and is not lost")
 	}
 }
 
+// A few sends are given up in time too, once each, whoever asks.
+func TestIDsGiveUpAfterAWhile(t *testing.T) {
+	var ids idTable
+	issue(&ids, 2, 0)
+	ids.issue(time.Second)
+	checkSettle(t, &ids, 1, time.Second, 1, expected)
+	for _, c := range []struct {
+		now  time.Duration
+		want uint64
+	}{{stampPatience - 1, 0}, {stampPatience, 1}, {stampPatience, 1}, {time.Second + stampPatience, 2}, {time.Hour, 2}} {
+		if got := ids.losses(c.now); got != c.want {
+			t.Errorf("at %v %d are lost, want %d", c.now, got, c.want)
+		}
+	}
+	checkSettle(t, &ids, 0, time.Hour, 0, late)
+	checkSettle(t, &ids, 0, time.Hour, 0, foreign)
+	checkSettle(t, &ids, 1, time.Hour, 0, foreign)
+	id := ids.issue(time.Hour)
+	checkSettle(t, &ids, id, time.Hour+stampPatience, 0, late)
+	if got := ids.losses(time.Hour + stampPatience); got != 3 {
+		t.Errorf("%d are lost, want 3", got)
+	}
+}
+
 func TestIDsWrapAround(t *testing.T) {
-	ids := idTable{next: 1<<32 - 2, issued: 1<<32 - 2}
-	issue(t, &ids, 4)
+	ids := idTable{next: 1<<32 - 2, oldest: 1<<32 - 2, issued: 1<<32 - 2}
+	issue(&ids, 4, 0)
 	checkSettle(t, &ids, 1<<32-1, 0, 1<<32-1, expected)
 	checkSettle(t, &ids, 1, 0, 1, expected)
 	checkSettle(t, &ids, 2, 0, 0, foreign)
@@ -60,21 +83,21 @@ func TestIDsWrapAround(t *testing.T) {
 
 func TestIDsOfAFailedSend(t *testing.T) {
 	var ids idTable
-	id := issue(t, &ids, 1)
+	id := issue(&ids, 1, 0)
 	ids.cancel(id)
 	checkSettle(t, &ids, id, 0, 0, foreign)
 }
 
 func TestIDsAfterTheKernelsCountBeginsAnew(t *testing.T) {
 	var ids idTable
-	issue(t, &ids, 10)
+	issue(&ids, 10, time.Minute)
 	ids.restart(time.Minute)
-	if id := issue(t, &ids, 2); id != 11 {
+	if id := issue(&ids, 2, time.Minute); id != 11 {
 		t.Fatalf("id %d, want 11: the caller's ids go on", id)
 	}
 	checkSettle(t, &ids, 0, time.Minute, 0, late) // may be the first of either count
 	ids.restart(time.Minute + settling/2)
-	issue(t, &ids, 1)
+	issue(&ids, 1, time.Minute+settling/2)
 	checkSettle(t, &ids, 9, time.Minute+settling, 0, late) // of the first count still
 	checkSettle(t, &ids, 0, time.Minute+settling/2+settling, 12, expected)
 	checkSettle(t, &ids, 1, time.Minute+settling/2+settling, 0, foreign)
@@ -93,7 +116,7 @@ func TestIDsNeverMistaken(t *testing.T) {
 	now, matched := time.Duration(0), 0
 	for range 20000 {
 		now += time.Duration(rng.IntN(20)) * time.Millisecond
-		id, _ := ids.issue()
+		id := ids.issue(now)
 		if rng.IntN(500) == 0 { // the send fails; the kernel counts it, or not
 			ids.cancel(id)
 			ids.restart(now)

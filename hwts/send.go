@@ -61,10 +61,7 @@ func (c *Conn) Send(b []byte, to Addr) (id uint32, err error) {
 	}
 	stamped := c.config.Stamps != NoStamps
 	if stamped {
-		var lost bool
-		if s.id, lost = c.ids.issue(); lost {
-			c.counters.lost.Add(1)
-		}
+		s.id = c.ids.issue(c.now())
 	} else {
 		s.id++
 	}
