@@ -74,6 +74,8 @@ type Daemon struct {
 	published    clock.Mono
 	told         clock.Mono // that the network has changed, 0 if never
 	untold       bool       // it has since
+	inspected    clock.Mono // when the NICs were last looked at
+	inspecting   bool       // at this moment
 }
 
 const (

@@ -18,6 +18,7 @@ import (
 type stamping struct {
 	clock clock.ID // clock.System is the kernel's
 	nic   string   // whose configuration was changed for it, also where that has not led to stamps yet; empty if none
+	use   hwts.Use // that it was changed for
 }
 
 // hardware reports whether it is a NIC.
@@ -53,12 +54,12 @@ func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *hwts.Capabil
 	id := clock.PHC(caps.PHC)
 	if d.clocks.phcs[id] == nil {
 		if err := d.addPHC(ctx, now, caps.PHC); err != nil {
-			return stamping{clock: clock.System, nic: caps.NIC}, err
+			return stamping{clock: clock.System, nic: caps.NIC, use: use}, err
 		}
 		d.log.Info("hardware timestamps", "interface", caps.Interface, "nic", caps.NIC, "for", use.String(),
 			"config", granted.String(), "clock", d.clocks.phcs[id].device.Name(), "driver", caps.Driver)
 	}
-	return stamping{clock: id, nic: caps.NIC}, nil
+	return stamping{clock: id, nic: caps.NIC, use: use}, nil
 }
 
 // addPHC opens a PHC and has the engine steer it, if that is wanted.
@@ -99,13 +100,13 @@ func (d *Daemon) loseClock(now clock.Mono, id clock.ID, why error) {
 }
 
 // tidy gives up the clocks and the NICs that nothing is timestamped by any more: the former go on at their learned
-// frequencies, the latter are configured as they were before.
+// frequencies, the latter are configured as they were before. NICs in use stamp no more than they need to.
 func (d *Daemon) tidy(now clock.Mono) {
-	nics := map[string]bool{}
+	uses := map[string]hwts.Use{}
 	interfaces := map[clock.ID][]string{} // anew: snapshots have the old ones
 	d.stampings(func(s *stamping) {
+		uses[s.nic] |= s.use
 		if s.nic != "" && !slices.Contains(interfaces[s.clock], s.nic) {
-			nics[s.nic] = true
 			interfaces[s.clock] = append(interfaces[s.clock], s.nic)
 		}
 	})
@@ -120,9 +121,13 @@ func (d *Daemon) tidy(now clock.Mono) {
 		d.clocks.close(id)
 		d.engine.RemoveClock(now, id)
 	}
-	for name := range d.nics {
-		if !nics[name] {
+	for name, nic := range d.nics {
+		if uses[name] == 0 {
 			d.restore(name)
+		} else if d.inspecting {
+			continue // the NIC may be busy for seconds
+		} else if err := nic.Keep(uses[name]); err != nil && !errors.Is(err, hwts.ErrNoInterface) {
+			d.repeated("narrow "+name, "timestamping goes on for more than is needed", err)
 		}
 	}
 }

@@ -20,6 +20,7 @@ type host struct {
 // configurator is what the daemon needs of a hwts.Configurator.
 type configurator interface {
 	Acquire(hwts.Use) (hwts.HardwareConfig, error)
+	Keep(hwts.Use) error
 	Reapply() (changed bool, err error)
 	Restore() error
 	Rename(nic string)

@@ -42,6 +42,8 @@ type fakeNIC struct {
 	host                *fakeHost
 	name                string
 	uses                hwts.Use
+	separate            bool // it has no filter for more than one use
+	reset               bool // it does not stamp as it has to
 	acquired, reapplied int
 	restored            []string // under those names
 }
@@ -50,13 +52,22 @@ func (n *fakeNIC) Acquire(u hwts.Use) (hwts.HardwareConfig, error) {
 	if n.host.acquire != nil {
 		return hwts.HardwareConfig{}, n.host.acquire
 	}
+	if n.separate && n.uses&^u != 0 {
+		return hwts.HardwareConfig{}, clock.ErrNotSupported
+	}
 	n.acquired++
 	n.uses |= u
 	return hwts.HardwareConfig{TxType: hwts.TxOn, RxFilter: hwts.RxAll}, nil
 }
-func (n *fakeNIC) Reapply() (bool, error) { n.reapplied++; return true, nil }
-func (n *fakeNIC) Restore() error         { n.restored = append(n.restored, n.name); return nil }
-func (n *fakeNIC) Rename(to string)       { n.name = to }
+func (n *fakeNIC) Keep(u hwts.Use) error { n.uses &= u; return nil }
+func (n *fakeNIC) Restore() error        { n.restored = append(n.restored, n.name); return nil }
+func (n *fakeNIC) Rename(to string)      { n.name = to }
+
+func (n *fakeNIC) Reapply() (changed bool, err error) {
+	n.reapplied++
+	changed, n.reset = n.reset, false
+	return changed, nil
+}
 
 func newFakeHost(t *testing.T) *fakeHost {
 	return &fakeHost{t: t, caps: map[string]hwts.Capabilities{}, nics: map[string]*fakeNIC{}, locks: t.TempDir()}

@@ -43,6 +43,9 @@ func (d *Daemon) publish(now clock.Mono) {
 		d.tell(func() error { return d.opt.Notify.Status(text) })
 		d.retry(now)
 		d.resteerClocks(now)
+		if now.Sub(d.inspected) >= inspectInterval {
+			d.inspect(now)
+		}
 	}
 	if now.Sub(d.saved) >= saveInterval || d.saved == 0 && s.State == status.Locked {
 		d.save(now)

@@ -46,6 +46,9 @@ func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config
 	}
 	saved, _ := d.engine.Save(now)
 	d.closeAll()
+	for _, nic := range d.nics {
+		_ = nic.Keep(0) // what is needed by now is acquired anew, and may be something else altogether
+	}
 	d.generation++
 	d.cfg = cfg
 	d.clocks.readings.Store(int32(cfg.Steering.Crossings))

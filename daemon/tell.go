@@ -42,6 +42,13 @@ type repetition struct {
 
 // repeated logs trouble once per interval, with how often it has come since.
 func (d *Daemon) repeated(key, text string, err error) {
+	if times, due := d.due(key); due {
+		d.log.Warn(text, "err", err, "times", times)
+	}
+}
+
+// due tells whether trouble is to be told now, and how often it has come since it was told last.
+func (d *Daemon) due(key string) (times int, due bool) {
 	now := clock.Monotonic()
 	r := d.quiet[key]
 	if r == nil {
@@ -53,8 +60,9 @@ func (d *Daemon) repeated(key, text string, err error) {
 	}
 	r.count++
 	if r.told != 0 && now.Sub(r.told) < quietInterval {
-		return
+		return 0, false
 	}
-	d.log.Warn(text, "err", err, "times", r.count)
+	times = r.count
 	r.told, r.count = now, 0
+	return times, true
 }

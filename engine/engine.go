@@ -301,6 +301,9 @@ func (e *Engine) note(now clock.Mono, text string) {
 	e.driver.Event(text)
 }
 
+// Note keeps an event that the driver has noticed for the status, and tells the driver as any other.
+func (e *Engine) Note(now clock.Mono, text string) { e.note(now, text) }
+
 // Resume steers again after a panic.
 func (e *Engine) Resume(now clock.Mono) {
 	e.now = now

@@ -99,8 +99,13 @@ func (c *Configurator) Keep(uses Use) error {
 	if !c.changed || c.uses == 0 || c.made&^c.uses == 0 {
 		return nil
 	}
-	if now, err := c.driver.read(); err != nil || now != c.ours {
+	now, err := c.driver.read()
+	if err != nil {
 		return err
+	}
+	if now != c.ours {
+		c.made = c.uses // somebody else's, which stays as it is
+		return nil
 	}
 	return c.set(c.uses)
 }

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+)
+
+// inspectInterval is how often the NICs in use are looked at. Nobody tells when another program, or a reset by the driver,
+// has them stamp no more, nor when somebody has another clock of theirs take the stamps.
+const inspectInterval = 10 * time.Second
+
+// inspection is what a NIC in use was found to be like.
+type inspection struct {
+	nic     string
+	clock   clock.ID // that stamps by now, 0 if none does
+	changed bool     // it did not stamp as it has to
+	err     error    // of having it do so
+}
+
+// inspect looks at the NICs in use and has them stamp again, beside the loop: a driver may take seconds for it.
+func (d *Daemon) inspect(now clock.Mono) {
+	if d.inspecting {
+		return
+	}
+	d.inspected = now
+	if len(d.nics) == 0 {
+		return
+	}
+	nics := make(map[string]configurator, len(d.nics))
+	for name, nic := range d.nics {
+		nics[name] = nic
+	}
+	d.inspecting = true
+	d.workers.Go(func() {
+		var all []inspection
+		for name, nic := range nics {
+			if i, up := d.host.inspect(name, nic); up {
+				all = append(all, i)
+			}
+		}
+		d.loop.post(d.ctx, event{kind: called, call: func(now clock.Mono) {
+			d.inspecting = false
+			for i := range all {
+				d.found(now, &all[i])
+			}
+			d.tidy(now)
+		}})
+	})
+}
+
+// inspect looks at one NIC. One that is down is left alone, as drivers may refuse to configure it; it is configured again
+// when it is up.
+func (h *host) inspect(name string, nic configurator) (i inspection, up bool) {
+	caps, err := h.probe(name)
+	if err != nil || !caps.Up {
+		return i, false
+	}
+	i.nic = name
+	if caps.Hardware() {
+		i.clock = caps.Clock()
+	}
+	i.changed, i.err = nic.Reapply()
+	return i, true
+}
+
+// found tells of a NIC that was configured again, and has what it stamped by a clock that it has no more look for another.
+func (d *Daemon) found(now clock.Mono, i *inspection) {
+	if i.err != nil {
+		d.repeated("nic "+i.nic, "timestamping cannot be configured again", i.err)
+	} else if i.changed {
+		d.noteReset(now, i.nic)
+	}
+	stale := func(s *stamping) bool { return s.nic == i.nic && s.hardware() && s.clock != i.clock }
+	for _, p := range d.ports {
+		if stale(&p.stamping) {
+			p.lost = true
+			d.checkClock(d.ctx, now, p)
+		}
+	}
+	for n, a := range d.associations {
+		if stale(&a.stamping) {
+			a.lost = true
+			d.stampAssociation(d.ctx, now, n)
+		}
+	}
+}
+
+func (d *Daemon) noteReset(now clock.Mono, nic string) {
+	times, due := d.due("reset " + nic)
+	if !due {
+		return
+	}
+	text := fmt.Sprintf("timestamping of %s was changed by another program or a reset, and has been configured again", nic)
+	if times > 1 {
+		text += fmt.Sprintf(", %d times", times)
+	}
+	d.engine.Note(now, text)
+}

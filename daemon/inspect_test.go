@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
+)
+
+// inspectNICs has the rig's NICs looked at.
+func (r *rig) inspectNICs() {
+	r.t.Helper()
+	r.inspect(r.now())
+	e := <-r.loop.urgent
+	r.handle(r.now(), &e)
+}
+
+// notes returns how many events of the status have that text.
+func (r *rig) notes(text string) (n int) {
+	for _, e := range r.status().Events {
+		if e.Text == text {
+			n++
+		}
+	}
+	return n
+}
+
+// TestResetNIC stamps again although no link has changed, and says so once.
+func TestResetNIC(t *testing.T) {
+	f := twoNICs(t)
+	r := newRig(t, f, port0+bound)
+	const text = "timestamping of eth0 was changed by another program or a reset, and has been configured again"
+	r.inspectNICs()
+	if n := r.notes(text); n != 0 {
+		t.Errorf("%d events of a NIC that is as it was", n)
+	}
+	for range 3 {
+		f.nics["eth0"].reset = true
+		r.inspectNICs()
+		if f.nics["eth0"].reset {
+			t.Fatal("the NIC was not configured again")
+		}
+	}
+	if n := r.notes(text); n != 1 {
+		t.Errorf("%d events, want 1: %+v", n, r.status().Events)
+	}
+	r.requirePort(0, "ptp0")
+}
+
+func TestNICThatIsDownIsLeftAlone(t *testing.T) {
+	f := twoNICs(t)
+	r := newRig(t, f, port0)
+	c := f.caps["eth0"]
+	c.Up = false
+	f.caps["eth0"] = c
+	r.inspectNICs()
+	if n := f.nics["eth0"].reapplied; n != 0 {
+		t.Errorf("it was configured %d times", n)
+	}
+}
+
+// TestNICsAreInspectedNowAndThen drives what is done once a second.
+func TestNICsAreInspectedNowAndThen(t *testing.T) {
+	f := twoNICs(t)
+	r := newRig(t, f, port0)
+	at := r.now()
+	r.inspected = at
+	for s := range 1 + 3*inspectInterval/time.Second {
+		r.publish(at.Add(s * time.Second))
+		if r.inspecting {
+			e := <-r.loop.urgent
+			r.handle(r.now(), &e)
+		}
+	}
+	if n := f.nics["eth0"].reapplied; n != 3 {
+		t.Errorf("the NIC was looked at %d times in %v, want 3", n, 3*inspectInterval)
+	}
+}
+
+// TestOtherProvider finds that another clock takes the stamps while the link stays up, and then none, and then one again.
+func TestOtherProvider(t *testing.T) {
+	f := twoNICs(t)
+	f.add("eth1.7", "eth1", 7, 1)
+	r := newRig(t, f, port0+"[[ptp.port]]\ninterface = \"eth1.7\"\n"+bound)
+	r.requireClocks("system", "ptp0", "ptp1")
+	stamping := func(phc int, want string, id clock.ID) {
+		t.Helper()
+		f.add("eth1", "eth1", 2, phc)
+		f.add("eth1.7", "eth1", 7, phc)
+		r.inspectNICs()
+		r.requirePort(0, "ptp0")
+		r.requirePort(1, want)
+		if got := r.associations[0].clock; got != id {
+			t.Errorf("NTP is timestamped by %v, want %v", got, id)
+		}
+	}
+	stamping(3, "ptp3", clock.PHC(3))
+	r.requireClocks("system", "ptp0", "ptp3")
+	stamping(-1, "system", clock.System)
+	r.requireClocks("system", "ptp0")
+	f.add("eth1", "eth1", 2, 1)
+	f.add("eth1.7", "eth1", 7, 1)
+	r.retry(r.now())
+	r.requirePort(1, "ptp1")
+	r.requireClocks("system", "ptp0", "ptp1")
+}
+
+// TestReloadChangesTheUse of a NIC that has a filter for each transport and none for both.
+func TestReloadChangesTheUse(t *testing.T) {
+	f := twoNICs(t)
+	r := newRig(t, f, port0+"transport = \"l2\"\n")
+	nic := f.nics["eth0"]
+	nic.separate = true
+	r.reload(r.ctx, r.now(), parse(t, port0))
+	r.requirePort(0, "ptp0")
+	if nic.uses != hwts.PTPOverUDP || nic.restored != nil {
+		t.Errorf("the NIC serves %v, was put back %v", nic.uses, nic.restored)
+	}
+}
+
+// TestUseIsGivenUp with the last port that has it.
+func TestUseIsGivenUp(t *testing.T) {
+	f := twoNICs(t)
+	r := newRig(t, f, port0+port1+bound)
+	if got := f.nics["eth1"].uses; got != hwts.PTPOverUDP|hwts.NTP {
+		t.Fatalf("the NIC serves %v", got)
+	}
+	r.reload(r.ctx, r.now(), parse(t, port0+bound))
+	if got := f.nics["eth1"].uses; got != hwts.NTP {
+		t.Errorf("the NIC serves %v, want NTP only", got)
+	}
+}
