@@ -114,6 +114,8 @@ type prober struct {
 	generic *genetlink.Conn
 	family  uint16
 	ethtool *ethtool.Client
+	// tsInfo is what an interface tells; nothing if it does not answer.
+	tsInfo func(ifname string) tsInfo
 }
 
 func newProber(links []link) (*prober, error) {
@@ -122,6 +124,7 @@ func newProber(links []link) (*prober, error) {
 		return nil, err
 	}
 	p := &prober{links: links, fd: fd}
+	p.tsInfo = p.askTSInfo
 	if conn, err := genetlink.Dial(&netlink.Config{Strict: true}); err == nil {
 		if family, err := conn.GetFamily(unix.ETHTOOL_GENL_NAME); err == nil {
 			p.generic, p.family = conn, family.ID
@@ -191,7 +194,7 @@ func (p *prober) byIndex(index int) *link {
 	return nil
 }
 
-func (p *prober) tsInfo(ifname string) tsInfo {
+func (p *prober) askTSInfo(ifname string) tsInfo {
 	if p.generic != nil {
 		// Kernels before 6.10 refuse the flag for statistics.
 		for _, flags := range [...]uint32{unix.ETHTOOL_FLAG_COMPACT_BITSETS | unix.ETHTOOL_FLAG_STATS, unix.ETHTOOL_FLAG_COMPACT_BITSETS} {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mdlayher/netlink"
+
 	"github.com/lockstep-time/lockstep/clock"
 )
 
@@ -92,6 +94,26 @@ func vlans(t *testing.T) {
 		t.Errorf("a VLAN of v0 is %+v, %v", c, err)
 	}
 	sendOnly(t, "v0.7", "v1.7", "v1")
+}
+
+// A MAC VLAN is found to be its parent's as a VLAN is, and more kernels have it.
+func TestMACVLAN(t *testing.T) { namespace(t, macVLAN) }
+
+func macVLAN(t *testing.T) {
+	makeVeth(t)
+	const mode, bridge = 1, 4 // IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE
+	makeLink(t, "m0", "macvlan", "v0", func(ae *netlink.AttributeEncoder) error {
+		ae.Uint32(mode, bridge)
+		return nil
+	})
+	setUp(t, "m0")
+	if c, err := Probe("m0"); err != nil || c.NIC != "v0" || c.Kind != "macvlan" || c.Driver != "veth" || c.PHC != -1 {
+		t.Errorf("a MAC VLAN of v0 is %+v, %v", c, err)
+	}
+	if _, err := ReadConfig("m0"); !errors.Is(err, clock.ErrNotSupported) {
+		t.Errorf("timestamping configuration: got %v, want ErrNotSupported, as of v0", err)
+	}
+	sendOnly(t, "m0", "v1", "m0")
 }
 
 func TestSendOnly(t *testing.T) {
