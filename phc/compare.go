@@ -35,7 +35,7 @@ type crosser struct {
 }
 
 // Compare measures the clock against the system clock, CLOCK_REALTIME: of n readings, 1 to [MaxReadings], the tightest are
-// averaged. A of the crossing is the device's mean, B the system clock's, and Uncertainty half of the narrowest window.
+// averaged. A of the crossing is the device's mean, B the system clock's, and Uncertainty half of the mean of their windows.
 // It uses the first of PTP_SYS_OFFSET_PRECISE, EXTENDED and BASIC that the driver and the kernel have, which the
 // first call finds out. It allocates nothing.
 func (d *Device) Compare(n int) (clock.Crossing, error) {
@@ -132,8 +132,8 @@ func (d *Device) crossing(readings []Reading, m clock.Method) (clock.Crossing, e
 
 // Reduce averages the tightest readings, those whose window exceeds the narrowest by no more than an eighth: readings
 // shift with the width of their window, so wide ones are not merely noisier but wrong in one direction. It returns the mean of
-// the device, that of the middle of the windows, to the nanosecond, and half of the narrowest window, at least 1 ns. It is
-// not ok if no reading has a window, its clock having been set back in all of them.
+// the device, that of the middle of the windows, to the nanosecond, and half of their mean window, by which the mean may be off
+// if all of them were read at one end; at least 1 ns. It is not ok if no reading has a window, its clock having been set back in all of them.
 func Reduce(readings []Reading) (device, other int64, uncertainty time.Duration, ok bool) {
 	narrowest := int64(-1)
 	for _, r := range readings {
@@ -146,6 +146,7 @@ func Reduce(readings []Reading) (device, other int64, uncertainty time.Duration,
 	}
 	var first Reading
 	var n, devices, middles int64 // sums of the differences to first; middles in half nanoseconds
+	var excess int64              // of the windows over the narrowest
 	for _, r := range readings {
 		if w := r.Window(); w < 0 || w-narrowest > narrowest/8 {
 			continue
@@ -154,13 +155,15 @@ func Reduce(readings []Reading) (device, other int64, uncertainty time.Duration,
 			first = r
 		}
 		n++
+		excess += r.Window() - narrowest
 		devices += r.Device - first.Device
 		middles += (r.Before - first.Before) + (r.After - first.Before)
 	}
 	middle := roundDiv(middles, 2*n)
 	// The offset is rounded once, not as the difference of two rounded means.
 	offset := roundDiv(2*devices-middles, 2*n)
-	return first.Device + middle + offset, first.Before + middle, time.Duration(max(1, (narrowest+1)/2)), true
+	window := narrowest + (excess+n-1)/n
+	return first.Device + middle + offset, first.Before + middle, time.Duration(max(1, window/2+window%2)), true
 }
 
 // roundDiv returns a/b, rounded to the nearest integer, for positive b.

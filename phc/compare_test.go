@@ -129,6 +129,27 @@ func TestReduceSetBack(t *testing.T) {
 	}
 }
 
+// The mean is never off by more than is stated, wherever in its window each device was read.
+func TestReduceBoundsItsError(t *testing.T) {
+	const truth = 37_000_000_000
+	rapid.Check(t, func(t *rapid.T) {
+		readings := make([]Reading, rapid.IntRange(1, MaxReadings).Draw(t, "n"))
+		end := rapid.Bool().Draw(t, "all at the end")
+		for i := range readings {
+			before, window := int64(i)*5000, rapid.Int64Range(800, 900).Draw(t, "window")
+			read := window
+			if !end {
+				read = rapid.Int64Range(0, window).Draw(t, "read")
+			}
+			readings[i] = Reading{before, before + read + truth, before + window}
+		}
+		device, other, u, ok := Reduce(readings)
+		if off := time.Duration(device - other - truth).Abs(); !ok || off > u || u > 450 {
+			t.Fatalf("off by %v, stated %v", off, u)
+		}
+	})
+}
+
 // A and B are a pair: with readings of one offset, whatever their instants, the difference is that offset.
 func TestReduceIsConsistent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
