@@ -206,10 +206,14 @@ func (d *Device) Set(ns int64) error {
 		return &Error{Op: "set", Device: d.name, Driver: d.driver, Kind: clock.ErrRange, Detail: "no time before 1970-01-01"}
 	}
 	d.timespec = unix.NsecToTimespec(ns)
+	if d.timespec.Nano() != ns {
+		return d.tooWide("set", fmt.Sprintf("%d ns since the epoch", ns))
+	}
 	return d.steering("set", d.retry(func(k kernel) error { return k.settime(&d.timespec) }))
 }
 
-// Step adds delta to the clock at once, exact to the nanosecond (ADJ_SETOFFSET).
+// Step adds delta to the clock at once, exact to the nanosecond (ADJ_SETOFFSET). It fails with [clock.ErrRange] beyond
+// 2^31 s where the kernel's interface is of 32 bits.
 func (d *Device) Step(delta time.Duration) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -218,8 +222,10 @@ func (d *Device) Step(delta time.Duration) error {
 		s, ns = s-1, ns+1e9
 	}
 	d.timex = unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO}
-	assign(&d.timex.Time.Sec, s)
-	assign(&d.timex.Time.Usec, ns)
+	assign(&d.timex.Time.Usec, ns) // nanoseconds, by ADJ_NANO
+	if !assign(&d.timex.Time.Sec, s) {
+		return d.tooWide("step", delta.String())
+	}
 	return d.steering("step", d.retry(d.adjust))
 }
 
@@ -233,7 +239,7 @@ func (d *Device) SetFrequency(ppb float64) error {
 	defer d.mu.Unlock()
 	if !(math.Abs(ppb) <= d.MaxFrequency()) {
 		return &Error{Op: "set frequency", Device: d.name, Driver: d.driver, Kind: clock.ErrRange,
-			Detail: fmt.Sprintf("%s ppb is not within ±%d ppb", strconv.FormatFloat(ppb, 'f', -1, 64), d.caps.MaxAdjust)}
+			Detail: fmt.Sprintf("%s ppb is not within ±%.0f ppb", strconv.FormatFloat(ppb, 'f', -1, 64), d.MaxFrequency())}
 	}
 	d.timex = unix.Timex{Modes: unix.ADJ_FREQUENCY}
 	assign(&d.timex.Freq, int64(math.Round(ppb*perPPB)))
@@ -252,8 +258,16 @@ func (d *Device) Frequency() (float64, error) {
 	return float64(d.timex.Freq) / perPPB, nil
 }
 
-// MaxFrequency returns the largest magnitude that SetFrequency takes, in parts per billion.
-func (d *Device) MaxFrequency() float64 { return float64(d.caps.MaxAdjust) }
+// MaxFrequency returns the largest magnitude that SetFrequency takes, in parts per billion: what the driver takes, as far
+// as the kernel's interface has room for it.
+func (d *Device) MaxFrequency() float64 {
+	return min(float64(d.caps.MaxAdjust), widest(unix.Timex{}.Freq))
+}
+
+// widest returns the largest frequency, in whole parts per billion, that a field of this type has room for.
+func widest[T ~int32 | ~int64](field T) float64 {
+	return math.Floor(float64(uint64(1)<<(8*unsafe.Sizeof(field)-1)-1) / perPPB)
+}
 
 // Phase has the driver's own servo work off delta (ADJ_OFFSET, since Linux 5.8).
 func (d *Device) Phase(delta time.Duration) error {
@@ -277,8 +291,17 @@ func (d *Device) Phase(delta time.Duration) error {
 func (d *Device) getTime(k kernel) error { return k.gettime(&d.timespec) }
 func (d *Device) adjust(k kernel) error  { return k.adjtime(&d.timex) }
 
-// assign stores v in a field whose width depends on the machine.
-func assign[T ~int32 | ~int64](field *T, v int64) { *field = T(v) }
+// assign stores v in a field whose width depends on the machine. It is not ok if v does not fit.
+func assign[T ~int32 | ~int64](field *T, v int64) (ok bool) {
+	*field = T(v)
+	return int64(*field) == v
+}
+
+// tooWide is the error of a value that has no room in the kernel's interface, where that is of 32 bits.
+func (d *Device) tooWide(op, value string) error {
+	return &Error{Op: op, Device: d.name, Driver: d.driver, Kind: clock.ErrRange,
+		Detail: value + " has no room in the kernel's interface of this machine; a 64-bit build has"}
+}
 
 // attempts bounds how often a call is repeated that a signal or a busy driver cut short.
 const attempts = 8

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -56,6 +57,52 @@ func TestStepIsExact(t *testing.T) {
 		if got := mustNow(t, f) - before; got != int64(d) {
 			t.Errorf("step %d moved the clock by %d", d, got)
 		}
+	}
+}
+
+// What a field of the kernel's has no room for is refused, and not cut off.
+func TestWidths(t *testing.T) {
+	var narrow int32
+	var wide int64
+	for _, c := range []struct {
+		v  int64
+		ok bool
+	}{{math.MaxInt32, true}, {math.MinInt32, true}, {math.MaxInt32 + 1, false}, {math.MinInt32 - 1, false}, {1 << 32, false}} {
+		if ok := assign(&narrow, c.v); ok != c.ok {
+			t.Errorf("%d in 32 bits: %v", c.v, ok)
+		}
+		if !assign(&wide, c.v) || wide != c.v {
+			t.Errorf("%d in 64 bits became %d", c.v, wide)
+		}
+	}
+	if got := widest(narrow); got != 32_767_999 {
+		t.Errorf("32 bits have room for %.0f ppb", got)
+	}
+	if got := widest(wide); got < 1e14 {
+		t.Errorf("64 bits have room for %.0f ppb", got)
+	}
+}
+
+// On a machine of 32 bits the same calls fail that work on one of 64.
+func TestValuesOf64Bits(t *testing.T) {
+	f := NewFake(FakeConfig{Now: newWorld().Now, Caps: Caps{MaxAdjust: 62_499_999}})
+	narrow := unsafe.Sizeof(unix.Timex{}.Freq) == 4
+	want, most := error(nil), 62_499_999.
+	if narrow {
+		want, most = clock.ErrRange, 32_767_999
+	}
+	if got := f.MaxFrequency(); got != most {
+		t.Errorf("the maximum frequency is %.0f ppb, want %.0f", got, most)
+	}
+	for name, err := range map[string]error{
+		"step": f.Step(1 << 31 * time.Second), "frequency": f.SetFrequency(50_000_000), "set": f.Set(1 << 31 * 1e9),
+	} {
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+	if err := f.SetFrequency(-most); err != nil {
+		t.Error(err)
 	}
 }
 
