@@ -22,19 +22,37 @@ type need struct {
 	why        string
 }
 
-// needs lists the capabilities that the configuration cannot do without (capabilities(7)).
-func needs(cfg *configs.Config) (all []need) {
+// unprivilegedPorts has the first UDP port that anybody may listen on, of either IP version; 1024 unless somebody has
+// changed it.
+const unprivilegedPorts = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
+// firstFreePort reads it. A kernel that does not tell has the usual one.
+func firstFreePort(file string) int {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 1024
+	}
+	port, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 1024
+	}
+	return port
+}
+
+// needs lists the capabilities that the configuration cannot do without (capabilities(7)), where ports from firstFree on
+// take none.
+func needs(cfg *configs.Config, firstFree int) (all []need) {
 	if cfg.Steering.SystemClock == configs.RealSystemClock {
 		all = append(all, need{unix.CAP_SYS_TIME, "CAP_SYS_TIME", "to steer the system clock"})
 	}
 	low, admin, raw := false, false, false
 	for _, p := range cfg.PTP.Ports {
-		low = low || p.Transport != configs.L2 && (p.EventPort < 1024 || p.GeneralPort < 1024)
+		low = low || p.Transport != configs.L2 && int(min(p.EventPort, p.GeneralPort)) < firstFree
 		admin = admin || p.Timestamping == configs.HardwareTimestamping // by auto the kernel's do as well
 		raw = raw || p.Transport == configs.L2
 	}
 	if low {
-		all = append(all, need{unix.CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE", "for the UDP ports of PTP"})
+		all = append(all, need{unix.CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE", "for the UDP ports of PTP (or sysctl net.ipv4.ip_unprivileged_port_start=319)"})
 	}
 	if admin {
 		all = append(all, need{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "to have NICs take timestamps"})

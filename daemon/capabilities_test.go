@@ -3,6 +3,8 @@
 package daemon
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -48,7 +50,7 @@ func TestNeeds(t *testing.T) {
 			t.Fatal(err)
 		}
 		var names []string
-		for _, n := range needs(cfg) {
+		for _, n := range needs(cfg, 1024) {
 			names = append(names, n.name)
 			if n.why == "" {
 				t.Errorf("%s: %s without a reason", c.name, n.name)
@@ -57,6 +59,26 @@ func TestNeeds(t *testing.T) {
 		if got := strings.Join(names, " "); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// TestFreePorts needs no capability for ports that this host leaves to everybody.
+func TestFreePorts(t *testing.T) {
+	cfg, err := configs.Parse("test.toml", []byte("[steering]\nsystem_clock = \"virtual\"\n[[ptp.port]]\ninterface = \"eth0\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{"319\n": 0, "0\n": 0, "320\n": 1, "1024\n": 1, "many\n": 1} {
+		file := filepath.Join(t.TempDir(), "port")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := needs(cfg, firstFreePort(file)); len(got) != want {
+			t.Errorf("%q: %v, want %d capabilities", text, got, want)
+		}
+	}
+	if got := firstFreePort(filepath.Join(t.TempDir(), "none")); got != 1024 {
+		t.Errorf("by default ports are free from %d on", got)
 	}
 }
 

@@ -98,7 +98,7 @@ func Run(ctx context.Context, opt Options) error {
 	defer cancel()
 	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, loop: newLoop(), host: thisHost(), nics: map[string]configurator{},
 		quiet: map[string]*repetition{}, notices: make(chan func() error, maxNotices), names: map[clock.ID]string{}}
-	lack, err := missing(needs(cfg))
+	lack, err := missing(needs(cfg, firstFreePort(unprivilegedPorts)))
 	if err != nil {
 		return err
 	}
