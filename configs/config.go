@@ -34,6 +34,9 @@ type Config struct {
 	Control   Control   `key:"control"`
 	Metrics   Metrics   `key:"metrics"`
 	Log       Log       `key:"log"`
+
+	// Discovered: the file names no source, and those here are what Discover was told that the host has.
+	Discovered bool
 }
 
 // PTP is what the host receives over PTP (IEEE 1588-2019).

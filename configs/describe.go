@@ -57,6 +57,12 @@ func (c *Config) describeSources() []string {
 		return []string{"none given: a PTP port on each interface with a PHC, and the distribution's NTP pool"}
 	}
 	var lines []string
+	if c.Discovered {
+		lines = append(lines, "none given, so those that this host has:")
+	}
+	if c.Discovered && len(c.PTP.Ports) == 0 {
+		lines = append(lines, "no PTP port, since no interface has a hardware clock")
+	}
 	for _, p := range c.PTP.Ports {
 		lines = append(lines, p.describe())
 	}
@@ -148,7 +154,7 @@ func (c *Config) describeSteering() []string {
 	}
 	slew := fmt.Sprintf("slews by at most %s per second", formatSpan(s.MaxSlew))
 	steps := map[StepPolicy]string{
-		StepFirst:  "steps a clock at the first measurement if it is off by more than " + formatSpan(s.StepThreshold),
+		StepFirst:  "steps a clock that is off by more than " + formatSpan(s.StepThreshold) + ", until it is locked for the first time",
 		StepNever:  "never steps",
 		StepAlways: "steps a clock whenever it is off by more than " + formatSpan(s.StepThreshold),
 	}[s.Step]

@@ -32,6 +32,7 @@ func (c *Config) Discover(interfaces []string) {
 }
 
 func (c *Config) discover(interfaces []string, release string) {
+	c.Discovered = true
 	port, most := preset[Port]("ptp.port")
 	for _, name := range interfaces[:min(len(interfaces), most)] {
 		port.Interface = name

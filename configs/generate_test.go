@@ -106,11 +106,11 @@ const referenceHead = `<!-- Generated from configs/config.go by "go generate ./c
 
 ` + "`lockstepd`" + ` reads one TOML file. Every key has a default except those that are marked as required. A file without any
 source of time, or no file at all, gets what the host has: a PTP port on each interface with a hardware clock, and the NTP
-pool of the distribution.
+pool of the distribution. A NIC that comes later gets its port within ten seconds.
 
-` + "`lockstepd --check FILE`" + ` prints what would run with a file, and the values in effect. An unknown key, a wrong type, a value
-that is not allowed, the same port or server twice: each is one line with file, line, key, what is wrong and what is
-allowed, and the daemon does not start.
+` + "`lockstepd --check FILE`" + ` prints what would run with a file, and the values in effect; ` + "`lockstepd --check`" + ` what would run
+without being told a file. An unknown key, a wrong type, a value that is not allowed, the same port or server twice: each is
+one line with file, line, key, what is wrong and what is allowed, and the daemon does not start.
 
     client.toml:8: ptp.port[0].domain: 200 is out of range; allowed: an integer from 0 to 127
 

@@ -47,6 +47,7 @@ func Parse(name string, text []byte) (*Config, error) {
 	if len(text) > MaxSize {
 		return nil, &Problems{List: []*Problem{{File: name, What: "the file is too large", Allowed: "at most 1 MiB"}}}
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // which some editors put before UTF-8
 	v := viper.New()
 	v.SetConfigType("toml")
 	if err := v.ReadConfig(bytes.NewReader(text)); err != nil {

@@ -133,6 +133,18 @@ func checkRoundTrip(t *testing.T, c *Config) {
 	}
 }
 
+// TestByteOrderMark is what some editors put before UTF-8.
+func TestByteOrderMark(t *testing.T) {
+	c, err := Parse("marked.toml", []byte("\ufeffstate_file = \"\"\n"))
+	if err != nil || c.StateFile != "" {
+		t.Errorf("%v", err)
+	}
+	_, err = Parse("marked.toml", []byte("\ufeff\nstate_fill = \"\"\n"))
+	if err == nil || !strings.HasPrefix(err.Error(), "marked.toml:2: state_fill") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestExamples(t *testing.T) {
 	if diff := cmp.Diff([]string{"client.toml", "demo.toml", "lockstepd.toml", "ntp-only.toml"}, Examples()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

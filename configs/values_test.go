@@ -105,6 +105,7 @@ func TestDiscover(t *testing.T) {
 	c := Default()
 	c.discover([]string{"eth0", "eth1"}, "NAME=x\nID=debian\nID_LIKE=y\n")
 	want := defaults()
+	want.Discovered = true
 	want.PTP.Ports = []Port{defaultPort("eth0"), defaultPort("eth1")}
 	want.NTP.Pools = []Pool{{"2.debian.pool.ntp.org", 4, defaultAssociation()}}
 	if diff := cmp.Diff(want, c); diff != "" {
@@ -149,7 +150,7 @@ func TestDescribe(t *testing.T) {
            NTP server ntp3.example.com, asked every 1s to 16s, quickly at first
 Selection  follows ptp before pps before ntp, among sources that tell the truth (at least 1) and may be wrong by at most 1.5s
 Steering   the system clock and the hardware clocks of the NICs in use, by the adaptive servo
-           steps a clock at the first measurement if it is off by more than 20us, slews by at most 500us per second
+           steps a clock that is off by more than 20us, until it is locked for the first time, slews by at most 500us per second
            stops if a clock that was locked is off by more than 1000s
 Holdover   unsynchronised when the maximum error passes 100ms, or after 24h without a source
 UTC        from the sources, else from /usr/share/zoneinfo/leap-seconds.list
@@ -164,6 +165,21 @@ Services   control socket /run/lockstep/lockstep.sock (0660), metrics on http://
 	}
 	if err := c.Describe(failingWriter{}); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("a failed write: %v", err)
+	}
+}
+
+// TestDescribeDiscovered tells where sources come from that no file has.
+func TestDescribeDiscovered(t *testing.T) {
+	for want, interfaces := range map[string][]string{
+		"those that this host has:\n           PTP port eth7, ":                                         {"eth7"},
+		"no PTP port, since no interface has a hardware clock\n           NTP pool 2.arch.pool.ntp.org": nil,
+	} {
+		c := Default()
+		c.discover(interfaces, "ID=arch\n")
+		var b strings.Builder
+		if err := c.Describe(&b); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%v; it does not say %q:\n%s", err, want, b.String())
+		}
 	}
 }
 

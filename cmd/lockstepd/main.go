@@ -36,34 +36,55 @@ func main() {
 }
 
 func command() *cobra.Command {
-	var file, check string
+	var config string
+	var check bool
 	c := &cobra.Command{
-		Use:   "lockstepd",
+		Use:   "lockstepd [--config FILE | --check [FILE]]",
 		Short: "Keep the clocks of this host in lockstep with the best time it can reach",
 		Long: "Lockstepd steers the clocks of the NICs and the system clock by PTP, with NTP as the fallback.\n" +
 			"Without --config it reads " + defaultConfig + "; without that, it uses every interface that has a\n" +
 			"hardware clock as a PTP port, and the distribution's NTP pool.",
-		Example: "  lockstepd --check /etc/lockstep/lockstepd.toml\n  lockstepd --config lockstepd.toml",
-		Args:    cobra.NoArgs, Version: version, SilenceUsage: true, SilenceErrors: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			for name, value := range map[string]string{"check": check, "config": file} {
-				if c.Flags().Changed(name) && value == "" {
-					return fmt.Errorf("--%s: a file is to be named", name)
-				}
+		Example: "  lockstepd --check\n  lockstepd --check /etc/lockstep/lockstepd.toml\n  lockstepd --config lockstepd.toml",
+		Version: version, DisableFlagsInUseLine: true, SilenceUsage: true, SilenceErrors: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			file, err := configFile(config, c.Flags().Changed("config"), check, args)
+			if err != nil {
+				return err
 			}
-			if check != "" {
-				return describe(c.OutOrStdout(), check)
+			if check {
+				return describe(c.OutOrStdout(), file, hwts.Discover)
 			}
 			return run(file)
 		},
 	}
-	c.Flags().StringVarP(&file, "config", "c", "", "configuration file")
-	c.Flags().StringVar(&check, "check", "", "check a configuration file, print what would run, and exit")
+	c.Flags().StringVarP(&config, "config", "c", "", "configuration file")
+	c.Flags().BoolVar(&check, "check", false, "check the configuration file, or FILE, print what would run, and exit")
 	return c
 }
 
-func describe(w io.Writer, file string) error {
-	cfg, err := configs.Load(file)
+// configFile returns the file that the command line names, by --config or behind --check; empty if it names none.
+func configFile(config string, given, check bool, args []string) (string, error) {
+	switch {
+	case len(args) == 0 && !given:
+		return "", nil
+	case len(args) > 0 && !check:
+		return "", fmt.Errorf("%q: a configuration file is named by --config", args[0])
+	case len(args) > 1, len(args) == 1 && given:
+		return "", errors.New("--check: more than one file is named")
+	case len(args) == 1:
+		config = args[0]
+	}
+	if config == "" {
+		return "", errors.New("--check, --config: a file is to be named")
+	}
+	return config, nil
+}
+
+// discover returns all interfaces, as hwts.Discover does.
+type discover func() ([]hwts.Capabilities, error)
+
+func describe(w io.Writer, file string, discover discover) error {
+	cfg, err := load(file, discover)
 	if err != nil {
 		return err
 	}
@@ -71,7 +92,7 @@ func describe(w io.Writer, file string) error {
 }
 
 // load reads the configuration, or makes one of what the host has.
-func load(file string) (*configs.Config, error) {
+func load(file string, discover discover) (*configs.Config, error) {
 	name := file
 	if name == "" {
 		name = defaultConfig
@@ -83,18 +104,22 @@ func load(file string) (*configs.Config, error) {
 	if err != nil || cfg.HasSources() {
 		return cfg, err
 	}
-	nics, err := hwts.Discover()
+	all, err := discover()
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, n := range nics {
-		if n.Hardware() && n.NIC == n.Interface {
-			names = append(names, n.Interface)
+	cfg.Discover(nics(all))
+	return cfg, nil
+}
+
+// nics returns the names of the interfaces that have a hardware clock of their own, and not that of a NIC beneath them.
+func nics(all []hwts.Capabilities) (names []string) {
+	for _, c := range all {
+		if c.Hardware() && c.NIC == c.Interface {
+			names = append(names, c.Interface)
 		}
 	}
-	cfg.Discover(names)
-	return cfg, nil
+	return names
 }
 
 func run(file string) error {
@@ -102,7 +127,8 @@ func run(file string) error {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second one ends the program at once
 	reload := hangups(ctx)
-	cfg, err := load(file)
+	load := func() (*configs.Config, error) { return load(file, hwts.Discover) }
+	cfg, err := load()
 	if err != nil {
 		return err
 	}
@@ -115,8 +141,8 @@ func run(file string) error {
 	if err != nil {
 		return err
 	}
-	return daemon.Run(ctx, daemon.Options{Load: func() (*configs.Config, error) { return load(file) },
-		Log: logger(cfg.Log), Version: version, Notify: notify, Watchdog: watchdog, Reload: reload})
+	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(cfg.Log), Version: version, Notify: notify,
+		Watchdog: watchdog, Reload: reload})
 }
 
 // hangups turns SIGHUP into what the daemon reloads by.
