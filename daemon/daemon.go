@@ -76,6 +76,7 @@ type Daemon struct {
 	untold       bool       // it has since
 	inspected    clock.Mono // when the NICs were last looked at
 	inspecting   bool       // at this moment
+	arrived      bool       // an interface that has no port, since the host was last searched for such
 }
 
 const (
@@ -177,19 +178,24 @@ func (d *Daemon) env(now clock.Mono, saved engine.Saved) engine.Env {
 	_, _ = crand.Read(seed[:]) // it never fails
 	env := engine.Env{Rand: rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:]))),
 		Saved: saved, Start: now, Version: d.opt.Version, LeapsName: d.cfg.UTC.LeapSecondsList}
-	if env.LeapsName == "" {
-		return env
+	env.Leaps = d.leaps()
+	return env
+}
+
+// leaps reads the leap-seconds list, nil if there is none.
+func (d *Daemon) leaps() *clock.LeapTable {
+	file := d.cfg.UTC.LeapSecondsList
+	if file == "" {
+		return nil
 	}
-	leaps, err := clock.LoadLeapSeconds(env.LeapsName)
+	leaps, err := clock.LoadLeapSeconds(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.log.Info("there is no leap-seconds list", "file", env.LeapsName)
+		d.log.Info("there is no leap-seconds list", "file", file)
 	case err != nil:
 		d.log.Warn("leap-seconds list", "err", err)
-	default:
-		env.Leaps = leaps
 	}
-	return env
+	return leaps
 }
 
 // openAll makes the sockets that the configuration asks for.

@@ -409,6 +409,41 @@ func TestSlowDisk(t *testing.T) {
 	}
 }
 
+// TestReloadOfTheSame leaves everything alone, but for a newer leap-seconds list and a NIC that has forgotten what it is to do.
+func TestReloadOfTheSame(t *testing.T) {
+	f := twoNICs(t)
+	r := newRig(t, f, port0+bound)
+	engine, socket := r.engine, r.ports[0].event
+	list := filepath.Join(t.TempDir(), "leap-seconds.list")
+	r.cfg.UTC.LeapSecondsList = list
+	text, err := os.ReadFile("../clock/testdata/leap-seconds.list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.nics["eth0"].reset = true
+	same := parse(t, port0+bound+"[metrics]\nlisten = \"127.0.0.1:0\"\n") // which takes a restart
+	same.UTC.LeapSecondsList = list
+	r.reload(r.ctx, r.now(), same)
+	e := <-r.loop.urgent
+	r.handle(r.now(), &e)
+	if r.engine != engine || r.ports[0].event != socket || !logged(r, "it is as it was") {
+		t.Errorf("the sources began anew; log:\n%s", r.log)
+	}
+	if f.nics["eth0"].reset {
+		t.Error("the NIC was not configured again")
+	}
+	if r.status().UTC.ListExpires.IsZero() {
+		t.Error("the leap-seconds list was not read")
+	}
+	r.reload(r.ctx, r.now(), parse(t, port0))
+	if r.engine == engine {
+		t.Error("another configuration was not taken")
+	}
+}
+
 // TestReloadTakesARestart keeps what cannot be changed.
 func TestReloadTakesARestart(t *testing.T) {
 	r := newRig(t, twoNICs(t), port0)

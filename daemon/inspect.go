@@ -4,9 +4,11 @@ package daemon
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/configs"
 )
 
 // inspectInterval is how often the NICs in use are looked at. Nobody tells when another program, or a reset by the driver,
@@ -99,4 +101,36 @@ func (d *Daemon) noteReset(now clock.Mono, nic string) {
 		text += fmt.Sprintf(", %d times", times)
 	}
 	d.engine.Note(now, text)
+}
+
+// search looks, beside the loop, for interfaces that have come since, where the configuration leaves it to the host which
+// ones there are. Those that have gone keep their ports until then.
+func (d *Daemon) search() {
+	if !d.arrived || !d.cfg.Discovered {
+		return
+	}
+	d.arrived = false
+	d.workers.Go(func() {
+		cfg, err := d.opt.Load()
+		d.loop.post(d.ctx, event{kind: called, call: func(now clock.Mono) {
+			if err != nil {
+				d.repeated("search", "searching for interfaces", err)
+			} else if cfg.Discovered {
+				d.searched(now, cfg.PTP.Ports)
+			}
+		}})
+	})
+}
+
+// searched takes the ports that were found if there are new ones. All else that may have changed in a file waits for a reload.
+func (d *Daemon) searched(now clock.Mono, found []configs.Port) {
+	isNew := func(f configs.Port) bool {
+		return !slices.ContainsFunc(d.cfg.PTP.Ports, func(p configs.Port) bool { return p.Interface == f.Interface })
+	}
+	if !d.cfg.Discovered || !slices.ContainsFunc(found, isNew) {
+		return
+	}
+	cfg := *d.cfg
+	cfg.PTP.Ports = found
+	d.reload(d.ctx, now, &cfg)
 }

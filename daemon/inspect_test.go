@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/hwts"
 )
 
@@ -131,5 +132,51 @@ func TestUseIsGivenUp(t *testing.T) {
 	r.reload(r.ctx, r.now(), parse(t, port0+bound))
 	if got := f.nics["eth1"].uses; got != hwts.NTP {
 		t.Errorf("the NIC serves %v, want NTP only", got)
+	}
+}
+
+// TestNICThatComesLater gets a port where nobody has named any, and nothing else of a file that has changed meanwhile.
+func TestNICThatComesLater(t *testing.T) {
+	r := newRig(t, twoNICs(t), port0)
+	found, loads := port0, 0
+	discovers := true
+	r.opt.Load = func() (*configs.Config, error) {
+		loads++
+		cfg := parse(t, found+"[holdover]\nlimit = \"5ms\"\n")
+		cfg.Discovered = discovers
+		return cfg, nil
+	}
+	search := func() {
+		r.search()
+		r.workers.Wait()
+		for len(r.loop.urgent) > 0 {
+			e := <-r.loop.urgent
+			r.handle(r.now(), &e)
+		}
+	}
+	engine, limit := r.engine, r.cfg.Holdover.Limit
+	r.link(hwts.Added, "eth1", "", 2)
+	if search(); loads != 0 {
+		t.Error("ports are searched for beside those that the file names")
+	}
+	r.cfg.Discovered = true
+	if search(); loads != 1 || r.engine != engine {
+		t.Errorf("%d searches; without anything new the sources began anew: %v", loads, r.engine != engine)
+	}
+	if search(); loads != 1 {
+		t.Error("nothing has come, and it was searched again")
+	}
+	found = port0 + port1
+	r.link(hwts.LinkUp, "eth1", "", 2)
+	search()
+	r.requirePort(0, "ptp0")
+	r.requirePort(1, "ptp1")
+	if r.cfg.Holdover.Limit != limit || !r.cfg.Discovered {
+		t.Error("more than the ports was taken")
+	}
+	found, discovers = port1, false
+	r.link(hwts.Added, "eth9", "", 9)
+	if search(); len(r.ports) != 2 {
+		t.Error("a file that names its sources by now was taken without being told to")
 	}
 }

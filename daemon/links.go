@@ -37,14 +37,17 @@ func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev hwts.Event)
 	switch ev.Change {
 	case hwts.Renamed:
 		d.renamed(ev.OldName, ev.Name)
+		d.arrived = true
 		d.interfaceGone(now, ev.OldName)
 		d.interfaceThere(ctx, now, ev)
 	case hwts.Removed:
 		d.interfaceGone(now, ev.Name)
 		delete(d.nics, ev.Name) // what an interface made anew is like nobody knows
 	case hwts.Added:
+		d.arrived = true
 		d.interfaceThere(ctx, now, ev)
 	case hwts.LinkUp:
+		d.arrived = true // of a NIC that has just been made the clock may not have been there yet
 		d.reapply(ev.Name)
 		d.linkUp(ctx, now, ev.Name)
 	case hwts.LinkDown:

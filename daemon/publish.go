@@ -45,6 +45,7 @@ func (d *Daemon) publish(now clock.Mono) {
 		d.resteerClocks(now)
 		if now.Sub(d.inspected) >= inspectInterval {
 			d.inspect(now)
+			d.search()
 		}
 	}
 	if now.Sub(d.saved) >= saveInterval || d.saved == 0 && s.State == status.Locked {

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
@@ -35,15 +36,19 @@ func (d *Daemon) reloads(ctx context.Context) {
 	}
 }
 
-// reload takes another configuration. What the clocks' servos have learned stays; sources start anew.
+// reload takes another configuration. What the clocks' servos have learned stays; sources start anew. One that is as it was
+// disturbs nothing.
 func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config) {
-	old := d.cfg
-	if cfg.Control != old.Control || cfg.Metrics != old.Metrics || cfg.Log != old.Log ||
-		cfg.Steering.SystemClock != old.Steering.SystemClock || cfg.Steering.Virtual != old.Steering.Virtual {
-		d.log.Warn("changes of control, metrics, log, steering.system_clock and steering.virtual take a restart")
-		cfg.Control, cfg.Metrics, cfg.Log = old.Control, old.Metrics, old.Log
-		cfg.Steering.SystemClock, cfg.Steering.Virtual = old.Steering.SystemClock, old.Steering.Virtual
+	d.keepFixed(cfg)
+	if reflect.DeepEqual(cfg, d.cfg) {
+		d.log.Info("configuration read again; it is as it was, and the sources go on")
+		if leaps := d.leaps(); leaps != nil {
+			d.engine.SetLeaps(leaps)
+		}
+		d.inspect(now)
+		return
 	}
+	old := d.cfg
 	saved, _ := d.engine.Save(now)
 	d.closeAll()
 	for _, nic := range d.nics {
@@ -57,6 +62,17 @@ func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config
 	d.openAll(ctx, now)
 	d.resteerClocks(now)
 	d.log.Info("configuration read again")
+}
+
+// keepFixed leaves in a new configuration what cannot be changed as it is, and says so.
+func (d *Daemon) keepFixed(cfg *configs.Config) {
+	old := d.cfg
+	if cfg.Control != old.Control || cfg.Metrics != old.Metrics || cfg.Log != old.Log ||
+		cfg.Steering.SystemClock != old.Steering.SystemClock || cfg.Steering.Virtual != old.Steering.Virtual {
+		d.log.Warn("changes of control, metrics, log, steering.system_clock and steering.virtual take a restart")
+		cfg.Control, cfg.Metrics, cfg.Log = old.Control, old.Metrics, old.Log
+		cfg.Steering.SystemClock, cfg.Steering.Virtual = old.Steering.SystemClock, old.Steering.Virtual
+	}
 }
 
 // resteerClocks has the open clocks steered as the configuration says by now. It is tried again until it is done.

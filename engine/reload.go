@@ -106,6 +106,9 @@ func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief servo.Estimate, bo
 	}
 }
 
+// SetLeaps takes another leap-seconds list, which may be a newer one of the same file.
+func (e *Engine) SetLeaps(leaps *clock.LeapTable) { e.env.Leaps = leaps }
+
 // Settle leaves the clocks at their learned frequencies: the daemon is about to end.
 func (e *Engine) Settle(now clock.Mono) {
 	e.now = now

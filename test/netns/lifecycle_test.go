@@ -116,12 +116,27 @@ func TestReload(t *testing.T) {
 	d.stop(t)
 }
 
+// TestReloadOfTheSame leaves the sources alone.
+func TestReloadOfTheSame(t *testing.T) {
+	w := newWire(t)
+	newGrandmaster(t, w)
+	d := newDaemon(t, w.host, ptpPort)
+	before := d.awaitSettled(t).Sources[0].Samples
+	d.signal(t, syscall.SIGHUP)
+	d.awaitLog(t, "it is as it was")
+	if s := d.status(); s == nil || s.Sources[0].Samples < before || s.Sources[0].State != "selected" {
+		t.Errorf("the reload has disturbed the source:\n%s", show(s))
+	}
+	d.stop(t)
+}
+
 // TestReloadNeverLosesFrequency looks at the clock all the time while sources come and go.
 func TestReloadNeverLosesFrequency(t *testing.T) {
 	w := newWire(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	before := d.awaitLearned(t)
+	d.configure(t, configuration(d.dir, ptpPort+"delay_filter = 9\n"))
 	d.signal(t, syscall.SIGHUP)
 	anew := false
 	d.await(t, "locked after the reload", func(s *status.Snapshot) bool {

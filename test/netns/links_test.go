@@ -3,6 +3,7 @@
 package netns
 
 import (
+	"fmt"
 	"syscall"
 	"testing"
 
@@ -87,7 +88,10 @@ func TestNothingLeaks(t *testing.T) {
 	newNTPServer(t, w)
 	d := newDaemon(t, w.host, ptpPort, ntpAssociation, metricsSection)
 	steps := d.awaitSettled(t).Steps
+	reloads := 0
 	disturb := func() {
+		reloads++
+		d.configure(t, configuration(d.dir, ptpPort+fmt.Sprintf("delay_filter = %d\n", 9+reloads%2), ntpAssociation, metricsSection))
 		d.signal(t, syscall.SIGHUP)
 		w.host.setUp(t, "eth0", false)
 		d.await(t, "the port is faulty", portIs("faulty"))
