@@ -282,6 +282,25 @@ line:
 	return false
 }
 
+// TestNoHardwareTimestamps says what is missing, of whom, and what to do.
+func TestNoHardwareTimestamps(t *testing.T) {
+	f := newFakeHost(t)
+	f.add("eth0", "eth0", 1, -1)
+	f.add("lo", "lo", 2, -1)
+	c := f.caps["lo"]
+	c.Driver = ""
+	f.caps["lo"] = c
+	r := newRig(t, f, port0+"timestamping = \"hardware\"\n[[ptp.port]]\ninterface = \"lo\"\ntimestamping = \"hardware\"\n")
+	for n, want := range []string{
+		"eth0: no hardware timestamps by eth0 (driver fake); timestamping = \"auto\"",
+		"lo: no hardware timestamps by lo; timestamping = \"auto\"",
+	} {
+		if got := r.status().Ports[n].Error; !strings.HasPrefix(got, want) {
+			t.Errorf("the port says %q, want %q", got, want)
+		}
+	}
+}
+
 // TestClockOfAnother finds a clock that another daemon steers.
 func TestClockOfAnother(t *testing.T) {
 	f := twoNICs(t)

@@ -123,11 +123,19 @@ func hardware(cfg configs.Port, caps *hwts.Capabilities) (bool, error) {
 		return false, nil
 	case configs.HardwareTimestamping:
 		if !caps.Hardware() {
-			return false, fmt.Errorf("%s: no hardware timestamps by %s (driver %s): %w",
-				cfg.Interface, caps.NIC, caps.Driver, clock.ErrNotSupported)
+			return false, fmt.Errorf("%s: no hardware timestamps by %s; timestamping = \"auto\" or \"kernel\" does without: %w",
+				cfg.Interface, nameOf(caps), clock.ErrNotSupported)
 		}
 	}
 	return caps.Hardware(), nil
+}
+
+// nameOf tells a NIC and its driver, if it has one.
+func nameOf(caps *hwts.Capabilities) string {
+	if caps.Driver == "" {
+		return caps.NIC
+	}
+	return fmt.Sprintf("%s (driver %s)", caps.NIC, caps.Driver)
 }
 
 // listen makes the sockets and starts reading them.

@@ -26,7 +26,7 @@ const (
 // ErrAddress: the address is neither a path nor an abstract name.
 var ErrAddress = errors.New("neither an absolute path nor an @abstract name")
 
-// Notifier sends notifications. Its methods may be called from any goroutine, and wait for 100 ms at most: call them from
+// Notifier sends notifications. Its methods may be called from any goroutine, and wait for 2 s at most: call them from
 // the edge of the daemon, not from the event loop. A nil Notifier sends nothing and never fails.
 type Notifier struct {
 	conn *net.UnixConn

@@ -100,6 +100,23 @@ func TestColour(t *testing.T) {
 }
 
 // What other hosts say must not reach the terminal as a control sequence.
+// A source that has nothing to tell of itself, any more or yet, is shown without.
+func TestSilentSource(t *testing.T) {
+	s := &status.Snapshot{Sources: []status.Source{
+		{ID: "ptp:eth0", Kind: "ptp", Name: "eth0", State: "unreachable", Samples: 7, Rejected: 1},
+		{ID: "ptp:eth1", Kind: "ptp", Name: "eth1", State: "unreachable"},
+	}}
+	got := text.Sources(s, text.Style{})
+	for _, absurd := range []string{"reference", "stratum 0", "one per"} {
+		if strings.Contains(got, absurd) {
+			t.Errorf("it says %q:\n%s", absurd, got)
+		}
+	}
+	if !strings.Contains(got, "7, 1 rejected\n") {
+		t.Errorf("it does not tell the samples:\n%s", got)
+	}
+}
+
 func TestHostileText(t *testing.T) {
 	const evil = "\x1b[2J\x07\r\n\u202e\xff"
 	s := statustest.Locked()

@@ -83,7 +83,7 @@ func (p *page) source(s *status.Snapshot, src *status.Source) {
 	p.line(plain, about)
 	p.fact(clean(src.State), clean(src.Reason))
 	if src.Samples > 0 {
-		p.fact("reference", fmt.Sprintf("%s, stratum %d", dash(clean(src.Reference)), src.Stratum))
+		p.fact("reference", reference(src))
 		p.fact("delay", Span(src.Delay))
 	}
 	p.fact("estimate", estimate(&src.Estimate))
@@ -91,6 +91,14 @@ func (p *page) source(s *status.Snapshot, src *status.Source) {
 	if src.Kiss != "" {
 		p.fact("kiss", clean(src.Kiss))
 	}
+}
+
+// reference tells where the source has its time from, empty if it does not say: one that was heard may have no master now.
+func reference(src *status.Source) string {
+	if src.Reference == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, stratum %d", clean(src.Reference), src.Stratum)
 }
 
 // estimate tells what all samples say together, empty if nothing.
@@ -102,7 +110,10 @@ func estimate(e *status.Estimate) string {
 }
 
 func samples(s *status.Snapshot, src *status.Source) string {
-	text := fmt.Sprintf("%d, %d rejected, one per %s", src.Samples, src.Rejected, Interval(src.Interval))
+	text := fmt.Sprintf("%d, %d rejected", src.Samples, src.Rejected)
+	if src.Interval > 0 {
+		text += ", one per " + Interval(src.Interval)
+	}
 	if src.Timestamps != "" {
 		text += ", " + clean(src.Timestamps) + " timestamps"
 	}
