@@ -114,9 +114,8 @@ func (d *Daemon) tidy(now clock.Mono) {
 		if h.interfaces = interfaces[id]; len(h.interfaces) > 0 {
 			continue
 		}
-		saved, _ := d.engine.Save(now)
-		if ppb, known := saved.Frequencies[id.String()]; known && h.claimed() {
-			_, _, _ = d.clocks.setFrequency(id, ppb) // the device may be gone: that may be why
+		if _, err := h.device.Now(); err == nil { // the device may be gone: that may be why
+			d.engine.SettleClock(now, id)
 		}
 		d.clocks.close(id)
 		d.engine.RemoveClock(now, id)

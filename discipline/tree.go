@@ -116,16 +116,27 @@ func (t *Tree) forget() {
 // they came with: nothing stays in force for the sake of an offset.
 func (t *Tree) Settle(now clock.Mono) {
 	for _, n := range t.nodes {
-		if n.servo == nil {
-			continue
-		}
-		ppb := n.came
-		if est, ok := t.estimate(n, now); n.everLocked || ok && est.FrequencyVar < WellKnown*WellKnown {
-			ppb = n.servo.Hold()
-		}
-		n.residual = 0
-		t.apply(n, now, ppb)
+		t.settle(n, now)
 	}
+}
+
+// SettleClock does to one clock what Settle does to all: it is about to be removed.
+func (t *Tree) SettleClock(now clock.Mono, id clock.ID) {
+	if n := t.node(id); n != nil {
+		t.settle(n, now)
+	}
+}
+
+func (t *Tree) settle(n *node, now clock.Mono) {
+	if n.servo == nil {
+		return
+	}
+	ppb := n.came
+	if est, ok := t.estimate(n, now); n.everLocked || ok && est.FrequencyVar < WellKnown*WellKnown {
+		ppb = n.servo.Hold()
+	}
+	n.residual = 0
+	t.apply(n, now, ppb)
 }
 
 // Info is what a tree has to know of a clock.

@@ -282,6 +282,23 @@ func TestSettleAmidTheFirstSlew(t *testing.T) {
 	}
 }
 
+// TestSettleClock leaves the others alone.
+func TestSettleClock(t *testing.T) {
+	r := newRig(t, nil).locked()
+	r.run(100 * second)
+	for _, id := range []clock.ID{phc, clock.System} {
+		_, _, _ = r.SetFrequency(id, 400_000) // as if an offset were being slewed away
+	}
+	r.tree.SettleClock(r.now, phc)
+	r.tree.SettleClock(r.now, clock.PHC(9))
+	if c := r.clocks[phc]; math.Abs(c.error+c.applied) > 30 {
+		t.Errorf("it was left %.1f ppb fast", c.error+c.applied)
+	}
+	if c := r.clocks[clock.System]; c.applied != 400_000 {
+		t.Errorf("the system clock was set to %.1f ppb", c.applied)
+	}
+}
+
 func TestBrokenClock(t *testing.T) {
 	r := newRig(t, nil).locked()
 	r.clocks[phc].broken = true

@@ -109,6 +109,12 @@ func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief servo.Estimate, bo
 // SetLeaps takes another leap-seconds list, which may be a newer one of the same file.
 func (e *Engine) SetLeaps(leaps *clock.LeapTable) { e.env.Leaps = leaps }
 
+// SettleClock leaves one clock at its learned frequency, before it is removed.
+func (e *Engine) SettleClock(now clock.Mono, id clock.ID) {
+	e.now = now
+	e.tree.SettleClock(now, id)
+}
+
 // Settle leaves the clocks at their learned frequencies: the daemon is about to end.
 func (e *Engine) Settle(now clock.Mono) {
 	e.now = now
