@@ -140,12 +140,20 @@ func (d *Device) steering(op string, err error) error {
 	return err
 }
 
-// signalling is optional for a channel of external timestamps or of periodic outputs, which wants a pin.
+// signalling is optional for a channel of external timestamps or of periodic outputs, which wants a pin. The kernel's answer to what
+// it is too old for is that to invalid values.
 func (d *Device) signalling(op, since string, f PinFunction, channel int, err error) error {
 	err = d.optional(op, since, err)
 	e, ok := err.(*Error)
-	if ok && d.caps.Pins > 0 && (e.Kind == ErrBusy || errors.Is(err, unix.EINVAL)) {
+	if !ok {
+		return err
+	}
+	invalid := errors.Is(err, unix.EINVAL)
+	if d.caps.Pins > 0 && (e.Kind == ErrBusy || invalid) {
 		e.Detail = fmt.Sprintf("is a pin set to %v channel %d?", f, channel)
+	}
+	if invalid && since != "" {
+		e.Detail = "it needs Linux ≥ " + since + "; " + e.Detail
 	}
 	return err
 }

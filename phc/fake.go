@@ -3,12 +3,10 @@
 package phc
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -49,6 +47,9 @@ type FakeConfig struct {
 	Caps Caps
 	// Methods of comparing that it has; by default Extended and Basic.
 	Methods []clock.Method
+	// Stamps are the edges that its hardware stamps whatever it is asked for (Both on an Intel i210), so that it refuses to stamp
+	// others strictly; 0: those that it is asked for.
+	Stamps Edge
 	// MaxVirtualClocks there may be; 0 means a kernel without.
 	MaxVirtualClocks int
 	// Fault is asked before each call to the kernel, if not nil. What it returns, mostly a unix.Errno, is the call's result.
@@ -71,6 +72,7 @@ const (
 	CallExtTS    Call = "PTP_EXTTS_REQUEST"
 	CallPerOut   Call = "PTP_PEROUT_REQUEST"
 	CallPPS      Call = "PTP_ENABLE_PPS"
+	CallMask     Call = "PTP_MASK"
 	CallEvents   Call = "read"
 )
 
@@ -98,9 +100,10 @@ func NewFake(c FakeConfig) *Fake {
 	c.Caps.CrossTimestamp = slices.Contains(c.Methods, clock.Precise)
 	now := c.Now()
 	k := &fakeKernel{
-		config: c,
-		osc:    oscillator{wander: c.Wander, rand: c.Rand, at: now, ns: now + int64(c.Start), own: c.Frequency},
-		pins:   make([]unix.PtpPinDesc, c.Caps.Pins),
+		config:   c,
+		osc:      oscillator{wander: c.Wander, rand: c.Rand, at: now, ns: now + int64(c.Start), own: c.Frequency},
+		pins:     make([]unix.PtpPinDesc, c.Caps.Pins),
+		channels: map[uint32]uint32{}, outputs: map[uint32]unix.PtpPeroutRequest{},
 		events: make(chan unix.PtpExttsEvent, 128),
 		closed: make(chan struct{}),
 	}
@@ -135,63 +138,17 @@ func (f *Fake) Error() time.Duration {
 	return time.Duration(f.driver.osc.ns - now)
 }
 
-// Edge gives a channel an edge at what the clock reads now. It reports whether it was stamped: the channel must have been
-// asked for, and the queue of 128 events not be full.
-func (f *Fake) Edge(channel int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.driver.stamping[uint32(channel)] {
-		return false
-	}
-	select {
-	case f.driver.events <- unix.PtpExttsEvent{T: clockTime(f.driver.read1()), Index: uint32(channel)}:
-		return true
-	default:
-		return false
-	}
-}
-
-// Measure gives a channel an offset of its signal. It reports whether it was taken, as Edge does.
-func (f *Fake) Measure(channel int, offset time.Duration) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.driver.stamping[uint32(channel)] {
-		return false
-	}
-	select {
-	case f.driver.events <- unix.PtpExttsEvent{T: clockTime(int64(offset)), Index: uint32(channel), Flags: unix.PTP_EXTTS_EVENT_VALID | unix.PTP_EXT_OFFSET}:
-		return true
-	default:
-		return false
-	}
-}
-
-// Stamping tells whether the edges of a channel are stamped.
-func (f *Fake) Stamping(channel int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.driver.stamping[uint32(channel)]
-}
-
-// Outputs returns the periods of the periodic outputs that run, by channel.
-func (f *Fake) Outputs() map[int]time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	running := map[int]time.Duration{}
-	for channel, period := range f.driver.outputs {
-		running[int(channel)] = period
-	}
-	return running
-}
-
 // fakeKernel answers as the kernel and a driver would. The Device's lock guards it, but for events and closed.
 type fakeKernel struct {
-	config   FakeConfig
-	osc      oscillator
-	dialed   int64 // the frequency in the kernel's unit, as last set
-	pins     []unix.PtpPinDesc
-	stamping map[uint32]bool
-	outputs  map[uint32]time.Duration
+	config FakeConfig
+	osc    oscillator
+	dialed int64 // the frequency in the kernel's unit, as last set
+	pins   []unix.PtpPinDesc
+	// channels and outputs that are on, with what was asked of them; a channel by its flags.
+	channels map[uint32]uint32
+	outputs  map[uint32]unix.PtpPeroutRequest
+	// selected are the channels whose events are read; nil: all.
+	selected map[uint32]bool
 	vclocks  int
 	events   chan unix.PtpExttsEvent
 	once     sync.Once
@@ -308,20 +265,23 @@ func (k *fakeKernel) ioctl(req uint, arg unsafe.Pointer) error {
 	case unix.PTP_PIN_GETFUNC, unix.PTP_PIN_SETFUNC:
 		return k.pin(req, (*unix.PtpPinDesc)(arg))
 	case unix.PTP_EXTTS_REQUEST, unix.PTP_EXTTS_REQUEST2:
-		return k.extts((*unix.PtpExttsRequest)(arg))
+		return k.extts(req, *(*unix.PtpExttsRequest)(arg))
 	case unix.PTP_PEROUT_REQUEST, unix.PTP_PEROUT_REQUEST2:
-		return k.perout((*unix.PtpPeroutRequest)(arg))
+		return k.perout(req, *(*unix.PtpPeroutRequest)(arg))
 	case unix.PTP_MASK_EN_SINGLE:
-		return nil
+		return k.selectChannel(*(*uint32)(arg))
 	}
 	return unix.ENOTTY
 }
 
 func (k *fakeKernel) ioctlValue(req uint, _ uintptr) error {
-	if req == unix.PTP_ENABLE_PPS {
+	switch req {
+	case unix.PTP_ENABLE_PPS:
 		return k.fault(CallPPS)
+	case unix.PTP_MASK_CLEAR_ALL:
+		return k.selectNone()
 	}
-	return nil
+	return unix.ENOTTY
 }
 
 func (k *fakeKernel) getCaps(c *unix.PtpClockCaps) error {
@@ -388,74 +348,6 @@ func (k *fakeKernel) basic(b *unix.PtpSysOffset) error {
 		b.Ts[2*i+2] = clockTime(other + advance)
 	}
 	return nil
-}
-
-func (k *fakeKernel) pin(req uint, p *unix.PtpPinDesc) error {
-	if err := k.fault(CallPin); err != nil {
-		return err
-	}
-	if int(p.Index) >= len(k.pins) {
-		return unix.EINVAL
-	}
-	own := &k.pins[p.Index]
-	if req == unix.PTP_PIN_GETFUNC {
-		*p = *own
-		return nil
-	}
-	for i := range k.pins {
-		if k.pins[i].Func == p.Func && k.pins[i].Chan == p.Chan {
-			k.pins[i].Func, k.pins[i].Chan = unix.PTP_PF_NONE, 0
-		}
-	}
-	own.Func, own.Chan = p.Func, p.Chan
-	return nil
-}
-
-func (k *fakeKernel) extts(r *unix.PtpExttsRequest) error {
-	if err := k.fault(CallExtTS); err != nil {
-		return err
-	}
-	if k.stamping == nil {
-		k.stamping = map[uint32]bool{}
-	}
-	k.stamping[r.Index] = r.Flags&unix.PTP_ENABLE_FEATURE != 0
-	return nil
-}
-
-func (k *fakeKernel) perout(r *unix.PtpPeroutRequest) error {
-	if err := k.fault(CallPerOut); err != nil {
-		return err
-	}
-	if k.outputs == nil {
-		k.outputs = map[uint32]time.Duration{}
-	}
-	if period := nanoseconds(r.Period); period > 0 {
-		k.outputs[r.Index] = time.Duration(period)
-	} else {
-		delete(k.outputs, r.Index)
-	}
-	return nil
-}
-
-func (k *fakeKernel) read(ctx context.Context, events []unix.PtpExttsEvent) (int, error) {
-	if err := k.fault(CallEvents); err != nil || len(events) == 0 {
-		return 0, err
-	}
-	select {
-	case events[0] = <-k.events:
-	case <-k.closed:
-		return 0, os.ErrClosed
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	for n := 1; n < len(events); n++ {
-		select {
-		case events[n] = <-k.events:
-		default:
-			return n, nil
-		}
-	}
-	return len(events), nil
 }
 
 func (k *fakeKernel) virtualClocks() (n, limit int, err error) {

@@ -142,8 +142,7 @@ type Event struct {
 func (e Event) IsOffset() bool { return e.Flags&unix.PTP_EXT_OFFSET != 0 }
 
 // RequestExtTS has the edges of a channel stamped. It asks for strict flags first, by which the driver either does exactly that
-// or refuses, and falls back to the older request, by which it may stamp other edges too; strict tells which it was.
-// A driver that refuses the edges strictly is not asked the other way: that is [clock.ErrNotSupported].
+// or refuses, and falls back to the older request, by which it may stamp other edges; strict tells which it was.
 func (d *Device) RequestExtTS(channel int, edges Edge) (strict bool, err error) {
 	if err := d.inRange("request external timestamps", "external timestamp channel", channel, d.caps.ExtTS); err != nil {
 		return false, err
@@ -153,12 +152,6 @@ func (d *Device) RequestExtTS(channel int, edges Edge) (strict bool, err error) 
 	err = d.lockedIoctl(unix.PTP_EXTTS_REQUEST2, unsafe.Pointer(&r))
 	if err != unix.ENOTTY && err != unix.EINVAL && err != unix.EOPNOTSUPP {
 		return true, d.signalling(op, "", PinExtTS, channel, err)
-	}
-	if edges == Both || edges == Falling {
-		strictErr := err
-		if err != unix.ENOTTY {
-			return true, d.signalling(op+" with these edges", "5.5", PinExtTS, channel, strictErr)
-		}
 	}
 	r.Flags &^= unix.PTP_STRICT_FLAGS
 	return false, d.signalling(op, "", PinExtTS, channel, d.lockedIoctl(unix.PTP_EXTTS_REQUEST, unsafe.Pointer(&r)))
@@ -171,12 +164,9 @@ func (d *Device) RequestExtOffset(channel int) error {
 	if err := d.inRange(op, "external timestamp channel", channel, d.caps.ExtTS); err != nil {
 		return err
 	}
-	r := unix.PtpExttsRequest{Index: uint32(channel), Flags: unix.PTP_ENABLE_FEATURE | unix.PTP_EXT_OFFSET}
-	err := d.lockedIoctl(unix.PTP_EXTTS_REQUEST2, unsafe.Pointer(&r))
-	if err == unix.EINVAL { // a kernel that does not know the flag
-		err = unix.EOPNOTSUPP
-	}
-	return d.signalling(op, "6.9", PinExtTS, channel, err)
+	// The edge is of no meaning here, but the kernel wants one.
+	r := unix.PtpExttsRequest{Index: uint32(channel), Flags: unix.PTP_ENABLE_FEATURE | unix.PTP_EXT_OFFSET | unix.PTP_RISING_EDGE}
+	return d.signalling(op, "6.9", PinExtTS, channel, d.lockedIoctl(unix.PTP_EXTTS_REQUEST2, unsafe.Pointer(&r)))
 }
 
 // StopExtTS ends the stamping of a channel, for everybody who reads it.

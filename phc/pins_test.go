@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,7 @@ func TestParsePinFunction(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	f, w := equipped(nil)
-	if f.Edge(0) {
+	if f.Edge(0, Rising) {
 		t.Error("stamped before it was asked to")
 	}
 	if strict, err := f.RequestExtTS(0, Rising); !strict || err != nil {
@@ -69,8 +70,8 @@ func TestEvents(t *testing.T) {
 	for range 3 {
 		w.advance(time.Second)
 		want = append(want, Event{Channel: 0, At: clock.At(f.ID(), w.now)})
-		if !f.Edge(0) || f.Edge(1) {
-			t.Error("edge of channel 0 was not stamped, or that of channel 1 was")
+		if !f.Edge(0, Rising) || f.Edge(0, Falling) || f.Edge(1, Rising) || f.Measure(0, 1) {
+			t.Error("the edge was not stamped, or what was not asked for")
 		}
 	}
 	events := make([]Event, 8)
@@ -83,14 +84,46 @@ func TestEvents(t *testing.T) {
 	if _, err := f.ReadEvents(ctx, events); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if err := f.StopExtTS(0); err != nil || f.Edge(0) {
+	if err := f.StopExtTS(0); err != nil || f.Edge(0, Rising) || f.Stamping(0) {
 		t.Errorf("stamped after the end: %v", err)
 	}
 	if _, err := f.RequestExtTS(2, Rising); !errors.Is(err, clock.ErrRange) {
 		t.Errorf("channel 2: %v", err)
 	}
-	if err := f.SelectChannels(1); err != nil {
-		t.Error(err)
+}
+
+// What is not selected is not read, by this reader.
+func TestSelectChannels(t *testing.T) {
+	f, _ := equipped(nil)
+	for channel := range 2 {
+		if _, err := f.RequestExtTS(channel, Both); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, selected := range [][]int{{1}, {0, 1}, {}, {0}} {
+		if err := f.SelectChannels(selected...); err != nil {
+			t.Fatal(err)
+		}
+		for channel := range 2 {
+			if got := f.Edge(channel, Falling); got != slices.Contains(selected, channel) {
+				t.Errorf("selected %v: an event of channel %d: %v", selected, channel, got)
+			}
+		}
+	}
+	if err := f.SelectChannels(2); !errors.Is(err, clock.ErrRange) {
+		t.Errorf("channel 2: %v", err)
+	}
+	if !f.Edge(0, Rising) {
+		t.Error("a channel that there is not changed what is selected")
+	}
+	old, _ := equipped(func(c Call) error {
+		if c == CallMask {
+			return unix.ENOTTY
+		}
+		return nil
+	})
+	if err := old.SelectChannels(1); !errors.Is(err, clock.ErrNotSupported) || !strings.Contains(err.Error(), "6.7") {
+		t.Errorf("a kernel that does not know it: %v", err)
 	}
 }
 
@@ -99,8 +132,8 @@ func TestExtOffset(t *testing.T) {
 	if err := f.RequestExtOffset(1); err != nil {
 		t.Fatal(err)
 	}
-	if !f.Measure(1, -1500*time.Millisecond) || f.Measure(0, 1) {
-		t.Error("the offset of channel 1 was not taken, or that of channel 0 was")
+	if !f.Measure(1, -1500*time.Millisecond) || f.Measure(0, 1) || f.Edge(1, Rising) {
+		t.Error("the offset of channel 1 was not taken, or that of channel 0 or an edge was")
 	}
 	events := make([]Event, 2)
 	if n, err := f.ReadEvents(context.Background(), events); n != 1 || err != nil {
@@ -109,14 +142,82 @@ func TestExtOffset(t *testing.T) {
 	if e := events[0]; !e.IsOffset() || e.Offset != -1500*time.Millisecond || e.At != (clock.Timestamp{}) || e.Channel != 1 {
 		t.Errorf("%+v", e)
 	}
-	old, _ := equipped(func(c Call) error {
-		if c == CallExtTS {
+}
+
+// Whether the kernel is too old or the values are wrong, it says the same; both are told.
+func TestInvalid(t *testing.T) {
+	refuse := func(c Call) error {
+		if c == CallExtTS || c == CallPerOut {
 			return unix.EINVAL
 		}
 		return nil
-	})
-	if err := old.RequestExtOffset(0); !errors.Is(err, clock.ErrNotSupported) || !strings.Contains(err.Error(), "6.9") {
-		t.Errorf("a kernel that does not know it: %v", err)
+	}
+	pins, _ := equipped(refuse)
+	bare := NewFake(FakeConfig{Now: newWorld().Now, Caps: Caps{ExtTS: 1, PerOut: 1}, Fault: refuse})
+	phased := Output{Period: time.Second, UsePhase: true}
+	for want, err := range map[string]error{
+		"needs Linux ≥ 6.9; is a pin set to extts channel 0?":  pins.RequestExtOffset(0),
+		"needs Linux ≥ 5.9; is a pin set to perout channel 0?": pins.SetOutput(0, phased),
+		"argument; is a pin set to perout channel 0?":          pins.SetOutput(0, Output{Period: time.Second}),
+		"needs Linux ≥ 6.9; the driver":                        bare.RequestExtOffset(0),
+		"needs Linux ≥ 5.9; the driver":                        bare.SetOutput(0, phased),
+		"argument; the driver":                                 bare.SetOutput(0, Output{Period: time.Second}),
+	} {
+		if !errors.Is(err, unix.EINVAL) || errors.Is(err, clock.ErrNotSupported) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+	lacking, _ := equipped(func(Call) error { return unix.EOPNOTSUPP })
+	if err := lacking.RequestExtOffset(0); !errors.Is(err, clock.ErrNotSupported) || !strings.Contains(err.Error(), "6.9") {
+		t.Errorf("a driver that cannot: %v", err)
+	}
+}
+
+// The fake refuses what the kernel does, whatever asks.
+func TestFakeChecksExtTS(t *testing.T) {
+	const on, rising, offset = unix.PTP_ENABLE_FEATURE, unix.PTP_RISING_EDGE, unix.PTP_EXT_OFFSET
+	for _, c := range []struct {
+		req  uint
+		r    unix.PtpExttsRequest
+		want error
+	}{
+		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on | rising}, nil},
+		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on}, unix.EINVAL},
+		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on | offset}, unix.EINVAL},
+		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on | rising | 1<<5}, unix.EINVAL},
+		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on | rising, Rsv: [2]uint32{0, 1}}, unix.EINVAL},
+		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{}, nil},
+		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Index: 2}, unix.EINVAL},
+		{unix.PTP_EXTTS_REQUEST, unix.PtpExttsRequest{Flags: on | 1<<5}, nil},
+		{unix.PTP_EXTTS_REQUEST, unix.PtpExttsRequest{Index: 2}, unix.EINVAL},
+	} {
+		f, _ := equipped(nil)
+		if err := f.driver.ioctl(c.req, unsafe.Pointer(&c.r)); err != c.want {
+			t.Errorf("%#x %+v: %v, want %v", c.req, c.r, err, c.want)
+		}
+	}
+}
+
+func TestFakeChecksPerOut(t *testing.T) {
+	second, half := unix.PtpClockTime{Sec: 1}, unix.PtpClockTime{Nsec: 5e8}
+	for _, c := range []struct {
+		req  uint
+		r    unix.PtpPeroutRequest
+		want error
+	}{
+		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, On: half, Flags: unix.PTP_PEROUT_DUTY_CYCLE}, nil},
+		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: half, On: second, Flags: unix.PTP_PEROUT_DUTY_CYCLE}, unix.ERANGE},
+		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, On: half}, unix.EINVAL},
+		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, StartOrPhase: second, Flags: unix.PTP_PEROUT_PHASE}, unix.ERANGE},
+		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, StartOrPhase: second}, nil},
+		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, Flags: 1 << 3}, unix.EINVAL},
+		{unix.PTP_PEROUT_REQUEST, unix.PtpPeroutRequest{Period: second, Flags: 1 << 3}, nil},
+		{unix.PTP_PEROUT_REQUEST, unix.PtpPeroutRequest{Period: second, Index: 1}, unix.EINVAL},
+	} {
+		f, _ := equipped(nil)
+		if err := f.driver.ioctl(c.req, unsafe.Pointer(&c.r)); err != c.want {
+			t.Errorf("%#x %+v: %v, want %v", c.req, c.r, err, c.want)
+		}
 	}
 }
 
@@ -206,27 +307,61 @@ func TestEventsOfVanishedDevice(t *testing.T) {
 	}
 }
 
-// An older driver that knows no strict flags stamps rising edges by the older request, but falling ones are not guessed.
+// A driver that does not promise the edges, or knows no strict flags, is asked all the same, and the caller told.
 func TestExtTSFallback(t *testing.T) {
-	for edge, want := range map[Edge]error{Rising: nil, Falling: clock.ErrNotSupported, Both: clock.ErrNotSupported} {
-		f, _ := equipped(failing(CallExtTS, 1, unix.EOPNOTSUPP))
-		if strict, err := f.RequestExtTS(0, edge); !errors.Is(err, want) || err == nil && strict {
-			t.Errorf("%v: %v, %v", edge, strict, err)
+	for _, errno := range []error{unix.ENOTTY, unix.EINVAL, unix.EOPNOTSUPP} {
+		for _, edges := range []Edge{Rising, Falling, Both} {
+			f, _ := equipped(failing(CallExtTS, 1, errno))
+			if strict, err := f.RequestExtTS(1, edges); strict || err != nil {
+				t.Errorf("%v, edges %v: strict %v, %v", errno, edges, strict, err)
+			}
+			for _, e := range []Edge{Rising, Falling} {
+				if got := f.Edge(1, e); got != (edges&e != 0) {
+					t.Errorf("%v, edges %v: an event of %v: %v", errno, edges, e, got)
+				}
+			}
 		}
+	}
+	both := NewFake(FakeConfig{Now: newWorld().Now, Caps: Caps{ExtTS: 1}, Stamps: Both}) // as igb
+	if strict, err := both.RequestExtTS(0, Rising); strict || err != nil || !both.Edge(0, Falling) {
+		t.Errorf("strict %v, %v; or falling edges were not stamped", strict, err)
+	}
+	if strict, err := both.RequestExtTS(0, Both); !strict || err != nil {
+		t.Errorf("strict %v, %v", strict, err)
+	}
+	f, _ := equipped(failing(CallExtTS, 1, unix.EIO))
+	if _, err := f.RequestExtTS(0, Rising); !errors.Is(err, unix.EIO) || f.Stamping(0) {
+		t.Errorf("a failure was taken for a refusal: %v", err)
 	}
 }
 
 func TestOutputs(t *testing.T) {
+	second, high := unix.PtpClockTime{Sec: 1}, unix.PtpClockTime{Nsec: 1e8}
+	for _, c := range []struct {
+		o    Output
+		want unix.PtpPeroutRequest
+	}{
+		{Output{Period: time.Second, Start: 1_700_000_000_000_000_007},
+			unix.PtpPeroutRequest{Period: second, StartOrPhase: unix.PtpClockTime{Sec: 1_700_000_000, Nsec: 7}}},
+		{Output{Period: 1500 * time.Millisecond, UsePhase: true, Phase: 1_000_000_005},
+			unix.PtpPeroutRequest{Period: unix.PtpClockTime{Sec: 1, Nsec: 5e8}, StartOrPhase: unix.PtpClockTime{Sec: 1, Nsec: 5}, Flags: unix.PTP_PEROUT_PHASE}},
+		{Output{Period: time.Second, Start: 2e9, On: 100 * time.Millisecond},
+			unix.PtpPeroutRequest{Period: second, StartOrPhase: unix.PtpClockTime{Sec: 2}, On: high, Flags: unix.PTP_PEROUT_DUTY_CYCLE}},
+		{Output{Period: time.Second, UsePhase: true, On: 100 * time.Millisecond, OneShot: true},
+			unix.PtpPeroutRequest{Period: second, On: high, Flags: unix.PTP_PEROUT_PHASE | unix.PTP_PEROUT_DUTY_CYCLE | unix.PTP_PEROUT_ONE_SHOT}},
+	} {
+		f, _ := equipped(nil)
+		if err := f.SetOutput(0, c.o); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(map[int]unix.PtpPeroutRequest{0: c.want}, f.Outputs(), cmp.AllowUnexported(unix.PtpClockTime{})); d != "" {
+			t.Errorf("%+v: %s", c.o, d)
+		}
+		if err := f.StopOutput(0); err != nil || len(f.Outputs()) != 0 {
+			t.Errorf("%v, %v", err, f.Outputs())
+		}
+	}
 	f, _ := equipped(nil)
-	if err := f.SetOutput(0, Output{Period: time.Second, UsePhase: true, Phase: 5, On: 100 * time.Millisecond}); err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(map[int]time.Duration{0: time.Second}, f.Outputs()); d != "" {
-		t.Error(d)
-	}
-	if err := f.StopOutput(0); err != nil || len(f.Outputs()) != 0 {
-		t.Errorf("%v, %v", err, f.Outputs())
-	}
 	for _, o := range []Output{{}, {Period: -1}, {Period: 5, On: 5}, {Period: 5, Phase: 5}, {Period: 5, On: -1}} {
 		if err := f.SetOutput(0, o); !errors.Is(err, clock.ErrRange) {
 			t.Errorf("%+v: %v", o, err)

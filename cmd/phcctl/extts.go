@@ -78,10 +78,11 @@ func (a *app) exttsCommand() *cobra.Command {
 	})
 	c.Long = "Have the edges of a channel's signal stamped, and print the stamps with the intervals between them; at the end, which is\n" +
 		"after --count events or at an interrupt, the statistics of the intervals and the clock's rate against a signal of the\n" +
-		"nominal --period. Where both edges are stamped, which some drivers do whatever they are asked for, each has its own.\n" +
-		"There is no rate where intervals are no multiples of the period. Where the clock has programmable pins, one must have\n" +
-		"the function extts with this channel: see phcctl pins, or give --pin. The channel is switched off at the end, unless\n" +
-		"another process has the clock open, which --force allows."
+		"nominal --period. Where a driver does not promise to stamp just the --edge asked for, that is said. Where both edges are\n" +
+		"stamped, which some drivers do whatever they are asked for, each has its own statistics. There is no rate where intervals\n" +
+		"are no multiples of the period. Where the clock has programmable pins, one must have the function extts with this\n" +
+		"channel: see phcctl pins, or give --pin. The channel is switched off at the end, unless another process has the clock\n" +
+		"open, which --force allows."
 	c.Example = "  phcctl extts eth0 0 --pin 0 --count 60\n  phcctl extts eth0 1 --edge both --period 100ms"
 	f := c.Flags()
 	f.StringVar(&o.edge, "edge", "rising", "which edges: rising, falling or both")
@@ -148,7 +149,11 @@ func (a *app) request(d *phc.Device, channel int, o exttsOptions) error {
 	}
 	strict, err := d.RequestExtTS(channel, edge)
 	if err == nil && !strict {
-		fmt.Fprintf(a.err, "phcctl: %v does not promise to stamp %s edges only\n", identify(d), o.edge)
+		edges := o.edge + " edges only"
+		if edge == phc.Both {
+			edges = "both edges"
+		}
+		fmt.Fprintf(a.err, "phcctl: %v does not promise to stamp %s\n", identify(d), edges)
 	}
 	return err
 }
@@ -166,7 +171,7 @@ func (a *app) release(d *phc.Device, channel int) error {
 	return d.StopExtTS(channel)
 }
 
-// readEvents ends after count events, at the end of the context, or when no event comes within the timeout.
+// readEvents ends after count events, or when no event comes within the timeout. The end of the context is an error before the first.
 func (a *app) readEvents(ctx context.Context, d *phc.Device, channel int, o exttsOptions, s *edges) error {
 	events := make([]phc.Event, 16)
 	for o.count == 0 || s.Events < o.count {
@@ -177,8 +182,10 @@ func (a *app) readEvents(ctx context.Context, d *phc.Device, channel int, o extt
 		n, err := d.ReadEvents(within, events)
 		cancel()
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && s.Events > 0:
 			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded):
 			return fmt.Errorf("%v channel %d: no event within %v; is there a signal? phcctl pins %s shows whether a pin is set to extts %d",
 				identify(d), channel, o.timeout, d.Name(), channel)

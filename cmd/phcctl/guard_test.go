@@ -43,7 +43,7 @@ func TestHeldSignals(t *testing.T) {
 	c.Fault = func(c phc.Call) error {
 		if c == phc.CallEvents {
 			b.now += 1e9
-			b.clocks["/dev/ptp0"].Edge(0)
+			b.clocks["/dev/ptp0"].Edge(0, phc.Rising)
 		}
 		return nil
 	}

@@ -135,11 +135,13 @@ func TestPins(t *testing.T) {
 	b = newBench(t, c)
 	if got := b.must("perout", "ptp0", "0", "--period", "1s", "--duty", "25%", "--phase", "-1ms", "--pin", "0")[0]; got["high_ns"] != 250e6 || got["phase_ns"] != 999e6 ||
 		fmt.Sprint(got["pin_before"], got["pin"]) != "map[channel:0 function:none index:0 name:SDP0] map[channel:0 function:perout index:0 name:SDP0]" ||
-		b.clocks["/dev/ptp0"].Outputs()[0] != time.Second {
+		b.clocks["/dev/ptp0"].Outputs()[0] != (unix.PtpPeroutRequest{Period: unix.PtpClockTime{Sec: 1}, StartOrPhase: unix.PtpClockTime{Nsec: 999e6},
+			On: unix.PtpClockTime{Nsec: 250e6}, Flags: unix.PTP_PEROUT_PHASE | unix.PTP_PEROUT_DUTY_CYCLE}) {
 		t.Errorf("%v", got)
 	}
 	b = newBench(t, c)
-	if got := b.must("perout", "ptp0", "0", "--period", "1ms")[0]; got["start_ns"].(float64) < epoch+1e9 {
+	if got := b.must("perout", "ptp0", "0", "--period", "1ms")[0]; got["start_ns"] != epoch+2e9 || got["phase_ns"] != 0.0 ||
+		b.clocks["/dev/ptp0"].Outputs()[0] != (unix.PtpPeroutRequest{Period: unix.PtpClockTime{Nsec: 1e6}, StartOrPhase: unix.PtpClockTime{Sec: epoch/1e9 + 2}}) {
 		t.Errorf("%v", got)
 	}
 	for _, args := range [][]string{{"--period", "0s"}, {}, {"--period", "1s", "--duty", "2"}, {"--period", "10ns", "--duty", "1%"},
@@ -206,7 +208,7 @@ func TestExtTSVanish(t *testing.T) {
 		if c == phc.CallEvents {
 			n++
 			b.now += 1e9
-			b.clocks["/dev/ptp0"].Edge(0)
+			b.clocks["/dev/ptp0"].Edge(0, phc.Rising)
 		}
 		return nil
 	}})
@@ -231,7 +233,7 @@ func TestExtTS(t *testing.T) {
 			if pulses == 4 {
 				b.now += 999_997_000
 			}
-			b.clocks["/dev/ptp0"].Edge(0)
+			b.clocks["/dev/ptp0"].Edge(0, phc.Rising)
 		}
 		return nil
 	}})
@@ -301,6 +303,103 @@ func TestOtherPeriod(t *testing.T) {
 	}
 	if s := series(0, 2e9, 3e9, 7e9); s.Misfit || *s.Edges[0].Rate != 0 {
 		t.Errorf("missing pulses: %+v", s)
+	}
+}
+
+// stamped returns a bench whose ptp0 has an edge of each channel, rising and falling, whenever it is listened to.
+func stamped(t *testing.T, c phc.FakeConfig) *bench {
+	var b *bench
+	fault := c.Fault
+	c.Fault = func(call phc.Call) error {
+		if call == phc.CallEvents {
+			for channel := range c.Caps.ExtTS {
+				b.now += 1e8
+				b.clocks["/dev/ptp0"].Edge(channel, phc.Rising)
+				b.now += 1e8
+				b.clocks["/dev/ptp0"].Edge(channel, phc.Falling)
+			}
+		}
+		if fault != nil {
+			return fault(call)
+		}
+		return nil
+	}
+	b = newBench(t, c)
+	return b
+}
+
+// The edges are those that were asked for where the driver knows them, and it is told where it does not promise that.
+func TestExtTSEdges(t *testing.T) {
+	for _, c := range []struct {
+		edge, note string
+		stamps     phc.Edge
+		first      []float64 // after the epoch
+	}{
+		{"rising", "", 0, []float64{1e8, 3e8}}, {"falling", "", 0, []float64{2e8, 4e8}}, {"both", "", 0, []float64{1e8, 2e8}},
+		{"rising", "rising edges only", phc.Both, []float64{1e8, 2e8}}, {"falling", "falling edges only", phc.Rising, []float64{1e8, 3e8}},
+		{"both", "both edges", phc.Rising, []float64{1e8, 3e8}}, {"both", "", phc.Both, []float64{1e8, 2e8}},
+	} {
+		b := stamped(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}, Stamps: c.stamps})
+		got := b.must("extts", "ptp0", "0", "--edge", c.edge, "--count", "2")
+		for i, at := range c.first {
+			if got[i]["at_ns"] != epoch+at {
+				t.Errorf("%+v: event %d is of %v", c, i, got[i]["at_ns"])
+			}
+		}
+		note := ""
+		if c.note != "" {
+			note = "phcctl: /dev/ptp0 (fake) does not promise to stamp " + c.note + "\n"
+		}
+		if b.err.String() != note {
+			t.Errorf("%+v: %s", c, b.err.String())
+		}
+	}
+}
+
+// Other channels' events are not shown, whether the kernel can keep them away or not.
+func TestExtTSOtherChannels(t *testing.T) {
+	old := func(c phc.Call) error {
+		if c == phc.CallMask {
+			return unix.ENOTTY
+		}
+		return nil
+	}
+	for _, fault := range []func(phc.Call) error{nil, old} {
+		b := stamped(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 2}, Fault: fault})
+		b.clocks["/dev/ptp0"].RequestExtTS(0, phc.Both)
+		got := b.must("extts", "ptp0", "1", "--count", "3")
+		if len(got) != 4 || got[0]["channel"] != 1.0 || got[2]["channel"] != 1.0 || got[1]["interval_ns"] != 4e8 {
+			t.Errorf("masks %v: %v", fault == nil, got)
+		}
+		if f := b.clocks["/dev/ptp0"]; f.Stamping(1) || !f.Stamping(0) {
+			t.Error("the channel was left on, or another's switched off")
+		}
+	}
+}
+
+// An interrupt ends the listening: after an event that is a result, before the first it is none.
+func TestExtTSInterrupted(t *testing.T) {
+	for events, want := range map[int]int{2: exitOK, 0: exitInterrupted} {
+		ctx, cancel := context.WithCancel(context.Background())
+		var b *bench
+		n := 0
+		b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}, Fault: func(c phc.Call) error {
+			if c != phc.CallEvents {
+				return nil
+			}
+			if n == events {
+				cancel()
+				return nil
+			}
+			n++
+			b.now += 1e9
+			b.clocks["/dev/ptp0"].Edge(0, phc.Rising)
+			return nil
+		}})
+		code := run(ctx, b.app, []string{"extts", "ptp0", "0"})
+		if code != want || strings.Contains(b.out.String(), "events\n") != (want == exitOK) || b.clocks["/dev/ptp0"].Stamping(0) {
+			t.Errorf("after %d events: status %d: %s%s", events, code, b.out.String(), b.err.String())
+		}
 	}
 }
 
