@@ -34,6 +34,10 @@ func holders(root string, index, self int) (found []Holder, complete bool, err e
 	if err != nil {
 		return nil, false, fmt.Errorf("list processes: %w", err)
 	}
+	device, err := clockNode(root, index)
+	if err != nil {
+		return nil, false, fmt.Errorf("who has /dev/ptp%d open: %w", index, err)
+	}
 	first, complete := false, true
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
@@ -44,7 +48,7 @@ func holders(root string, index, self int) (found []Holder, complete bool, err e
 		if pid == self {
 			continue
 		}
-		open, writable, seen := holds(root, pid, "/dev/ptp"+strconv.Itoa(index))
+		open, writable, seen := holds(root, pid, device)
 		complete = complete && seen
 		if open {
 			command, _ := readString(root, fmt.Sprintf("proc/%d/comm", pid))
@@ -56,15 +60,23 @@ func holders(root string, index, self int) (found []Holder, complete bool, err e
 	return found, complete && first, nil
 }
 
-// holds tells whether a process has the device open, and for writing; seen is false if that cannot be told.
-func holds(root string, pid int, device string) (open, writable, seen bool) {
+// holds tells whether a process has the device open, whatever the name by which it was opened, and for writing; seen is false if
+// that cannot be told.
+func holds(root string, pid int, device node) (open, writable, seen bool) {
 	dir := filepath.Join(root, fmt.Sprintf("proc/%d", pid))
 	entries, err := os.ReadDir(filepath.Join(dir, "fd"))
 	if err != nil {
 		return false, false, !errors.Is(err, fs.ErrPermission) // else it has just ended
 	}
+	seen = true
 	for _, e := range entries {
-		if target, err := os.Readlink(filepath.Join(dir, "fd", e.Name())); err != nil || target != device {
+		path := filepath.Join(dir, "fd", e.Name())
+		if _, err := os.Readlink(path); errors.Is(err, fs.ErrPermission) {
+			seen = false
+			continue
+		}
+		// Beyond the link, being refused is no cause for doubt: FUSE keeps even root from its files, which are no clocks.
+		if n, err := nodeOf(path); err != nil || n != device {
 			continue
 		}
 		open = true
@@ -73,7 +85,7 @@ func holds(root string, pid int, device string) (open, writable, seen bool) {
 			writable = true
 		}
 	}
-	return open, writable, true
+	return open, writable, seen
 }
 
 // opensForWriting reads the line "flags:" of fdinfo, which is octal.

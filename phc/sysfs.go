@@ -158,7 +158,7 @@ func interfacesOf(root string, index int) []string {
 	return names
 }
 
-// Resolve returns the number of the clock that name stands for: "/dev/ptpN" or a link to it, "ptpN", "N", an interface
+// Resolve returns the number of the clock that name stands for: "/dev/ptpN", a link to it or a node of that device, "ptpN", "N", an interface
 // (a VLAN or another on top of a NIC has that one's clock), the bus address of the hardware ("0000:01:00.0", "01:00.0"), or
 // "driver:serial" ("igb:52:54:00:12:34:56"). It fails with [ErrNotPHC] or [ErrAmbiguous].
 func Resolve(name string) (int, error) {
@@ -172,14 +172,7 @@ func resolve(root, name string, ask func(string) (int, error), permanent func(st
 		return index, nil
 	}
 	if strings.HasPrefix(name, "/") {
-		target, err := filepath.EvalSymlinks(filepath.Join(root, name))
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", name, errors.Join(ErrNotPHC, err))
-		}
-		if index, ok := deviceNumber(filepath.Base(target)); ok {
-			return index, nil
-		}
-		return 0, fmt.Errorf("%s: %w: it is no /dev/ptpN", name, ErrNotPHC)
+		return ofPath(root, name)
 	}
 	if name != "" && !strings.ContainsAny(name, "/") {
 		if _, err := os.Stat(filepath.Join(root, "sys/class/net", name)); err == nil {
@@ -187,6 +180,32 @@ func resolve(root, name string, ask func(string) (int, error), permanent func(st
 		}
 	}
 	return byStableName(root, name, permanent)
+}
+
+// ofPath returns the clock whose device is at the end of a path: /dev/ptpN, or a node of that device by another name.
+func ofPath(root, name string) (int, error) {
+	target, err := filepath.EvalSymlinks(filepath.Join(root, name))
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w: %w", name, ErrNotPHC, err)
+	}
+	if filepath.Dir(target) == filepath.Join(root, "dev") {
+		if index, ok := deviceNumber("/dev/" + filepath.Base(target)); ok {
+			return index, nil
+		}
+	}
+	n, err := nodeOf(target)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w: %w", name, ErrNotPHC, err)
+	}
+	clocks, _ := filepath.Glob(filepath.Join(root, "sys/class/ptp/ptp*"))
+	for _, path := range clocks {
+		if index, ok := deviceNumber(filepath.Base(path)); ok {
+			if own, err := clockNode(root, index); err == nil && own == n {
+				return index, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("%s: %w: it is no /dev/ptpN", name, ErrNotPHC)
 }
 
 // deviceNumber parses "/dev/ptpN", "ptpN" and "N".

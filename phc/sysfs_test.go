@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -43,12 +44,16 @@ func tree(t *testing.T, files, links map[string]string) string {
 
 const pci = "sys/devices/pci0000:00/0000:01:00.0"
 
+// null and zero are the numbers of /dev/null and /dev/zero, which play ptp0 and ptp12: devices that every machine has.
+const null, zero = "1:3", "1:5"
+
 // host has an igb NIC with the clock ptp0, a VLAN on it, a virtual clock ptp1 on ptp0, a platform device's clock ptp12,
 // and an interface without clock.
 func host(t *testing.T) string {
 	return tree(t, map[string]string{
 		pci + "/ptp/ptp0/clock_name":               "82576",
 		pci + "/ptp/ptp0/n_vclocks":                "1",
+		pci + "/ptp/ptp0/dev":                      null,
 		pci + "/ptp/ptp0/max_vclocks":              "20",
 		pci + "/ptp/ptp0/ptp1/clock_name":          "ptp0_virt",
 		pci + "/net/eth0/address":                  "52:54:00:12:34:56",
@@ -56,6 +61,7 @@ func host(t *testing.T) string {
 		"sys/devices/virtual/net/lo/address":       "00:00:00:00:00:00",
 		"sys/devices/virtual/net/eth0.5/address":   "52:54:00:12:34:56",
 		"sys/class/ptp/ptp12/clock_name":           "tbed",
+		"sys/class/ptp/ptp12/dev":                  zero,
 		"sys/class/ptp/ptpx/clock_name":            "not a number",
 		"sys/devices/ptp/ptp0/keep":                "",
 		"proc/20/comm":                             "ptp4l",
@@ -79,11 +85,15 @@ func host(t *testing.T) string {
 		"sys/class/net/eth0.5":                      "sys/devices/virtual/net/eth0.5",
 		"sys/devices/virtual/net/eth0.5/lower_eth0": pci + "/net/eth0",
 		"dev/my-clock":                              "dev/ptp0",
+		"srv/clock":                                 "/dev/zero",
 		"dev/zero-clock":                            "dev/zero",
-		"proc/20/fd/5":                              "/dev/ptp0",
-		"proc/21/fd/3":                              "/dev/ptp0",
-		"proc/22/fd/3":                              "/dev/ptp12",
-		"proc/30/fd/3":                              "/dev/ptp0",
+		"proc/20/fd/5":                              "/dev/null",
+		"proc/21/fd/3":                              "srv/alias",
+		"srv/alias":                                 "/dev/null",
+		"proc/22/fd/3":                              "/dev/zero",
+		"proc/22/fd/4":                              "sys/class/ptp",
+		"proc/22/fd/5":                              "socket:[1]",
+		"proc/30/fd/3":                              "/dev/null",
 	})
 }
 
@@ -121,21 +131,25 @@ func TestListWithoutKernelSupport(t *testing.T) {
 
 func TestResolve(t *testing.T) {
 	root := host(t)
-	for _, f := range []string{"dev/ptp0", "dev/zero"} {
+	for _, f := range []string{"dev/ptp0", "dev/zero", "dev/pts/0", "tmp/x/7", "tmp/ptp7", "dev/shm/ptp7"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, f)), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(filepath.Join(root, f), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	silent := func(string) (int, error) { return -1, unix.EOPNOTSUPP }
 	for name, want := range map[string]int{
-		"/dev/ptp3": 3, "ptp3": 3, "3": 3, "12": 12, "/dev/my-clock": 0,
+		"/dev/ptp3": 3, "ptp3": 3, "3": 3, "12": 12, "/dev/my-clock": 0, "/dev/../dev/ptp0": 0, "/srv/clock": 12, "/srv/alias": 0,
 		"eth0": 0, "eth0.5": 0, "0000:01:00.0": 0, "01:00.0": 0, "igb:52:54:00:12:34:56": 0, "tbed": 12,
 	} {
 		if got, err := resolve(root, name, silent, noPermanent); err != nil || got != want {
 			t.Errorf("%s: %d, %v; want %d", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "lo", "eth9", "/dev/zero-clock", "/dev/none", "/dev/3", "ptp", "/dev/ptp-1", "ptp99999", "-1", "../x", "ixgbe:1"} {
+	for _, name := range []string{"", "lo", "eth9", "/dev/zero-clock", "/dev/none", "/dev/3", "/dev/pts/0",
+		"/tmp/x/7", "/tmp/ptp7", "/dev/shm/ptp7", "/dev", "ptp", "/dev/ptp-1", "ptp99999", "-1", "../x", "ixgbe:1"} {
 		if got, err := resolve(root, name, silent, noPermanent); !errors.Is(err, ErrNotPHC) {
 			t.Errorf("%q: %d, %v", name, got, err)
 		}
@@ -169,14 +183,62 @@ func TestHolders(t *testing.T) {
 	if _, complete, err := holders(root, 0, 30); err != nil || !complete {
 		t.Errorf("%v; complete: %v", err, complete)
 	}
+	if _, _, err := holders(root, 3, 30); err == nil {
+		t.Error("a clock that there is not is held by nobody")
+	}
 	if os.Geteuid() == 0 {
 		return // whom nothing is hidden from
 	}
-	if err := os.Chmod(filepath.Join(root, "proc/1/fd"), 0); err != nil {
-		t.Fatal(err)
+	for path, mode := range map[string]os.FileMode{"proc/1/fd": 0, "proc/22/fd": 0o400} {
+		if err := os.Chmod(filepath.Join(root, path), mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, complete, err := holders(root, 0, 30); err != nil || complete {
+			t.Errorf("%s cannot be looked into: %v; complete: %v", path, err, complete)
+		}
+		if err := os.Chmod(filepath.Join(root, path), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if _, complete, err := holders(root, 0, 30); err != nil || complete {
-		t.Errorf("a process that cannot be looked into: %v; complete: %v", err, complete)
+}
+
+// Who has a device open is found by the kernel's own account, whatever became of the name.
+func TestHoldersByAnyName(t *testing.T) {
+	const number = "1:7" // of /dev/full
+	dir := t.TempDir()
+	names := []string{"/dev/full", filepath.Join(dir, "renamed"), filepath.Join(dir, "deleted")}
+	for _, name := range names[1:] {
+		if err := unix.Mknod(name, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 7))); err != nil {
+			t.Logf("%s: %v", name, err)
+			names = names[:1]
+			break
+		}
+	}
+	for _, name := range names {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			f, err := os.OpenFile(name, os.O_WRONLY, 0)
+			if err != nil {
+				t.Skip(err)
+			}
+			defer f.Close()
+			switch filepath.Base(name) {
+			case "renamed":
+				err = os.Rename(name, filepath.Join(dir, "ptp1"))
+			case "deleted":
+				err = os.Remove(name)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			root := tree(t, map[string]string{"sys/class/ptp/ptp0/dev": number, "sys/class/ptp/ptp1/dev": null}, map[string]string{"proc": "/proc"})
+			for index, want := range []bool{true, false} {
+				found, _, err := holders(root, index, 0)
+				got := slices.ContainsFunc(found, func(h Holder) bool { return h.PID == os.Getpid() && h.Writable })
+				if err != nil || got != want {
+					t.Errorf("ptp%d is held by this process: %v, %v", index, got, err)
+				}
+			}
+		})
 	}
 }
 
