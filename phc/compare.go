@@ -214,6 +214,9 @@ func (d *Device) ProbeMethods() []MethodProbe {
 		switch {
 		case err == nil:
 			p.Window = narrowest(readings)
+		case m == clock.Precise && err == unix.ENODEV:
+			p.Err = &Error{Op: "compare by precise", Device: d.name, Driver: d.driver, Kind: clock.ErrNotSupported, Err: err,
+				Detail: "the system's clocksource is not the one that the hardware latches"}
 		case lacking(m, err):
 			p.Err = d.unsupported("compare by "+m.String(), since[m])
 		default:

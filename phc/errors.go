@@ -122,6 +122,8 @@ func (d *Device) fail(op string, err error) error {
 		e.Detail = "needs write access to the device: be root, or have a udev rule grant it"
 	case e.Kind == clock.ErrGone:
 		e.Detail = "the NIC was removed, or its driver unloaded or reset"
+	case e.Kind == clock.ErrRange:
+		e.Detail = "the driver does not go that far; ask for less, or for a longer period"
 	case errors.Is(err, unix.EINVAL):
 		e.Detail = "the driver or the kernel does not take these values"
 	}

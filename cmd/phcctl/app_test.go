@@ -309,8 +309,9 @@ func TestAdvice(t *testing.T) {
 	b := newBench(t, phc.FakeConfig{})
 	b.want(exitNoClock, "phcctl list", "get", "ptp9")
 	for errno, want := range map[unix.Errno]string{unix.ENODEV: "phcctl list", unix.EINVAL: "does not take", unix.EACCES: "be root",
-		unix.EOPNOTSUPP: "not supported by fake", unix.EBUSY: "try again"} {
-		code := map[unix.Errno]int{unix.EACCES: exitPermission, unix.EOPNOTSUPP: exitUnsupported}[errno]
+		unix.EOPNOTSUPP: "not supported by fake", unix.EBUSY: "try again",
+		unix.ERANGE: "does not go that far; ask for less, or for a longer period; phcctl caps shows"} {
+		code := map[unix.Errno]int{unix.EACCES: exitPermission, unix.EOPNOTSUPP: exitUnsupported, unix.ERANGE: exitUsage}[errno]
 		b := newBench(t, phc.FakeConfig{Fault: func(c phc.Call) error {
 			if c == phc.CallAdjust {
 				return errno
@@ -417,6 +418,20 @@ func TestCaps(t *testing.T) {
 		if !strings.Contains(b.out.String(), s) {
 			t.Errorf("no %q in\n%s", s, b.out.String())
 		}
+	}
+}
+
+// Hardware that latches another counter than that of the system's clocksource is not the kernel's age.
+func TestCapsOtherClocksource(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{Methods: []clock.Method{clock.Precise, clock.Extended}, Fault: func(c phc.Call) error {
+		if c == phc.CallPrecise {
+			return unix.ENODEV
+		}
+		return nil
+	}})
+	if code := b.run("caps", "ptp0"); code != 0 || strings.Contains(b.out.String(), "4.6") ||
+		!strings.Contains(b.out.String(), "compare by precise            no: not supported by fake; the system's clocksource is not") {
+		t.Errorf("status %d: %s", code, b.out.String())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
@@ -43,6 +44,8 @@ func advice(err error, line string, c *cobra.Command) string {
 		return "; see " + c.CommandPath() + " --help"
 	case errors.Is(err, clock.ErrGone):
 		return "; phcctl list shows what is left"
+	case errors.Is(err, unix.ERANGE):
+		return "; phcctl caps shows the limits that it tells"
 	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, phc.ErrAmbiguous):
 		return "; phcctl list shows the clocks of this host"
 	case errors.Is(err, hwts.ErrNoInterface):
