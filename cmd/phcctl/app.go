@@ -95,8 +95,9 @@ type app struct {
 
 	json  bool
 	force bool
-	// taiSeconds is TAI − UTC as given on the command line, 0 if it was not.
+	// taiSeconds is TAI − UTC as given on the command line, if it was.
 	taiSeconds int
+	taiGiven   bool
 
 	// open is for changing a clock, openRead for looking at it, which others see from the open file.
 	open, openRead func(name string) (*phc.Device, error)
@@ -188,7 +189,7 @@ func (a *app) printJSON(v any) error {
 
 // tai returns TAI − UTC in seconds: as given, as the kernel has it, or of the leap-seconds list. Not ok if nobody knows.
 func (a *app) tai() (seconds int, ok bool) {
-	if a.taiSeconds != 0 {
+	if a.taiGiven {
 		return a.taiSeconds, true
 	}
 	if s, ok := a.kernelTAI(); ok {
@@ -201,16 +202,32 @@ func (a *app) tai() (seconds int, ok bool) {
 	return a.leapTAI(now)
 }
 
-// confirm asks a person; without one, the answer is no.
-func (a *app) confirm(question string) bool {
-	if a.force {
-		return true
-	}
-	if !a.terminal {
-		return false
+// confirm asks a person; without one, the answer is no. It fails when the context ends before there is an answer.
+func (a *app) confirm(ctx context.Context, question string) (bool, error) {
+	if a.force || !a.terminal {
+		return a.force, nil
 	}
 	fmt.Fprintf(a.err, "%s [y/N] ", question)
-	var answer string
-	fmt.Fscanln(a.in, &answer)
-	return strings.HasPrefix(strings.ToLower(answer), "y")
+	answers := make(chan string, 1)
+	go func() { // a terminal cannot be told to give up reading
+		var answer string
+		fmt.Fscanln(a.in, &answer)
+		answers <- answer
+	}()
+	select {
+	case answer := <-answers:
+		return strings.HasPrefix(strings.ToLower(answer), "y"), ctx.Err()
+	case <-ctx.Done():
+		fmt.Fprintln(a.err)
+		return false, ctx.Err()
+	}
+}
+
+// ask has a person confirm a change. Where there is nobody, or the answer is no, the error says what may have been meant.
+func (a *app) ask(ctx context.Context, question, hint string) error {
+	yes, err := a.confirm(ctx, question+". Do it?")
+	if err != nil || yes {
+		return err
+	}
+	return fmt.Errorf("%w: %s; %s, or --force", errRefused, question, hint)
 }

@@ -206,6 +206,90 @@ func TestSetInWrongScale(t *testing.T) {
 	}
 }
 
+// Numbers that are hardly meant in nanoseconds are asked about, and what says its unit is not.
+func TestSetInWrongUnit(t *testing.T) {
+	const start = 37 * time.Second
+	for number, meant := range map[string]string{"1700000000": "1700000000s", "1700000000000": "1700000000000ms", "1700000000000000": "1700000000000000us"} {
+		for _, args := range [][]string{{"set", "ptp0", number}, {"ptp0", "--", "set", number}, {"set", "ptp0", number, "--utc"}} {
+			b := newBench(t, phc.FakeConfig{Start: start})
+			b.want(exitUsage, "did you mean "+meant+"? If not, write "+number+"ns, or --force", args...)
+			if !strings.Contains(b.err.String(), "sets /dev/ptp0 (fake) to 1970-01-") || !strings.Contains(b.err.String(), "not to 2023-11-14 22:13:20.0") ||
+				b.clocks["/dev/ptp0"].Error() != start {
+				t.Errorf("%v: off by %v: %s", args, b.clocks["/dev/ptp0"].Error(), b.err.String())
+			}
+		}
+		b := newBench(t, phc.FakeConfig{Start: start})
+		b.must("set", "ptp0", meant, "--utc")
+		if e := b.clocks["/dev/ptp0"].Error(); e != 0 {
+			t.Errorf("%s: off by %v", meant, e)
+		}
+	}
+	for _, args := range [][]string{{"1700000000", "--force"}, {"1700000000ns"}, {"1700000000"}} {
+		b := newBench(t, phc.FakeConfig{Start: start})
+		b.app.terminal, b.app.in = len(args) == 1, strings.NewReader("yes\n")
+		b.must(append([]string{"set", "ptp0"}, args...)...)
+		if e := b.clocks["/dev/ptp0"].Error(); e != 1_700_000_000-epoch {
+			t.Errorf("%v: off by %v", args, e)
+		}
+	}
+	for _, unlikely := range []string{"0", "123456789", "315532799", "9214646400"} { // in any unit, but for a mistake
+		b := newBench(t, phc.FakeConfig{})
+		b.must("set", "ptp0", unlikely)
+	}
+}
+
+// impatient is a terminal whose user interrupts the program when asked, and answers yes once it is over.
+type impatient struct {
+	interrupt func()
+	over      chan struct{}
+}
+
+func (i *impatient) Read(b []byte) (int, error) {
+	i.interrupt()
+	<-i.over
+	return copy(b, "y\n"), nil
+}
+
+func TestQuestionInterrupted(t *testing.T) {
+	for _, args := range [][]string{{"set", "ptp0", "now"}, {"set", "ptp0", "1700000000"}, {"ptp0", "--", "set", "now", "adj", "1s"}} {
+		b := newBench(t, phc.FakeConfig{Start: 37 * time.Second})
+		ctx, cancel := context.WithCancel(context.Background())
+		user := &impatient{cancel, make(chan struct{})}
+		b.app.terminal, b.app.in = true, user
+		if code := run(ctx, b.app, args); code != exitInterrupted || !strings.HasSuffix(b.err.String(), "[y/N] \nphcctl: interrupted\n") {
+			t.Errorf("%v: status %d: %s", args, code, b.err.String())
+		}
+		close(user.over)
+		if e := b.clocks["/dev/ptp0"].Error(); e != 37*time.Second {
+			t.Errorf("%v: it was set all the same, to %v", args, e)
+		}
+	}
+}
+
+// An answer that comes together with the interrupt does not count.
+func TestAnswerAfterInterrupt(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	b := newBench(t, phc.FakeConfig{Start: 37 * time.Second})
+	b.app.terminal, b.app.in = true, strings.NewReader("y\n")
+	if code := run(ctx, b.app, []string{"set", "ptp0", "now"}); code != exitInterrupted || b.clocks["/dev/ptp0"].Error() != 37*time.Second {
+		t.Errorf("status %d, off by %v", code, b.clocks["/dev/ptp0"].Error())
+	}
+}
+
+// A TAI − UTC of 0 is one that was given.
+func TestNoTAIOffset(t *testing.T) {
+	b := newBench(t, phc.FakeConfig{Start: 37 * time.Second})
+	if got := b.must("get", "ptp0", "--tai-offset", "0")[0]; got["error_ns"] != 37e9 || got["scale"] != "unknown" {
+		t.Errorf("%v", got)
+	}
+	b = newBench(t, phc.FakeConfig{Start: 37 * time.Second})
+	got := b.must("set", "ptp0", "now", "--tai", "--tai-offset", "0")[0]
+	if b.clocks["/dev/ptp0"].Error() != 0 || got["tai_offset_s"] != 0.0 || got["note"] != nil {
+		t.Errorf("off by %v: %v", b.clocks["/dev/ptp0"].Error(), got)
+	}
+}
+
 func TestSetUnknownTAI(t *testing.T) {
 	b := newBench(t, phc.FakeConfig{})
 	b.app.kernelTAI = func() (int, bool) { return 0, false }

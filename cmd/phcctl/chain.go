@@ -52,8 +52,8 @@ func operations(scale *scaleFlags) map[string]operation {
 		"cmp":  {changes: never, run: compareOnce},
 		"set": {max: 1, flags: []string{"--tai", "--utc"}, changes: always,
 			check: func(args []string) error { _, err := parseSetting(args, *scale); return err },
-			run: func(_ context.Context, a *app, d *phc.Device, args []string) (result, error) {
-				return a.set(d, args, *scale)
+			run: func(ctx context.Context, a *app, d *phc.Device, args []string) (result, error) {
+				return a.set(ctx, d, args, *scale)
 			}},
 		"adj":   {min: 1, max: 1, check: first(duration), changes: always, run: adj},
 		"phase": {min: 1, max: 1, check: first(duration), changes: always, run: phase},

@@ -92,10 +92,12 @@ func (a *app) device(args []string) (name string, rest []string, err error) {
 // clockCommands are those that set and slew.
 func (a *app) clockCommands() []*cobra.Command {
 	set := a.single("set DEV TIME|now", "set a clock", "  phcctl set eth0 now --tai\n  phcctl set eth0 2026-01-02T15:04:05Z --tai", 2, "set")
-	set.Long = "Set a clock to the system clock's time (now), to nanoseconds since 1970-01-01, or to an RFC 3339 time. The clock is\n" +
-		"measured and stepped by the difference, so the time that this takes does not count. With --tai, the time is UTC and\n" +
-		"the clock gets TAI, which hardware clocks keep by convention. If a clock that keeps TAI would get UTC, or any clock\n" +
-		"TAI and TAI − UTC once more, phcctl asks first, and refuses where there is nobody to ask; --utc says that UTC is meant."
+	set.Long = "Set a clock to the system clock's time (now), to a number of nanoseconds since 1970-01-01 or, with the unit s, of seconds\n" +
+		"(ms and us do as well), or to an RFC 3339 time. A number without a unit that is hardly meant in nanoseconds, being before\n" +
+		"1980 in these but not in another unit, is asked about, and refused where there is nobody to ask.\n" +
+		"The clock is measured and stepped by the difference, so the time that this takes does not count. With --tai, the time is\n" +
+		"UTC and the clock gets TAI, which hardware clocks keep by convention. If a clock that keeps TAI would get UTC, or any\n" +
+		"clock TAI and TAI − UTC once more, phcctl asks as well; --utc says that UTC is meant."
 	adj := a.single("adj DEV ±DURATION", "step a clock", "  phcctl adj eth0 -1.5us", 2, "adj")
 	adj.Long = "Step a clock by a duration, exact to the nanosecond, and show its offset to the system clock before and after."
 	freq := a.single("freq DEV [PPB]", "show or set a clock's frequency correction", "  phcctl freq eth0\n  phcctl freq eth0 -12.5\n  phcctl freq eth0 50ppm", 1, "freq")

@@ -60,19 +60,53 @@ func parsePPB(s string) (float64, error) {
 // endOfTime is 2262-01-01, some months before the kernel's nanoseconds end.
 const endOfTime = 9_214_646_400_000_000_000
 
-// parseTime reads nanoseconds since 1970, or RFC 3339.
+// timeUnit is a unit of times since 1970, in ns.
+type timeUnit struct {
+	name string
+	ns   int64
+}
+
+// timeUnits returns the units of times; each name ends like the last, which must be looked for after the others.
+func timeUnits() []timeUnit { return []timeUnit{{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}} }
+
+// parseTime reads a whole number since 1970, in ns if it has no unit, or RFC 3339.
 func parseTime(s string) (int64, error) {
-	if ns, err := strconv.ParseInt(s, 10, 64); err == nil {
-		if ns < 0 || ns >= endOfTime {
+	number, unit := s, int64(1)
+	for _, u := range timeUnits() {
+		if n, ok := strings.CutSuffix(s, u.name); ok {
+			number, unit = n, u.ns
+			break
+		}
+	}
+	if n, err := strconv.ParseInt(number, 10, 64); err == nil {
+		if n < 0 || n >= endOfTime/unit {
 			return 0, usagef("time %q is before 1970 or after 2261", s)
 		}
-		return ns, nil
+		return n * unit, nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || t.Unix() < 0 || t.Year() > 2261 {
-		return 0, usagef("time %q: want now, nanoseconds since 1970-01-01, or 2026-01-02T15:04:05.123456789Z, not before 1970", s)
+		return 0, usagef("time %q: want now, nanoseconds since 1970-01-01, seconds like 1767225600s, or 2026-01-02T15:04:05.123456789Z, not before 1970", s)
 	}
 	return t.UnixNano(), nil
+}
+
+// likelyFrom is 1980-01-01 in ns since 1970: clocks are hardly set to a time before.
+const likelyFrom = 315_532_800_000_000_000
+
+// likelierUnit returns the unit in which a number without one is a likely time, such as the seconds that phc_ctl takes, and that time
+// in ns since 1970. It is not ok for what is a likely time in ns, or in no unit.
+func likelierUnit(s string) (unit string, meant int64, ok bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return "", 0, false
+	}
+	for _, u := range timeUnits() {
+		if n >= likelyFrom/u.ns && n < endOfTime/u.ns {
+			return u.name, n * u.ns, u.ns > 1
+		}
+	}
+	return "", 0, false
 }
 
 // parseIndex reads a channel's or pin's number.

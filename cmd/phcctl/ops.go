@@ -106,7 +106,7 @@ type change struct {
 	// Asked is in ns, or "now".
 	Asked any `json:"asked"`
 	// TAI is TAI − UTC in seconds, where that was added to what was asked for.
-	TAI int `json:"tai_offset_s,omitempty"`
+	TAI *int `json:"tai_offset_s,omitempty"`
 	// Before and After are the offsets to the system clock, Moved their difference.
 	Before offset `json:"before"`
 	After  offset `json:"after"`

@@ -86,7 +86,8 @@ func (a *app) command() *cobra.Command {
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		ValidArgsFunction: a.complete,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			a.taiGiven = c.Flags().Changed("tai-offset")
 			if a.taiSeconds < 0 || a.taiSeconds > maxTAI {
 				return usagef("--tai-offset %d is not within 0 to %d", a.taiSeconds, maxTAI)
 			}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -16,6 +17,8 @@ type setting struct {
 	// now: the system clock's time; else ns.
 	now bool
 	ns  int64
+	// text is how the time was given.
+	text string
 	scaleFlags
 }
 
@@ -30,7 +33,7 @@ func parseSetting(args []string, flags scaleFlags) (s setting, err error) {
 			s.utc = true
 		case "now":
 		default:
-			s.now = false
+			s.now, s.text = false, arg
 			if s.ns, err = parseTime(arg); err != nil {
 				return s, err
 			}
@@ -51,7 +54,7 @@ func (s setting) asked() any {
 }
 
 // set has a clock read a time, counted from the comparison before, so that how long the call takes does not matter.
-func (a *app) set(d *phc.Device, args []string, flags scaleFlags) (result, error) {
+func (a *app) set(ctx context.Context, d *phc.Device, args []string, flags scaleFlags) (result, error) {
 	s, err := parseSetting(args, flags)
 	if err != nil {
 		return nil, err
@@ -69,18 +72,34 @@ func (a *app) set(d *phc.Device, args []string, flags scaleFlags) (result, error
 		if !s.now {
 			want += s.ns - before.system
 		}
-		if err := a.checkScale(d, before.Nanoseconds, want, s); err != nil {
+		if err := a.checkUnit(ctx, d, s); err != nil {
 			return err
 		}
-		if isUTC := near(want, 0); isUTC && !s.utc && !near(before.Nanoseconds, 0) {
+		if err := a.checkScale(ctx, d, before.Nanoseconds, want, s); err != nil {
+			return err
+		}
+		if near(want, 0) && !s.utc && !s.tai && !near(before.Nanoseconds, 0) {
 			note = "it keeps UTC now; hardware clocks keep TAI by convention: --tai sets it so, --utc if UTC is meant"
 		}
 		return a.reach(d, before.Nanoseconds, want)
 	})
 	if err == nil {
-		c.TAI, c.Note = seconds, note
+		c.Note = note
+		if s.tai {
+			c.TAI = &seconds
+		}
 	}
 	return orError(c, err)
+}
+
+// checkUnit asks about a number without a unit that was hardly meant in ns.
+func (a *app) checkUnit(ctx context.Context, d *phc.Device, s setting) error {
+	unit, meant, ok := likelierUnit(s.text)
+	if !ok {
+		return nil
+	}
+	question := fmt.Sprintf("%s is nanoseconds since 1970: this sets %v to %s, not to %s", s.text, identify(d), calendar(s.ns), calendar(meant))
+	return a.ask(ctx, question, fmt.Sprintf("did you mean %s%s? If not, write %sns", s.text, unit, s.text))
 }
 
 // near tells whether an offset is of that scale.
@@ -91,7 +110,7 @@ const likelyTAI = 37
 
 // checkScale asks when a clock would land in what is mostly the wrong scale: on UTC where it kept TAI, more or less, or beyond TAI by
 // TAI − UTC once more. Offsets are those to the system clock.
-func (a *app) checkScale(d *phc.Device, is, want int64, s setting) error {
+func (a *app) checkScale(ctx context.Context, d *phc.Device, is, want int64, s setting) error {
 	seconds, known := a.tai()
 	if !known {
 		seconds = likelyTAI
@@ -114,10 +133,7 @@ func (a *app) checkScale(d *phc.Device, is, want int64, s setting) error {
 	default:
 		return nil
 	}
-	if a.confirm(question + ". Do it?") {
-		return nil
-	}
-	return fmt.Errorf("%w: %s; %s, or --force", errRefused, question, hint)
+	return a.ask(ctx, question, hint)
 }
 
 // reach steps a clock until it is want ahead of the system clock. One step does it, unless the driver is inexact.
