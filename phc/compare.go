@@ -35,7 +35,8 @@ type crosser struct {
 }
 
 // Compare measures the clock against the system clock, CLOCK_REALTIME: of n readings, 1 to [MaxReadings], the tightest are
-// averaged. A of the crossing is the device's mean, B the system clock's, and Uncertainty half of the mean of their windows.
+// averaged. A of the crossing is the device's mean, B the system clock's, and Uncertainty half of the mean of their windows,
+// which [clock.Precise] does not have: there it is 1 ns, the unit of the readings, for the kernel states no bound.
 // It uses the first of PTP_SYS_OFFSET_PRECISE, EXTENDED and BASIC that the driver and the kernel have, which the
 // first call finds out. It allocates nothing.
 func (d *Device) Compare(n int) (clock.Crossing, error) {

@@ -26,6 +26,8 @@ type operation struct {
 	// min and max are how many arguments it takes; flags may stand among them.
 	min, max int
 	flags    []string
+	// words may be given for an argument.
+	words []string
 	// check fails for arguments that can never be right, before anything is done.
 	check func(args []string) error
 	// changes tells whether the operation with that many arguments changes the clock.
@@ -50,7 +52,7 @@ func operations(scale *scaleFlags) map[string]operation {
 		"get":  {changes: never, run: get},
 		"caps": {changes: never, run: capabilities},
 		"cmp":  {changes: never, run: compareOnce},
-		"set": {max: 1, flags: []string{"--tai", "--utc"}, changes: always,
+		"set": {max: 1, flags: []string{"--tai", "--utc"}, words: []string{"now"}, changes: always,
 			check: func(args []string) error { _, err := parseSetting(args, *scale); return err },
 			run: func(ctx context.Context, a *app, d *phc.Device, args []string) (result, error) {
 				return a.set(ctx, d, args, *scale)

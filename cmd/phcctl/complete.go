@@ -3,6 +3,7 @@
 package main
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,71 @@ func (a *app) completeThen(words ...string) cobra.CompletionFunc {
 		}
 		return a.complete(c, args, s)
 	}
+}
+
+// completeChain offers clocks for the first argument, and operations for the others.
+func (a *app) completeChain(c *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return a.completeClock(c, args, s)
+	}
+	return nextWords(args[1:], operations(&scaleFlags{})), cobra.ShellCompDirectiveNoFileComp
+}
+
+// nextWords returns what may follow the words of a chain, but for numbers.
+func nextWords(words []string, ops map[string]operation) []string {
+	names := slices.Sorted(maps.Keys(ops))
+	last := len(words) - 1
+	for last >= 0 && !slices.Contains(names, words[last]) {
+		last--
+	}
+	if last < 0 {
+		return names
+	}
+	op, given := ops[words[last]], words[last+1:]
+	var next []string
+	arguments := len(given)
+	for _, flag := range op.flags {
+		if slices.Contains(given, flag) {
+			arguments--
+		} else {
+			next = append(next, flag)
+		}
+	}
+	if arguments < op.min {
+		return next
+	}
+	if arguments < op.max {
+		next = append(next, op.words...)
+	}
+	return append(next, names...)
+}
+
+// completePin offers what follows pins.
+func (a *app) completePin(c *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
+	switch {
+	case len(args) == 2 && args[1] == "set":
+		return a.pinNames(args[0]), cobra.ShellCompDirectiveNoFileComp
+	case len(args) == 3:
+		return []string{"none", "extts", "perout", "physync"}, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeThen("set")(c, args, s)
+}
+
+// pinNames returns the names of a clock's pins, none where it cannot be asked.
+func (a *app) pinNames(device string) (names []string) {
+	d, err := a.openRead(device)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	pins, err := d.Pins()
+	if err != nil {
+		return nil
+	}
+	for _, p := range pins {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 // completePair offers clocks, and the system clock as the second.

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,44 +11,51 @@ import (
 // csvFile takes comparisons as comma-separated values; the zero one takes none.
 type csvFile struct {
 	file *os.File
-	w    *bufio.Writer
+	w    io.Writer
 }
 
-// openCSV creates the file, "-" being standard output and "" none.
+// openCSV creates the file, "-" being standard output and "" none, with its head.
 func openCSV(name string, stdout io.Writer) (*csvFile, error) {
 	c := &csvFile{}
 	switch name {
 	case "":
 		return c, nil
 	case "-":
-		c.w = bufio.NewWriter(stdout)
+		c.w = stdout
 	default:
 		f, err := os.Create(name)
 		if err != nil {
 			return nil, fmt.Errorf("--csv: %w", err)
 		}
-		c.file, c.w = f, bufio.NewWriter(f)
+		c.file, c.w = f, f
 	}
-	fmt.Fprintln(c.w, "at_ns,offset_ns,uncertainty_ns,method")
+	if err := c.line("at_ns,offset_ns,uncertainty_ns,method"); err != nil {
+		c.close()
+		return nil, err
+	}
 	return c, nil
 }
 
-func (c *csvFile) add(x *comparison) {
-	if c.w != nil {
-		fmt.Fprintf(c.w, "%d,%d,%d,%s\n", x.At, x.Nanoseconds, x.Uncertainty, x.Method)
-		c.w.Flush()
+// line writes one line at once, so that what is not written is known at once.
+func (c *csvFile) line(s string) error {
+	if _, err := io.WriteString(c.w, s+"\n"); err != nil {
+		return fmt.Errorf("--csv: %w", err)
 	}
+	return nil
 }
 
-func (c *csvFile) close() error {
+func (c *csvFile) add(x *comparison) error {
 	if c.w == nil {
 		return nil
 	}
-	err := c.w.Flush()
-	if c.file != nil {
-		err = errors.Join(err, c.file.Close())
+	return c.line(fmt.Sprintf("%d,%d,%d,%s", x.At, x.Nanoseconds, x.Uncertainty, x.Method))
+}
+
+func (c *csvFile) close() error {
+	if c.file == nil {
+		return nil
 	}
-	if err != nil {
+	if err := c.file.Close(); err != nil {
 		return fmt.Errorf("--csv: %w", err)
 	}
 	return nil

@@ -156,11 +156,27 @@ func TestCompletion(t *testing.T) {
 	for args, want := range map[string]string{
 		"cmp ptp0 ": "system\n:4", "pins ptp0 set 0 ": "physync\n", "stability ptp0 --against ": "system\n", "pps ptp0 ": "on\noff\n:4", "pps ptp0 on ": ":4",
 		"pins ptp0 ": "set\n", "nic ": "eth0\n", "nic set ": "eth0\n", "nic set eth0 --tx ": "onestep-p2p\n", "nic set eth0 --rx ": "ntp\n",
-		"extts ptp0 0 --edge ": "both\n", "get ptp0 ": ":4",
+		"extts ptp0 0 --edge ": "both\n", "get ptp0 ": ":4", "nic set eth0 --tx o": "onestep\n",
 	} {
 		b.run(append([]string{"__complete"}, strings.Split(args, " ")...)...)
 		if !strings.Contains(b.out.String(), want) {
 			t.Errorf("%q: %s", args, b.out.String())
+		}
+	}
+}
+
+// In a chain, what may come next is offered and nothing else; pins by their names, where the clock may be looked at.
+func TestCompletionOfWords(t *testing.T) {
+	const ops = "adj caps cmp freq get phase set wait"
+	for args, want := range map[string]string{
+		"ptp0 -- ": ops, "ptp0 -- set ": "--tai --utc now " + ops, "ptp0 -- set --tai ": "--utc now " + ops, "ptp0 -- set now ": "--tai --utc " + ops,
+		"ptp0 -- set now --tai freq ": ops, "ptp0 -- adj ": "", "ptp0 -- adj 5us ": ops, "ptp0 -- get wait ": "",
+		"pins ptp0 set ": "SDP0 SDP1", "pins ptp0 get ": "", "pins ptp9 set ": "", "pins ptp0 set SDP0 ": "none extts perout physync", "pins ptp0 set SDP0 extts ": "",
+	} {
+		b := newBench(t, phc.FakeConfig{Caps: phc.Caps{Pins: 2}})
+		b.run(append([]string{"__complete"}, strings.Split(args, " ")...)...)
+		if got := strings.Fields(b.out.String()); strings.Join(got[:len(got)-1], " ") != want || b.written != 0 {
+			t.Errorf("%q: %v, want %s", args, got, want)
 		}
 	}
 }

@@ -62,9 +62,9 @@ func (a *app) nicCommand() *cobra.Command {
 			return a.print(r)
 		},
 	}
-	set.Flags().StringVar(&tx, "tx", "", "transmitted packets: off, on, onestep-sync, onestep-p2p")
+	set.Flags().StringVar(&tx, "tx", "", "transmitted packets: off, on, onestep-sync (or onestep), onestep-p2p")
 	set.Flags().StringVar(&rx, "rx", "", "received packets: none, all, ptp-v2-event, ptp-v2-l4-event, ntp, ...")
-	completeFlag(set, "tx", "off", "on", "onestep-sync", "onestep-p2p")
+	completeFlag(set, "tx", "off", "on", "onestep", "onestep-sync", "onestep-p2p")
 	completeFlag(set, "rx", "none", "all", "ptp-v2-event", "ptp-v2-l4-event", "ptp-v2-l2-event", "ntp")
 	nic.AddCommand(set)
 	return nic

@@ -59,7 +59,11 @@ func (o offset) String() string {
 	if o.Scale == clock.TAI.String() {
 		s = fmt.Sprintf("%s after TAI − UTC of %d s", signed(o.Error), (o.Nanoseconds-o.Error)/int64(time.Second))
 	}
-	return fmt.Sprintf("%s ± %s (%s)", s, span(o.Uncertainty), o.Method)
+	uncertainty := span(o.Uncertainty)
+	if o.Method == clock.Precise.String() {
+		uncertainty += " or more" // there is no window that would bound it
+	}
+	return fmt.Sprintf("%s ± %s (%s)", s, uncertainty, o.Method)
 }
 
 // readings is how many readings a comparison takes by default.

@@ -52,13 +52,7 @@ func (a *app) pinsCommand() *cobra.Command {
 		Long: "Show the programmable pins, or give a pin (number or name) a function: none, extts (external timestamps), perout\n" +
 			"(periodic output) or physync, and the channel of that, 0 if left out. The kernel takes the channel from the pin that\n" +
 			"had it. What the pin did before is shown below.",
-		Args: between(1, 5),
-		ValidArgsFunction: func(c *cobra.Command, args []string, s string) ([]string, cobra.ShellCompDirective) {
-			if len(args) == 3 {
-				return []string{"none", "extts", "perout", "physync"}, cobra.ShellCompDirectiveNoFileComp
-			}
-			return a.completeThen("set")(c, args, s)
-		},
+		Args: between(1, 5), ValidArgsFunction: a.completePin,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return a.with(a.openRead, args[0], func(d *phc.Device) (result, error) { return listPins(d) })

@@ -104,11 +104,14 @@ func plotStability(name string, s *stabilityInfo) error {
 	p.Legend.Top, p.Legend.Left = true, true
 	var adev, tdev, mtie plotter.XYs
 	for _, point := range s.Points {
-		tau := point.Tau.Seconds()
+		tau, deviation := point.Tau.Seconds(), 0.0
+		if point.TDEV != nil {
+			deviation = *point.TDEV
+		}
 		for _, to := range []struct {
 			xy *plotter.XYs
 			v  float64
-		}{{&adev, point.ADEV * tau * 1e9}, {&tdev, point.TDEV}, {&mtie, point.MTIE}} {
+		}{{&adev, point.ADEV * tau * 1e9}, {&tdev, deviation}, {&mtie, point.MTIE}} {
 			if to.v > 0 { // a logarithmic axis has no place for anything else
 				*to.xy = append(*to.xy, plotter.XY{X: tau, Y: to.v})
 			}

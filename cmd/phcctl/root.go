@@ -85,7 +85,7 @@ func (a *app) command() *cobra.Command {
 		Args:              cobra.ArbitraryArgs,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
-		ValidArgsFunction: a.complete,
+		ValidArgsFunction: a.completeChain,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
 			a.taiGiven = c.Flags().Changed("tai-offset")
 			if a.taiSeconds < 0 || a.taiSeconds > maxTAI {

@@ -50,8 +50,8 @@ func (s *stabilityInfo) text(w io.Writer) {
 	fmt.Fprintln(t, "TAU\tADEV\tTDEV ns\tMTIE ns\tN\t")
 	for _, p := range s.Points {
 		tdev := "-"
-		if p.TDEV > 0 {
-			tdev = fmt.Sprintf("%.2f", p.TDEV)
+		if p.TDEV != nil {
+			tdev = fmt.Sprintf("%.2f", *p.TDEV)
 		}
 		fmt.Fprintf(t, "%v\t%.3e\t%s\t%.1f\t%d\t\n", p.Tau, p.ADEV, tdev, p.MTIE, p.N)
 	}
@@ -167,8 +167,10 @@ func (a *app) collect(ctx context.Context, p *pair, o stabilityOptions) (samples
 		if err != nil {
 			return samples, err
 		}
-		table.add(c)
 		samples = append(samples, stability.Sample{At: c.At, Phase: c.Nanoseconds})
+		if err := table.add(c); err != nil {
+			return samples, err
+		}
 		bar.show(turns.turn + 1)
 		if turns.turn == total-1 || turns.next(ctx) != nil {
 			break

@@ -20,8 +20,8 @@ type Point struct {
 	Tau time.Duration `json:"tau_ns"`
 	// ADEV is the overlapping Allan deviation, a ratio: 1e-9 is 1 ppb. 0 where the series is too short for it.
 	ADEV float64 `json:"adev"`
-	// TDEV is the time deviation in nanoseconds. 0 where the series is too short for it.
-	TDEV float64 `json:"tdev_ns"`
+	// TDEV is the time deviation in nanoseconds; nil where the series is too short for it.
+	TDEV *float64 `json:"tdev_ns,omitempty"`
 	// MTIE is the largest peak-to-peak phase within any window of Tau, in nanoseconds.
 	MTIE float64 `json:"mtie_ns"`
 	// N is the number of terms that ADEV averages.
@@ -38,7 +38,12 @@ func Analyse(phases []float64, interval time.Duration) ([]Point, error) {
 	for m := 1; m <= (len(phases)-1)/2; m *= 2 {
 		tau := time.Duration(m) * interval
 		adev, n := ADEV(phases, interval, m)
-		points = append(points, Point{Tau: tau, ADEV: adev, TDEV: TDEV(phases, m), MTIE: MTIE(phases, m), N: n})
+		p := Point{Tau: tau, ADEV: adev, MTIE: MTIE(phases, m), N: n}
+		if len(phases) >= 3*m {
+			tdev := TDEV(phases, m)
+			p.TDEV = &tdev
+		}
+		points = append(points, p)
 	}
 	return points, nil
 }
