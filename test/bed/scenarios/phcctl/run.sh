@@ -14,6 +14,9 @@ try() {
 	ctl mark "$name-done"
 }
 
+# asked: what the test module's periodic output was last asked for, one line each time
+asked() { cat /sys/module/tbed/parameters/perout >>asked.log; }
+
 # looking
 try list list --json
 try table list
@@ -23,6 +26,9 @@ ethtool -T eth0 >ethtool.log
 phc_ctl eth0 caps >phc_ctl.log 2>&1
 try man man
 try completion completion bash
+cat /proc/uptime >uptime.log
+try wait wait 500ms --json
+cat /proc/uptime >>uptime.log
 
 # setting: the judge has the clock open, so without --force nothing may happen
 try held adj eth0 1ms
@@ -52,6 +58,11 @@ try stability stability eth0 --for 10s --interval 100ms --json --plot stability.
 # what the NIC does not have, and values out of range
 try phase phase eth0 100ns --force
 try noperout perout eth0 0 --period 1s --force
+try nopins pins eth0 --json
+try nopin pins eth0 set 0 extts 0 --force
+try noextts extts eth0 0 --count 1 --force
+try nopps pps eth0 on --force
+try vnone vclocks eth0 --json
 try range freq eth0 2000000000 --force
 try absent get /dev/ptp9
 try noclock get lo
@@ -67,15 +78,25 @@ insmod /lib/extra/tbed.ko ppb=3000
 for p in /sys/class/ptp/*; do if grep -q tbed $p/clock_name; then D=$(basename $p); fi; done
 try tset set $D now --tai --tai-offset $TAI --json
 try scale set $D now --tai-offset $TAI
+try seconds set $D 1767225600
 try tget get tbed --tai-offset $TAI --json
 try pins pins $D set SDP0 extts 0 --json
 try extts extts $D 0 --count 8 --json
+try edges extts $D 0 --edge both --count 2 --json
 try channel extts $D 7 --count 1
 try perout perout $D 0 --period 100ms --duty 25% --pin 0 --json
+asked
+try phased perout $D 0 --period 100ms --phase 10ms --json
+asked
 sleep 30 <>/dev/$D & W=$!
 try signals perout $D 0 --off
 kill $W
+mknod alias c $(tr : ' ' </sys/class/ptp/$D/dev)
+sleep 30 <>alias & W=$!
+try alias perout $D 0 --off
+kill $W
 try peroff perout $D 0 --off --json
+asked
 try ppson pps $D on --json
 sleep 4
 try ppsoff pps $D off --json
@@ -93,6 +114,8 @@ sleep 2
 try beside adj $D 1us --json
 kill $W
 try virtual vclocks $D 2 --json
+for p in /sys/class/ptp/*; do if grep -q virt $p/clock_name; then V=$(basename $p); fi; done
+try onvirtual vclocks $V
 try busy adj $D 1us
 try vfreq freq $D --json
 try physical vclocks $D 0 --json
