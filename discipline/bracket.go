@@ -111,7 +111,7 @@ func observe(e *servo.Estimator, o servo.Observation, wander float64, limits ...
 func runOff(e *servo.Estimator, time int64, wander float64) float64 {
 	last := e.Time()
 	_, est := e.At(last)
-	est = servo.Estimate{FrequencyVar: est.FrequencyVar}.After(float64(max(0, time-last))/1e9, max(wander, e.Wander()))
+	est = servo.Estimate{FrequencyVar: est.FrequencyVar}.After(float64(max(0, time-last))/1e9, max(wander, e.MostWander()))
 	return confidence(e.Observations()) * est.Sigma()
 }
 

@@ -277,6 +277,21 @@ func (e *Estimator) Wander() float64 {
 	return e.wander
 }
 
+// MostWander returns the random walk of the frequency, in ppb per root second, that the observations hardly allow to be
+// exceeded.
+func (e *Estimator) MostWander() float64 {
+	var most, beyond float64
+	for i := len(walks) - 1; i >= 0 && beyond < unlikely; i-- {
+		alike, byDelay := &e.bank[i], &e.bank[i+len(walks)]
+		beyond += e.weights[i] + e.weights[i+len(walks)]
+		most = max(alike.walk*alike.scale, byDelay.walk*byDelay.scale)
+	}
+	return max(math.Sqrt(most), e.Wander())
+}
+
+// unlikely is the weight of the models that may be left out of account.
+const unlikely = 0.01
+
 // Noise returns the standard deviation that is believed of an observation's offset, in ns.
 func (e *Estimator) Noise(o Observation) float64 {
 	var variance float64

@@ -78,6 +78,29 @@ func TestLeanLearnsTheSide(t *testing.T) {
 	}
 }
 
+// TestMostWander has oscillators wander by more than is typical: after a few observations that is not known yet, but not ruled
+// out either.
+func TestMostWander(t *testing.T) {
+	const wander, seeds = 30, 50
+	var below, belowMost int
+	for seed := range uint64(seeds) {
+		l := newLoop(seed, wander)
+		for range 30 {
+			l.measure(exponential(100, 3e3))
+			l.pass(16)
+		}
+		if l.estimator.Wander() < wander {
+			below++
+		}
+		if l.estimator.MostWander() < wander {
+			belowMost++
+		}
+	}
+	if below < seeds/5 || belowMost > below/2 {
+		t.Errorf("of %d estimates %d are below the true wander, and %d of those of the most that it may be", seeds, below, belowMost)
+	}
+}
+
 // TestFrequencyThatChangesAtOnce has an oscillator run 50 ppm faster from one second to the next: no observation is as expected
 // any more, but it is no jump.
 func TestFrequencyThatChangesAtOnce(t *testing.T) {
