@@ -141,11 +141,7 @@ func (s *tracked) age(now clock.Mono) time.Duration { return now.Sub(s.last) }
 // take enters a measurement of the source's clock, and has the tree follow it if the source is followed.
 func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
 	if m.OneWay {
-		s.last = now
-		s.samples++
-		if e.followed(s) && e.tree.Sample(now, m) == servo.Used {
-			e.observe(now, e.tree.Root())
-		}
+		e.takeOneWay(now, s, m)
 		return
 	}
 	s.before, s.sample = s.sample, m
@@ -171,6 +167,20 @@ func (e *Engine) take(now clock.Mono, s *tracked, m discipline.Measurement) {
 	}
 	if e.leader == nil || s.samples <= warmUp {
 		e.soon(now)
+	}
+}
+
+// takeOneWay has a measurement steer if its source is followed. It says nothing of its source: the path may have changed.
+func (e *Engine) takeOneWay(now clock.Mono, s *tracked, m discipline.Measurement) {
+	s.last = now
+	s.samples++
+	if !e.followed(s) {
+		return
+	}
+	if e.tree.Sample(now, m) == servo.Used {
+		e.observe(now, e.tree.Root())
+	} else {
+		s.refused++
 	}
 }
 
