@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(binaries) != "":
 		os.Exit(m.Run())
 	}
-	code, err := isolate()
+	code, err := isolate(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "network namespaces:", err)
 		code = 1
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func isolate() (int, error) {
+func isolate(m *testing.M) (int, error) {
 	dir, err := os.MkdirTemp("", "lockstep")
 	if err != nil {
 		return 0, err
@@ -62,10 +62,14 @@ func isolate() (int, error) {
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		return exit.ExitCode(), nil
 	}
-	if err != nil {
-		fmt.Println("all tests are left out: this machine lets us make no network namespace:", err)
+	if err == nil {
+		return 0, nil
 	}
-	return 0, nil
+	// No test can make a namespace either: each says so and skips.
+	if err := os.Setenv(binaries, dir); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
 }
 
 // build makes the programs as this test was made, with the race detector or without.
