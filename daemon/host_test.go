@@ -213,3 +213,39 @@ func (r *rig) requireClocks(want ...string) {
 		r.t.Errorf("clocks %s, %d of them PHCs, want %v", got, len(r.clocks.phcs), want)
 	}
 }
+
+// TestTightestReading has the second of three readings of a clock take no time, but for what a busy machine adds.
+func TestTightestReading(t *testing.T) {
+	reading := int64(0)
+	v, err := clock.NewVirtual(clock.VirtualConfig{
+		Raw:      func() (int64, error) { return reading, nil },
+		Realtime: func() (int64, error) { return 0, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, second := 0, clock.Mono(0)
+	c := clocks{system: slowClock{v, func() {
+		if n++; n != 2 {
+			time.Sleep(50 * time.Millisecond)
+		} else {
+			second = clock.Monotonic()
+		}
+		reading = int64(n)
+	}}}
+	when, at, err := c.now()
+	if err != nil || at.Nanoseconds() != 2 || when.Sub(second).Abs() > 20*time.Millisecond {
+		t.Errorf("reading %d, %v after the second, error %v", at.Nanoseconds(), when.Sub(second), err)
+	}
+}
+
+// slowClock does something before it is read.
+type slowClock struct {
+	clock.Clock
+	before func()
+}
+
+func (s slowClock) Now() (clock.Timestamp, error) {
+	s.before()
+	return s.Clock.Now()
+}

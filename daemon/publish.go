@@ -23,11 +23,11 @@ func (d *Daemon) publish(now clock.Mono) {
 	if now.Sub(d.published) < idleInterval && now.Sub(clock.Mono(d.watched.Load())) > watchedFor {
 		return
 	}
-	at, err := d.clocks.system.Now()
+	when, at, err := d.clocks.now()
 	if err != nil {
 		return
 	}
-	s := d.engine.Snapshot(now, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
+	s := d.engine.Snapshot(when, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
 	d.count(s)
 	d.snapshot.Store(s)
 	if !d.ready && (s.State == status.Locked || s.Time.Sub(s.Started) > readyPatience) {
