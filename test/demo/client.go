@@ -117,6 +117,12 @@ func startClient(bin, dir string, p ports) (*client, error) {
 	return c, nil
 }
 
+// doors are the ways to look at it from elsewhere.
+func (c *client) doors(bin string) []string {
+	return []string{fmt.Sprintf("%s --socket %s status", filepath.Join(bin, "lockstepctl"), c.cfg.Control.Socket),
+		"http://" + c.cfg.Metrics.Listen + "/metrics"}
+}
+
 // stopTime is how long the children may take to end.
 const stopTime = 5 * time.Second
 

@@ -107,25 +107,22 @@ func TestNoPrograms(t *testing.T) {
 func TestTruth(t *testing.T) {
 	start := time.Unix(1_700_000_000, 0)
 	v := configs.Virtual{Offset: 80 * time.Millisecond, Frequency: 40_000}
-	snapshot := func(up, off, late time.Duration) *status.Snapshot {
-		return &status.Snapshot{Time: start.Add(up + off + late), Started: start.Add(off + late), Clocks: []status.Clock{{}}}
+	snapshot := func(up, off time.Duration) *status.Snapshot {
+		return &status.Snapshot{Time: start.Add(up + off), Started: start.Add(off), Clocks: []status.Clock{{}}}
 	}
 	var tr truth
-	for i := 1; i <= readings; i++ {
-		up := time.Duration(i) * 200 * time.Millisecond
+	for i, late := range []time.Duration{70 * time.Microsecond, 0, 900 * time.Microsecond} {
+		up := time.Duration(i+1) * 200 * time.Millisecond
 		off := v.Offset + time.Duration(35e-6*float64(up)) // the host's own clock is 5 ppm fast against its oscillator
-		if err := tr.calibrate(snapshot(up, off, time.Duration(i-1)*time.Microsecond), v, 5000); err != nil {
+		if err := tr.calibrate(snapshot(up, off+late), v, 5000); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i, late := range []time.Duration{0, 70 * time.Microsecond, 0, 900 * time.Microsecond} {
-		off := 3 * time.Microsecond
-		got := tr.read(snapshot(time.Duration(10+i)*time.Second, off, late))
-		if d := (got - off).Abs(); d > 50*time.Nanosecond {
-			t.Errorf("reading %d: %v, want %v", i, got, off)
-		}
+	off := 3 * time.Microsecond
+	if got := tr.read(snapshot(10*time.Second, off)); (got - off).Abs() > 50*time.Nanosecond {
+		t.Errorf("%v, want %v", got, off)
 	}
-	steered := snapshot(time.Second, 0, 0)
+	steered := snapshot(time.Second, 0)
 	steered.Clocks[0].Steps = 1
 	if err := tr.calibrate(steered, v, 0); !errors.Is(err, errSteered) {
 		t.Errorf("a stepped clock: %v", err)
@@ -138,9 +135,10 @@ func TestFigures(t *testing.T) {
 		t.Error("a quantile of nothing")
 	}
 	for _, off := range []time.Duration{-5, 1, -2, 3, 4} {
-		f.add(off, &status.Snapshot{MaxError: 4})
+		f.add(off*time.Microsecond, &status.Snapshot{MaxError: 3 * time.Microsecond})
 	}
-	if f.quantile(0.5) != 3 || f.quantile(1) != 5 || f.quantile(0) != 1 || f.covered != 4 || f.bound != 4 {
+	if f.quantile(0.5) != 3*time.Microsecond || f.quantile(1) != 5*time.Microsecond || f.quantile(0) != time.Microsecond ||
+		f.covered != 4 || f.bound != 3*time.Microsecond {
 		t.Errorf("got %v %v %v, %d covered, bound %v", f.quantile(0), f.quantile(0.5), f.quantile(1), f.covered, f.bound)
 	}
 }

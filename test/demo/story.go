@@ -84,7 +84,7 @@ func tell(ctx context.Context, opt options) (*report, error) {
 	if s.client, err = startClient(opt.bin, dir, s.ports); err != nil {
 		return nil, err
 	}
-	s.view = newView(opt.out, opt.bin, s.client.cfg.Control.Socket)
+	s.view = newView(opt.out, opt.bin, s.client)
 	s.report.began = time.Now()
 	watching, stopWatching := context.WithCancel(ctx)
 	watched := make(chan struct{})
@@ -101,9 +101,7 @@ func tell(ctx context.Context, opt options) (*report, error) {
 }
 
 func (s *story) run(ctx context.Context) error {
-	s.report.event("LOCKSTEP_SOCKET=" + s.client.cfg.Control.Socket)
-	s.report.event("metrics: http://" + s.client.cfg.Metrics.Listen + "/metrics")
-	s.say(fmt.Sprintf("lockstepd starts; metrics are on %s.", s.client.cfg.Metrics.Listen))
+	s.say("lockstepd starts; see also " + strings.Join(s.client.doors(s.opt.bin), " and "))
 	host, err := clock.NewRealtime().Frequency()
 	if err != nil {
 		return err
@@ -184,12 +182,12 @@ func (s *story) play(ctx context.Context, c chapter) error {
 			figures.add(off, now)
 		}
 	}
-	s.judge(c, kept, s.last.Steps-steps)
+	s.judge(c, kept, s.last.Steps-steps, figures)
 	return nil
 }
 
 // judge enters how a chapter went.
-func (s *story) judge(c chapter, kept time.Duration, steps uint64) {
+func (s *story) judge(c chapter, kept time.Duration, steps uint64, f *figures) {
 	what := fmt.Sprintf("%s: locked by %s within %v", c.name, c.kind, c.within)
 	switch {
 	case kept < 0:
@@ -201,6 +199,8 @@ func (s *story) judge(c chapter, kept time.Duration, steps uint64) {
 	}
 	good := s.last.State == status.Locked && strings.HasPrefix(string(s.last.Selected), c.kind+":")
 	s.report.promise(good, fmt.Sprintf("%s: still so at its end", c.name))
+	s.report.promise(f.covered == len(f.errors),
+		fmt.Sprintf("%s: no further off than the bound it stated, in %d of %d readings", c.name, f.covered, len(f.errors)))
 	if !c.steps {
 		s.report.promise(steps == 0, fmt.Sprintf("%s: no step of the clock, and there were %d", c.name, steps))
 	}

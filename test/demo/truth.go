@@ -16,21 +16,23 @@ import (
 //
 // Snapshot.Started is what the client's clock reads less the time by CLOCK_MONOTONIC that the client has been running for.
 // So it moves by as much as the clock's error changes. The error at the beginning is what the configuration asks for, until
-// the clock is steered for the first time. A reading is late by what keeps the client from running meanwhile, never early:
-// the least of the latest ones counts, and is good to a few microseconds.
+// the clock is steered for the first time.
 type truth struct {
-	begun  time.Time // the least Started of a right clock
-	latest [readings]time.Time
-	n      int
+	begun time.Time // the least Started of a right clock
 }
 
-const readings = 5
+const (
+	// readings to be had before the clock is steered.
+	readings = 5
+	// readingError is what a reading may be wrong by, the beginning included.
+	readingError = time.Microsecond
+)
 
 // errSteered: the client was not caught before it steered its clock.
 var errSteered = errors.New("the client has steered its clock before anybody could look")
 
-// calibrate takes a snapshot from before the client steers its clock. There have to be as many as there are readings.
-// host is the correction of CLOCK_REALTIME in ppb, which the oscillator of the virtual clock does not have.
+// calibrate takes a snapshot from before the client steers its clock. host is the correction of CLOCK_REALTIME in ppb, which
+// the oscillator of the virtual clock does not have.
 func (t *truth) calibrate(s *status.Snapshot, v configs.Virtual, host float64) error {
 	for _, c := range s.Clocks {
 		if c.Steps > 0 || c.Frequency != 0 {
@@ -44,24 +46,20 @@ func (t *truth) calibrate(s *status.Snapshot, v configs.Virtual, host float64) e
 	return nil
 }
 
-// read takes a snapshot, and returns the error of the client's clock, positive when it is ahead.
-func (t *truth) read(s *status.Snapshot) time.Duration {
-	t.latest[t.n%readings] = s.Started
-	t.n++
-	return slices.MinFunc(t.latest[:min(t.n, readings)], time.Time.Compare).Sub(t.begun)
-}
+// read returns the error of the client's clock, positive when it is ahead.
+func (t *truth) read(s *status.Snapshot) time.Duration { return s.Started.Sub(t.begun) }
 
 // figures are what was found of the true error while the client was locked.
 type figures struct {
 	errors  []time.Duration // magnitudes
-	covered int             // of them, within the maximum error that the client stated
+	covered int             // of them, not surely beyond the maximum error that the client stated
 	bound   time.Duration   // the largest that it stated
 }
 
 func (f *figures) add(off time.Duration, s *status.Snapshot) {
 	f.errors = append(f.errors, off.Abs())
 	f.bound = max(f.bound, s.MaxError)
-	if off.Abs() <= s.MaxError {
+	if off.Abs() <= s.MaxError+readingError {
 		f.covered++
 	}
 }

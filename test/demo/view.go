@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,13 +31,13 @@ type view interface {
 }
 
 // newView shows a screen on a terminal, and what lockstepctl watch prints anywhere else.
-func newView(out io.Writer, bin, socket string) view {
+func newView(out io.Writer, bin string, c *client) view {
 	if f, ok := out.(*os.File); ok && isTerminal(f) {
-		v := &screen{out: f, started: time.Now(), style: text.Style{Color: os.Getenv("NO_COLOR") == ""}}
+		v := &screen{out: f, doors: c.doors(bin), started: time.Now(), style: text.Style{Color: os.Getenv("NO_COLOR") == ""}}
 		v.write("\x1b[?1049h\x1b[?25l\x1b[?7l") // alternate screen, no cursor, long lines cut off
 		return v
 	}
-	return &lines{out: &lockedWriter{w: out}, bin: bin, socket: socket}
+	return &lines{out: &lockedWriter{w: out}, bin: bin, socket: c.cfg.Control.Socket}
 }
 
 func isTerminal(f *os.File) bool {
@@ -44,9 +45,10 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// screen is the screen of lockstepctl watch with the banner on top of it.
+// screen is the screen of lockstepctl watch with the banner on top of it, and other ways to look.
 type screen struct {
 	out     *os.File
+	doors   []string
 	style   text.Style
 	started time.Time
 	text    string
@@ -68,7 +70,7 @@ func (v *screen) draw() {
 	if v.style.Color {
 		head = "\x1b[7m" + head + "\x1b[0m"
 	}
-	all := []string{head, ""}
+	all := slices.Concat([]string{head}, v.doors, []string{""})
 	if v.last != nil {
 		all = append(all, strings.Split(strings.TrimSuffix(text.Status(v.last, v.style), "\n"), "\n")...)
 	}
