@@ -98,7 +98,7 @@ plan_guest() {
 	v=WANDER_$i; local -a wanders=(${!v:-${WANDER:-0}})
 	v=DELAY_$i; local -a delays=(${!v:-0})
 	v=CLOCK_$i; if [ -n "${!v:-}" ]; then rtc=$(date -u -d "@$(($(date +%s) + ${!v}))" +%FT%T); fi
-	cmdline="console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable iomem=relaxed net.ifnames=0"
+	cmdline="console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable no_timer_check iomem=relaxed net.ifnames=0"
 	cmdline+=" host=g$i nhosts=$n judge=${JUDGE:-100}"
 	args=(-L "$BED/fw" -M q35,hpet=off -accel tcg,thread=single -cpu max -smp 1 -m "${MEM:-192}"
 		-nodefaults -no-user-config -display none -no-reboot -rtc "base=$rtc"
