@@ -24,6 +24,8 @@ import argparse, bisect, math, os, re, sys
 # the noise of the readings down from 16 ns to 4.)
 USUAL_WINDOW, SLOPE = 350, 0.27
 
+WRAP = 1000 << 45                       # ps; the counter has 64 bits of 2^-19 ns, and is near its end after a reset
+
 
 class Clock:
     """A PTP clock: its counter as a piecewise linear function of the host's time, and what the driver adds to it.
@@ -34,7 +36,7 @@ class Clock:
         self.points = []                # (host, counter), in order; the counter may jump at an instant
         known = []                      # (host, what the driver adds)
         real = []                       # (which of known it came with, host, CLOCK_REALTIME less this clock)
-        phc = 0
+        phc = last = 0
         with open(path) as f:
             for line in f:
                 w = line.split()
@@ -47,6 +49,8 @@ class Clock:
                                      (int(w[2]) - int(w[1])) * 1000 + int(late * 1000)))
                     continue
                 host, counter = int(w[1]), int(w[2].replace('.', ''))
+                counter += WRAP * round((last - counter) / WRAP)
+                last = counter
                 if w[0] != 'K':
                     self.points.append((host, counter))
                 else:                   # what was read is a multiple of the clock's tick, so it is no point of the course
