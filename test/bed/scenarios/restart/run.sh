@@ -11,8 +11,13 @@ if [ $HOSTN = g1 ]; then
 	ctl mark start; start_lockstepd; poll_status
 	sleep 35
 	ctl mark killed; kill -9 $LOCKSTEPD; wait $LOCKSTEPD
+	cp state.json /mnt/state.g1.json
 	sleep 3
+	# no source is heard, and both clocks are 2 ppm off: their frequencies can only be those of the state file
+	ctl cut g1; phct eth0 freq 28000; adjtimex -q -f $((2 << 16))
 	ctl mark again; start_lockstepd
+	sleep 5
+	ctl mark heard; ctl join g1
 	sleep 25
 	# with a virtual clock on it, the kernel answers EBUSY to whoever steers the real one
 	ctl mark busy; echo 1 >/sys/class/ptp/ptp0/n_vclocks
