@@ -29,7 +29,7 @@ def need(ok, what):
 
 
 def limit(what, value, most, unit=''):
-    need(value <= most, f'{what}: {value:.4g} {unit}, at most {most:.4g} wanted')
+    need(value <= most, f'{what}: {f"{value:.4g} {unit}".strip()}, at most {most:.4g} wanted')
 
 
 def verdict():
