@@ -26,7 +26,9 @@ type Status struct {
 
 // KernelState is what the kernel says of CLOCK_REALTIME.
 type KernelState struct {
-	// Status as the kernel has it. TAIOffsetValid is false for the offset 0, which means that nobody has set it.
+	// Status as the kernel has it. TAIOffsetValid is false for the offset 0, which means that nobody has set it. Leap is
+	// one to come: one that the kernel has carried out is NoLeap, though its flag stays until somebody clears it, unless the
+	// clock is unsynchronised, when the kernel does not tell the two apart.
 	Status
 	// Frequency correction in force in parts per billion.
 	Frequency float64
@@ -95,8 +97,13 @@ func (r *Realtime) ReadKernel() (KernelState, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tx = unix.Timex{}
-	if _, err := r.kernel.adjtime(&r.tx); err != nil {
+	state, err := r.kernel.adjtime(&r.tx)
+	if err != nil {
 		return KernelState{}, fmt.Errorf("clock: read state of %s: %w", realtimeName, err)
+	}
+	leap := flagsLeap(r.tx.Status)
+	if state == unix.TIME_OOP || state == unix.TIME_WAIT {
+		leap = NoLeap
 	}
 	return KernelState{
 		Status: Status{
@@ -105,7 +112,7 @@ func (r *Realtime) ReadKernel() (KernelState, error) {
 			EstError:       time.Duration(r.tx.Esterror) * time.Microsecond,
 			TAIOffset:      int(r.tx.Tai),
 			TAIOffsetValid: r.tx.Tai != 0,
-			Leap:           flagsLeap(r.tx.Status),
+			Leap:           leap,
 		},
 		Frequency: timexPPB(int64(r.tx.Tick), int64(r.tx.Freq)),
 		Flags:     r.tx.Status,

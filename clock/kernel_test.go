@@ -153,6 +153,28 @@ func TestSetStatusLeavesALeapSecondOfOthersUntilItHasHappened(t *testing.T) {
 	}
 }
 
+// TestReadKernelAfterALeapSecond reads what a daemon finds that was not there when the leap second came: its flag is still
+// set, but none is to come.
+func TestReadKernelAfterALeapSecond(t *testing.T) {
+	r, k := fakeRealtime()
+	k.status, k.maxError = unix.STA_INS, 0 // synchronised: else the kernel does not tell
+	leap := func() Leap {
+		got, err := r.ReadKernel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Leap
+	}
+	if leap() != LeapInsert {
+		t.Error("nothing is armed before midnight")
+	}
+	k.midnight()
+	k.second()
+	if k.status&unix.STA_INS == 0 || leap() != NoLeap {
+		t.Errorf("flags %#x: another one is armed after midnight", k.status)
+	}
+}
+
 func TestSetStatusRemembersAnArmedLeapSecondOnlyIfItWasArmed(t *testing.T) {
 	r, k := fakeRealtime()
 	s := locked

@@ -73,7 +73,13 @@ func newClocks(cfg *configs.Config, log *slog.Logger, host host) (*clocks, error
 
 // info of the system clock for the engine.
 func (c *clocks) info(cfg *configs.Config) (engine.ClockInfo, error) {
-	return infoOf(c.system, cfg.Steering.SystemClock != configs.NoSystemClock, c.kernel != nil)
+	info, err := infoOf(c.system, cfg.Steering.SystemClock != configs.NoSystemClock, c.kernel != nil)
+	if err == nil && c.kernel != nil {
+		var k clock.KernelState
+		k, err = c.kernel.ReadKernel()
+		info.Leap = k.Leap
+	}
+	return info, err
 }
 
 func infoOf(c clock.Clock, steer, hardware bool) (engine.ClockInfo, error) {

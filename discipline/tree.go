@@ -81,6 +81,7 @@ type Tree struct {
 	margins   margins       // as of the last sample
 	doubt     time.Duration // by which the source has jumped, with nothing but its own word for it
 	misgiving time.Duration // by which the sources contradict what is believed
+	misreckon time.Duration // by which what is reckoned of UTC may be wrong
 	slowly    bool          // it is followed slowly because of that
 	lastRef   clock.Mono    // of the last sample used
 	interval  float64       // between samples, seconds
@@ -337,7 +338,11 @@ func (t *Tree) bound(root bracket, now clock.Mono, id clock.ID) (time.Duration, 
 	if ns > math.MaxInt64/4 {
 		return math.MaxInt64 / 4, true
 	}
-	return t.doubt + t.misgiving + time.Duration(ns) + 1, true
+	ns += float64(t.doubt + t.misgiving)
+	if n.scale == clock.UTC {
+		ns += float64(t.misreckon)
+	}
+	return time.Duration(ns) + 1, true
 }
 
 // across returns where the truth is beside what is believed of the clock now.
@@ -458,6 +463,19 @@ func (t *Tree) LeapSecond(now clock.Mono, leap clock.Leap) {
 		t.ref.Jump(int64(leap)*int64(time.Second), 0) // the source has done the same: against it nothing has moved
 	}
 }
+
+// NoLeapSecond takes back what LeapSecond has said, but for what the kernel has done: there was none, and the system clock
+// is off by it.
+func (t *Tree) NoLeapSecond(leap clock.Leap) {
+	t.utc -= int(leap)
+	if t.root != nil && t.root.scale == clock.UTC && t.ref.Known() {
+		t.ref.Jump(-int64(leap)*int64(time.Second), 0)
+	}
+}
+
+// Misreckon has the maximum error of clocks on UTC allow for d more, until it is told otherwise: what is known of UTC may be
+// wrong by that.
+func (t *Tree) Misreckon(d time.Duration) { t.misreckon = d }
 
 // Frequency returns the correction in force of a clock, in ppb, and about what the clock reads now.
 func (t *Tree) Frequency(now clock.Mono, id clock.ID) (at clock.Timestamp, ppb float64, ok bool) {

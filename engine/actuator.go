@@ -56,6 +56,9 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 			a.stale[phc] = a.comparing[phc]
 		}
 	}
+	if id == clock.System {
+		(*Engine)(a).rearmLeap(now)
+	}
 	return at, nil
 }
 
@@ -72,6 +75,9 @@ func (a *actuator) Changed(id clock.ID, what discipline.Change, d time.Duration)
 		e.note(now, fmt.Sprintf("%v is %v off, not locked any more", id, d))
 	case discipline.Jumped:
 		e.note(now, fmt.Sprintf("%v was set by somebody else, by %v", id, d))
+		if id == clock.System {
+			e.rearmLeap(now)
+		}
 	case discipline.Panicked:
 		text := fmt.Sprintf("%v is %v off, more than the panic threshold: nothing is steered until told to resume", id, d)
 		e.note(now, text)

@@ -52,6 +52,7 @@ func (e *Engine) choose(now clock.Mono) {
 	e.nextSelect = now.Add(selectInterval)
 	e.rankPorts()
 	e.findUTCOffset(now)
+	e.reviewLeap(now)
 	e.believe(now)
 	e.candidates = e.candidates[:0]
 	for _, s := range e.sources {

@@ -104,6 +104,9 @@ type Engine struct {
 	comparing, stale map[clock.ID]bool
 	asked            map[clock.ID]clock.Mono
 	armed            armedLeap
+	armFrom          clock.Mono // not before
+	advice           leapAdvice
+	past             pastLeap
 	steps            uint64
 	now              clock.Mono // of the event being handled
 }
@@ -174,6 +177,8 @@ type ClockInfo struct {
 	// MaxFrequency and Frequency in force, ppb; Reading is what it reads now.
 	MaxFrequency, Frequency float64
 	Reading                 clock.Timestamp
+	// Leap second that the kernel is armed to do at the end of the UTC day, if it is the system clock.
+	Leap clock.Leap
 }
 
 // AddClock tells of a clock that is there.
@@ -192,6 +197,9 @@ func (e *Engine) AddClock(now clock.Mono, c ClockInfo) {
 	e.tree.Remove(now, c.ID)
 	e.tree.Add(now, in)
 	e.nextTick = now
+	if c.ID == clock.System && c.Steer {
+		e.takeUpLeap(now, c.Leap, in.Reading)
+	}
 }
 
 // savedSigma is how well a saved frequency is trusted to cancel the oscillator's error, ppb.

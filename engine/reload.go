@@ -21,7 +21,8 @@ func (e *Engine) Successor(now clock.Mono, cfg *configs.Config, env Env, driver 
 	n.tree = e.tree
 	n.tree.SetConfig(treeConfig(cfg), (*actuator)(n))
 	n.tree.Follow(now, 0)
-	n.events, n.steps, n.armed = e.events, e.steps, e.armed
+	n.events, n.steps = e.events, e.steps
+	n.armed, n.armFrom, n.advice, n.past = e.armed, e.armFrom, e.advice, e.past
 	if e.utc.origin != configuredOrigin { // what is configured may have changed
 		n.utc = e.utc
 	}

@@ -25,7 +25,8 @@ func (e *Engine) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]D
 	}
 	s := &status.Snapshot{Version: e.env.Version, Time: wall, Started: when(e.env.Start), State: e.state,
 		Changed: when(e.changed), Reason: e.reason, Steps: e.steps,
-		UTC: status.UTCOffset{Known: e.utc.known, Seconds: e.utc.seconds, Origin: e.utc.origin, Leap: e.armed.leap}}
+		UTC: status.UTCOffset{Known: e.utc.known, Seconds: e.utc.seconds, Origin: e.utc.origin, Leap: e.armed.leap,
+			LeapDoubt: e.advice.doubt()}}
 	if e.env.Leaps != nil {
 		s.UTC.ListExpires = time.Unix(0, e.env.Leaps.Expires().Nanoseconds).UTC()
 	}

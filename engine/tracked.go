@@ -108,6 +108,13 @@ func (s *tracked) shift(ns float64) {
 	s.estimate.Jump(-int64(math.Round(ns)), 0)
 }
 
+// forgetBefore drops what was measured before then.
+func (s *tracked) forgetBefore(then clock.Mono) {
+	for s.n > 0 && s.point(s.n-1).at < then {
+		s.n--
+	}
+}
+
 // best returns the point with the least error now, and that error, for a host whose clock may run off by rate (ratio).
 func (s *tracked) best(now clock.Mono, rate float64) (p point, bound time.Duration) {
 	bound = math.MaxInt64

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/source"
@@ -21,12 +20,6 @@ const (
 	unknownOrigin    = "unknown"
 	configuredOrigin = "configuration"
 )
-
-// armedLeap is a leap second to come.
-type armedLeap struct {
-	leap clock.Leap
-	at   int64 // the end of the UTC day that has it, ns since 1970 UTC as POSIX counts
-}
 
 // findUTCOffset settles what TAI − UTC is: as the followed source states it, else another one that tells the truth, else
 // the leap-seconds list, the configuration, what was known before, or what was known before the restart.
@@ -164,81 +157,3 @@ func (e *Engine) utcFor(p *port) (seconds int, known bool) {
 
 // maxUTCOffset is the largest TAI − UTC, in seconds, that is not taken for nonsense.
 const maxUTCOffset = 255
-
-const day = 86400 * int64(time.Second)
-
-// announcedLeap returns the leap second at the end of this UTC day, as the followed source or the list says.
-func (e *Engine) announcedLeap(utc int64) clock.Leap {
-	for _, p := range e.ports {
-		if &p.tracked == e.leader && p.time.PTPTimescale {
-			switch {
-			case p.time.Leap61:
-				return clock.LeapInsert
-			case p.time.Leap59:
-				return clock.LeapDelete
-			}
-		}
-	}
-	for _, c := range e.clients {
-		if &c.tracked == e.leader && c.leap != clock.NoLeap {
-			return c.leap
-		}
-	}
-	if e.env.Leaps != nil {
-		end := (utc/day + 1) * day
-		leap, _ := e.env.Leaps.NextLeap(clock.Instant{Nanoseconds: utc, Scale: clock.UTC}, time.Duration(end-utc)+time.Second)
-		return leap
-	}
-	return clock.NoLeap
-}
-
-// checkLeap arms a leap second for the end of the day, and enters it into the clocks' history once the kernel has done
-// it: when the system clock has passed the end of the day.
-func (e *Engine) checkLeap(now clock.Mono) {
-	at, _, ok := e.tree.Frequency(now, clock.System)
-	if !ok {
-		return
-	}
-	utc := at.Nanoseconds()
-	if e.armed.leap != clock.NoLeap && utc >= e.armed.at-leapLength(e.armed.leap) {
-		e.leapNow(now) // the kernel does what it is armed for, with a source or without
-		return
-	}
-	if e.leader == nil {
-		return
-	}
-	leap := e.announcedLeap(utc)
-	if day-utc%day < int64(time.Second)*2 || leap != clock.NoLeap && utc%day < afterLeap {
-		return // too late to change anything today, or an announcement of yesterday
-	}
-	if leap != e.armed.leap {
-		e.armed = armedLeap{leap, (utc/day + 1) * day}
-		if leap != clock.NoLeap {
-			e.note(now, "a leap second is armed for the end of the UTC day")
-		}
-	}
-}
-
-// afterLeap is how long after the end of a day announcements may still be about that, ns.
-const afterLeap = int64(time.Hour)
-
-// leapNow enters the leap second that the kernel has just done.
-func (e *Engine) leapNow(now clock.Mono) {
-	e.tree.LeapSecond(now, e.armed.leap)
-	text := "leap second"
-	if e.utc.known {
-		e.utc.seconds += int(e.armed.leap)
-		e.env.Saved.UTCOffset = e.utc.seconds
-		text = fmt.Sprintf("leap second: TAI−UTC is %d s from now on", e.utc.seconds)
-	}
-	e.note(now, text)
-	e.armed = armedLeap{}
-}
-
-// leapLength is how much earlier than at the end of the day the kernel acts: a deleted second is never shown.
-func leapLength(l clock.Leap) int64 {
-	if l == clock.LeapDelete {
-		return int64(time.Second)
-	}
-	return 0
-}

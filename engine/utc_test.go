@@ -10,7 +10,6 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
-	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -117,55 +116,5 @@ func TestWrongUTCOffset(t *testing.T) {
 	s.unstepped(20, 300)
 	if got := s.snapshot().UTC; got.Seconds != 37 {
 		t.Errorf("UTC offset %+v", got)
-	}
-}
-
-// TestLeapSecond goes through the end of a day with one second more or less. The grandmaster announces the new offset
-// some seconds late, as they do.
-func TestLeapSecond(t *testing.T) {
-	const midnight = 300
-	for _, c := range []struct {
-		name, text string
-		leap       clock.Leap
-		most       time.Duration
-	}{
-		{"inserted, PTP", onePort, clock.LeapInsert, time.Microsecond},
-		{"deleted, PTP", onePort, clock.LeapDelete, time.Microsecond},
-		{"inserted, PTP and NTP", onePort + threeServers, clock.LeapInsert, time.Microsecond},
-		{"deleted, PTP and NTP", onePort + threeServers, clock.LeapDelete, time.Microsecond},
-		{"inserted, NTP", "[utc]\noffset = 37\n" + threeServers, clock.LeapInsert, 300 * time.Microsecond},
-		{"deleted, NTP", "[utc]\noffset = 37\n" + threeServers, clock.LeapDelete, 300 * time.Microsecond},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newSite(t, c.text, 600*second, start(time.Date(2026, 6, 30, 23, 55, 0, 0, time.UTC)))
-			defer s.story()
-			s.world.InsertLeap(c.leap)
-			s.announceLeap(c.leap)
-			s.at((midnight+3)*second, func() {
-				s.announceLeap(clock.NoLeap)
-				s.master.Properties().Time.UTCOffset += int16(c.leap)
-			})
-			s.world.Run(200 * second)
-			if got := s.snapshot().UTC.Leap; got != c.leap {
-				t.Errorf("armed leap second %d, want %d", got, c.leap)
-			}
-			s.world.Run(600 * second)
-			s.within(clock.System, 30, midnight-2, c.most)
-			s.within(clock.System, midnight+2, 600, c.most)
-			s.within(phc0, 30, 600, c.most)
-			s.unstepped(20, 600)
-			if got := s.snapshot().UTC; got.Seconds != 37+int(c.leap) || got.Leap != clock.NoLeap {
-				t.Errorf("afterwards: %+v", got)
-			}
-		})
-	}
-}
-
-func (s *site) announceLeap(l clock.Leap) {
-	p := &s.master.Properties().Time
-	p.Leap61, p.Leap59 = l == clock.LeapInsert, l == clock.LeapDelete
-	for _, server := range s.servers {
-		server.Answers().Leap = map[clock.Leap]ntp.Leap{clock.NoLeap: ntp.LeapNone, clock.LeapInsert: ntp.LeapInsert,
-			clock.LeapDelete: ntp.LeapDelete}[l]
 	}
 }

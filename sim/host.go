@@ -39,6 +39,8 @@ type HostConfig struct {
 	Config *configs.Config
 	System ClockConfig
 	PHCs   []PHCConfig
+	// Leaps is its leap-seconds list, nil if it has none.
+	Leaps *clock.LeapTable
 }
 
 // Host runs the production code over simulated clocks and links.
@@ -47,6 +49,7 @@ type Host struct {
 	name   string
 	number int
 	cfg    *configs.Config
+	leaps  *clock.LeapTable
 	system *Clock
 	phcs   []*nic
 	ports  [][]*Link // by port of the configuration
@@ -100,7 +103,7 @@ const (
 
 // NewHost puts a host into the world, which Start switches on. Its clocks run from the beginning.
 func (w *World) NewHost(name string, c HostConfig) *Host {
-	h := &Host{world: w, name: name, number: w.nextNode(), cfg: c.Config, wakeAt: never,
+	h := &Host{world: w, name: name, number: w.nextNode(), cfg: c.Config, leaps: c.Leaps, wakeAt: never,
 		ports: make([][]*Link, len(c.Config.PTP.Ports))}
 	h.system = w.newClock(name+" system", clock.System, clock.UTC, c.System)
 	for i, p := range c.PHCs {
@@ -185,12 +188,8 @@ func (h *Host) Route(s *Server, there, back PathConfig, through ...*Switch) *Lin
 
 // Start switches the daemon on, or once more after it was killed: what it saved a minute ago at most is all it knows.
 func (h *Host) Start() {
-	w := h.world
-	now := mono(w.now)
-	rng := w.rand(fmt.Sprintf("%s engine %d", h.name, h.starts))
-	h.starts++
-	h.engine = engine.New(h.cfg, engine.Env{Rand: rng, Saved: h.saved, Start: now, Version: "simulated"}, (*driver)(h))
-	h.savedAt = w.now
+	h.engine = engine.New(h.cfg, h.env(h.saved), (*driver)(h))
+	h.savedAt = h.world.now
 	s := h.cfg.Steering
 	h.addClock(h.system, s.SystemClock != configs.NoSystemClock)
 	for _, n := range h.phcs {
@@ -198,6 +197,13 @@ func (h *Host) Start() {
 	}
 	h.openAll()
 	h.schedule()
+}
+
+// env is what another engine of the host starts from.
+func (h *Host) env(saved engine.Saved) engine.Env {
+	rng := h.world.rand(fmt.Sprintf("%s engine %d", h.name, h.starts))
+	h.starts++
+	return engine.Env{Rand: rng, Leaps: h.leaps, LeapsName: "simulated", Saved: saved, Start: mono(h.world.now), Version: "simulated"}
 }
 
 // openAll makes the sockets of the daemon's ports and associations.
@@ -213,7 +219,7 @@ func (h *Host) openAll() {
 
 func (h *Host) addClock(c *Clock, steer bool) {
 	h.engine.AddClock(mono(h.world.now), engine.ClockInfo{ID: c.id, Scale: c.scale, Steer: steer, Hardware: true,
-		MaxFrequency: c.cfg.MaxFrequency, Frequency: c.ppb, Reading: c.read(h.world.now)})
+		MaxFrequency: c.cfg.MaxFrequency, Frequency: c.ppb, Reading: c.read(h.world.now), Leap: c.leap})
 }
 
 // bind has the messages of an association stamped by the NIC of its interface, if that has a clock.

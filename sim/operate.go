@@ -3,8 +3,6 @@
 package sim
 
 import (
-	"fmt"
-
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/engine"
@@ -21,13 +19,10 @@ func (h *Host) Tell(do func(e *engine.Engine, now clock.Mono)) {
 
 // Reload has the running daemon take another configuration, with the ports and servers of the one before.
 func (h *Host) Reload(cfg *configs.Config) {
-	w := h.world
-	now := mono(w.now)
-	rng := w.rand(fmt.Sprintf("%s engine %d", h.name, h.starts))
-	h.starts++
+	now := mono(h.world.now)
 	saved, _ := h.engine.Save(now)
 	h.cfg = cfg
-	h.engine = h.engine.Successor(now, cfg, engine.Env{Rand: rng, Saved: saved, Start: now, Version: "simulated"}, (*driver)(h))
+	h.engine = h.engine.Successor(now, cfg, h.env(saved), (*driver)(h))
 	h.openAll()
 	h.schedule()
 }
@@ -36,7 +31,7 @@ func (h *Host) Reload(cfg *configs.Config) {
 func (h *Host) ClockInfo(id clock.ID) engine.ClockInfo {
 	c := h.Clock(id)
 	return engine.ClockInfo{ID: c.id, Scale: c.scale, Steer: true, Hardware: true, MaxFrequency: c.cfg.MaxFrequency,
-		Frequency: c.ppb, Reading: c.read(h.world.now)}
+		Frequency: c.ppb, Reading: c.read(h.world.now), Leap: c.leap}
 }
 
 // Open tells the running daemon that the interface of a port of its configuration is there.

@@ -206,10 +206,12 @@ func (c *Clock) setFrequency(t int64, ppb float64) float64 {
 	return c.ppb
 }
 
-// Step moves the clock at a true time; a host steers by it, and a scenario plays an operator who sets a clock.
+// Step moves the clock at a true time; a host steers by it, and a scenario plays an operator who sets a clock. As the
+// kernel does, a clock that is set forgets when its leap second was to be.
 func (c *Clock) Step(t time.Duration, d time.Duration) {
 	c.advance(int64(t))
 	c.ns += int64(d)
+	c.leapAt = never
 }
 
 // Error returns how far the clock is ahead of true time, in ns, and how much too fast it runs, in ppb.

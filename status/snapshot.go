@@ -73,6 +73,8 @@ type UTCOffset struct {
 	Origin string `json:"origin"`
 	// Leap second armed for the end of the UTC day: -1, 0, 1.
 	Leap clock.Leap `json:"leap"`
+	// LeapDoubt says why another leap second that is announced is not armed, as a sentence; empty if none is.
+	LeapDoubt string `json:"leap_doubt,omitempty"`
 	// ListExpires is when the leap-seconds list expires; zero if there is none.
 	ListExpires time.Time `json:"list_expires,omitzero"`
 }

@@ -89,6 +89,8 @@ func taiOffset(s *status.Snapshot) string {
 		text += "; a leap second is inserted at the end of the UTC day"
 	case s.UTC.Leap < 0:
 		text += "; a second is left out at the end of the UTC day"
+	case s.UTC.LeapDoubt != "":
+		text += "; " + clean(s.UTC.LeapDoubt)
 	case !s.UTC.ListExpires.IsZero() && s.Time.After(s.UTC.ListExpires):
 		text += "; the leap-seconds list has expired"
 	}

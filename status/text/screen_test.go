@@ -120,7 +120,7 @@ func TestSilentSource(t *testing.T) {
 func TestHostileText(t *testing.T) {
 	const evil = "\x1b[2J\x07\r\n\u202e\xff"
 	s := statustest.Locked()
-	s.Version, s.State, s.Reason, s.Selected, s.UTC.Origin = evil, evil, evil, evil, evil
+	s.Version, s.State, s.Reason, s.Selected, s.UTC.Origin, s.UTC.LeapDoubt = evil, evil, evil, evil, evil, evil
 	for i := range s.Clocks {
 		c := &s.Clocks[i]
 		c.Name, c.Device, c.Scale, c.Follows, c.State, c.Servo, c.Method, c.Error = evil, evil, evil, evil, evil, evil, evil, evil
