@@ -151,6 +151,8 @@ type Info struct {
 	Reading                 clock.Timestamp
 	// Sigma says how well Frequency is known to cancel the oscillator's error, in ppb; 0 if it is not.
 	Sigma float64
+	// Trusted: it has been locked before, and goes on from there.
+	Trusted bool
 }
 
 // Add puts a clock into the tree.

@@ -74,6 +74,7 @@ func (e *Engine) anew(now clock.Mono, c ClockInfo, reports []discipline.Report) 
 	in := discipline.Info{ID: c.ID, Scale: c.Scale, MaxFrequency: c.MaxFrequency, Frequency: c.Frequency, Reading: c.Reading}
 	if c.Steer {
 		in.Servo = servo.New(string(e.cfg.Steering.Servo), c.Hardware)
+		in.Trusted = e.tree.Trusted(c.ID)
 	}
 	if est, ok := e.tree.Estimate(now, c.ID); ok {
 		in.Sigma = math.Sqrt(max(est.FrequencyVar, 1))
