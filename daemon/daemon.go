@@ -7,7 +7,6 @@ package daemon
 import (
 	"context"
 	crand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -174,9 +173,9 @@ func (d *Daemon) every(ctx context.Context, interval time.Duration, f func(now c
 
 // env is what an engine starts from.
 func (d *Daemon) env(now clock.Mono, saved engine.Saved) engine.Env {
-	var seed [16]byte
+	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // it never fails
-	env := engine.Env{Rand: rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:]))),
+	env := engine.Env{Rand: rand.New(rand.NewChaCha8(seed)),
 		Saved: saved, Start: now, Version: d.opt.Version, LeapsName: d.cfg.UTC.LeapSecondsList}
 	env.Leaps = d.leaps()
 	return env

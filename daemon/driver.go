@@ -37,13 +37,15 @@ func (d *driver) SendEvent(port int, b []byte) (uint32, error) {
 	return id, err
 }
 
-func (d *driver) Connect(n int, server netip.AddrPort) {
-	if err := (*Daemon)(d).connect(n, server); err != nil {
+func (d *driver) Connect(n int, server netip.AddrPort) error {
+	err := (*Daemon)(d).connect(n, server)
+	if err != nil {
 		(*Daemon)(d).repeated("connect "+server.String(), "connecting to NTP server", err)
 	}
+	return err
 }
 
-func (d *driver) Rebind(n int) { d.Connect(n, d.associations[n].server) }
+func (d *driver) Rebind(n int) { _ = d.Connect(n, d.associations[n].server) }
 
 func (d *driver) SendNTP(n int, b []byte) (uint32, clock.Timestamp, error) {
 	a := d.associations[n]

@@ -6,6 +6,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -23,8 +24,9 @@ type Driver interface {
 	// SendEvent transmits a PTP event message by port n of the configuration; its transmit timestamp is told by
 	// PTPTransmitted with the id. b is valid during the call only.
 	SendEvent(port int, b []byte) (id uint32, err error)
-	// Connect has association n talk to that server from now on, by a new local port.
-	Connect(association int, server netip.AddrPort)
+	// Connect has association n talk to that server from now on, by a new local port. An error says that nothing can be sent
+	// to it as things are; SendNTP tries again.
+	Connect(association int, server netip.AddrPort) error
 	// Rebind has association n talk to its server by another local port.
 	Rebind(association int)
 	// SendNTP transmits a request of association n, and returns what the clock read before; the transmit timestamp is
@@ -54,7 +56,8 @@ type Observer interface {
 
 // Env is what an engine starts from.
 type Env struct {
-	// Rand is all the chance there is; the engine's alone.
+	// Rand is all the chance there is; the engine's alone. Where strangers can send to this host it has to be of a
+	// cryptographic generator: by its numbers NTP knows the answers to what it has asked.
 	Rand *rand.Rand
 	// Leaps is the leap-seconds list, nil if there is none; LeapsName is where it is from.
 	Leaps     *clock.LeapTable
@@ -144,6 +147,15 @@ func New(cfg *configs.Config, env Env, driver Driver) *Engine {
 	}
 	e.findUTCOffset(env.Start)
 	return e
+}
+
+// chance returns a generator for one part of the engine, as hard to guess as the engine's own.
+func (e *Engine) chance() *rand.Rand {
+	var seed [32]byte
+	for i := 0; i < len(seed); i += 8 {
+		binary.LittleEndian.PutUint64(seed[i:], e.env.Rand.Uint64())
+	}
+	return rand.New(rand.NewChaCha8(seed))
 }
 
 func treeConfig(cfg *configs.Config) discipline.Config {

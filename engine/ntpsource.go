@@ -62,8 +62,7 @@ func (e *Engine) addPools() {
 
 func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.Association) *pool {
 	p := &pool{engine: e, index: len(e.pools), many: true}
-	rng := func() *rand.Rand { return rand.New(rand.NewPCG(e.env.Rand.Uint64(), e.env.Rand.Uint64())) }
-	p.core = ntp.NewPool(ntp.PoolConfig{Name: name, Port: cfg.Port, Size: size}, d, rng(), p)
+	p.core = ntp.NewPool(ntp.PoolConfig{Name: name, Port: cfg.Port, Size: size}, d, e.chance(), p)
 	for i := range size {
 		c := &association{engine: e, index: len(e.clients), slot: i, pool: p, cfg: cfg}
 		id := "ntp:" + name
@@ -77,7 +76,7 @@ func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.As
 		}
 		c.tracked = tracked{id: source.ID(id), kind: source.NTP, name: name, clock: clock.System, relate: true,
 			options: source.Options{Prefer: cfg.Prefer, Trust: cfg.Trust, NoSelect: cfg.NoSelect}}
-		c.core = c.client(rng())
+		c.core = c.client(e.chance())
 		p.slots = append(p.slots, c)
 		e.clients = append(e.clients, c)
 		e.sources = append(e.sources, &c.tracked)
@@ -102,9 +101,9 @@ func (e *Engine) AssociationClock(now clock.Mono, n int, id clock.ID) {
 	}
 	c.reset()
 	c.clock = id
-	c.core = c.client(rand.New(rand.NewPCG(e.env.Rand.Uint64(), e.env.Rand.Uint64())))
+	c.core = c.client(e.chance())
 	if c.connected {
-		e.driver.Connect(c.index, c.server)
+		_ = e.driver.Connect(c.index, c.server) // each request tries again
 		c.core.Reset(now)
 	}
 	e.soon(now)
@@ -153,15 +152,16 @@ func (e *Engine) NetworkChanged(now clock.Mono) {
 func (p *pool) Resolve(name string) { p.engine.driver.Resolve(p.index, name) }
 
 // Use implements ntp.PoolOutput.
-func (p *pool) Use(slot int, addr netip.AddrPort) {
+func (p *pool) Use(slot int, addr netip.AddrPort) error {
 	c, e := p.slots[slot], p.engine
-	if c.connected {
+	err := e.driver.Connect(c.index, addr)
+	if c.connected && err == nil {
 		e.note(e.now, fmt.Sprintf("%s: server %v in place of %v", c.id, addr.Addr(), c.server.Addr()))
 	}
 	c.reset()
 	c.server, c.connected, c.n, c.samples, c.lies, c.useless = addr, true, 0, 0, lies{}, ""
-	e.driver.Connect(c.index, addr)
 	c.core.Reset(e.now)
+	return err
 }
 
 // Send implements ntp.Output.

@@ -33,7 +33,7 @@ const (
 func (b *bench) read() clock.Timestamp { return clock.At(clock.System, b.base+int64(b.now)) }
 
 func (b *bench) SendEvent(int, []byte) (uint32, error) { return 0, nil }
-func (b *bench) Connect(int, netip.AddrPort)           {}
+func (b *bench) Connect(int, netip.AddrPort) error     { return nil }
 func (b *bench) Rebind(int)                            {}
 func (b *bench) Resolve(int, string)                   {}
 func (b *bench) Compare(clock.ID)                      {}

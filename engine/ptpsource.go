@@ -4,7 +4,6 @@ package engine
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -79,7 +78,7 @@ func (e *Engine) OpenPort(now clock.Mono, n int, info PortInfo) {
 		MinorVersion: 1, AnnounceReceiptTimeout: int(p.cfg.AnnounceReceiptTimeout),
 		LogDelayReqInterval: p.cfg.LogDelayRequestInterval(), DelayAsymmetry: p.cfg.DelayAsymmetry,
 		DelayFilter: p.cfg.DelayFilter, DelayTolerance: delayTolerance(info.Hardware)},
-		rand.New(rand.NewPCG(e.env.Rand.Uint64(), e.env.Rand.Uint64())), p)
+		e.chance(), p)
 	if at, ppb, ok := e.tree.Frequency(now, info.Clock); ok {
 		p.core.Steered(at, ppb)
 	}

@@ -19,6 +19,8 @@ const (
 	// After lostAfter requests in a row without a usable answer a server is asked at shorter intervals again, after
 	// unreachAfter it is given up for another one, and after deadAfter if it never gave one in the burst at the start.
 	lostAfter, deadAfter, unreachAfter = 3, 4, 8
+	// rebindPause is how long after a socket that could not send another one is made at the earliest.
+	rebindPause = 2 * time.Second
 	// settle is within what time a new association sends its first request, so that several do not send at once.
 	settle = 50 * time.Millisecond
 )
@@ -108,8 +110,10 @@ type Client struct {
 	next, last clock.Mono
 	sent       bool
 	burst      int
-	// rebind: the network has changed; the next request leaves from a new port.
-	rebind bool
+	// rebind: the network has changed; the next request leaves from a new port. broken: the latest one could not be sent,
+	// as when the address that the socket has is gone; rebound is when that was answered by a new port last.
+	rebind, broken bool
+	rebound        clock.Mono
 
 	flight [flights]exchange
 	newest int
@@ -159,7 +163,7 @@ func (c *Client) Reset(now clock.Mono) {
 	c.poll.reset(c.cfg.MinPoll, c.cfg.MaxPoll)
 	c.drop()
 	c.unanswered, c.refused, c.reach, c.delays = 0, 0, 0, delays{}
-	c.rebind, c.sent, c.burst = false, false, 0
+	c.rebind, c.broken, c.sent, c.burst = false, false, false, 0
 	if c.cfg.Burst {
 		c.burst = burstLen
 	}
@@ -228,8 +232,8 @@ func (c *Client) request(now clock.Mono) {
 		c.poll.silent()
 	}
 	c.schedule(now)
-	if c.rebind || c.cfg.FreshPort > 0 && c.burst == 0 && Log2(c.poll.current) >= c.cfg.FreshPort {
-		c.rebind = false
+	if c.wantsPort(now) {
+		c.rebind, c.broken = false, false
 		c.drop()
 		c.out.Rebind()
 	}
@@ -239,6 +243,14 @@ func (c *Client) request(now clock.Mono) {
 	if silent || dead {
 		c.out.Replace(c.silence())
 	}
+}
+
+// wantsPort reports whether the next request has to leave from a new port.
+func (c *Client) wantsPort(now clock.Mono) bool {
+	if c.broken && now.Sub(c.rebound) >= rebindPause {
+		c.rebound, c.rebind = now, true
+	}
+	return c.rebind || c.cfg.FreshPort > 0 && c.burst == 0 && Log2(c.poll.current) >= c.cfg.FreshPort
 }
 
 // silence says what has become of the latest requests.
@@ -270,6 +282,7 @@ func (c *Client) send(now clock.Mono) {
 	id, sent, err := c.out.Send(h.Append(c.buf[:0]))
 	if err != nil {
 		c.status.SendErrors++
+		c.broken = true
 		return
 	}
 	c.status.Sent++

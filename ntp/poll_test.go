@@ -259,3 +259,27 @@ func TestNetworkChanged(t *testing.T) {
 		t.Errorf("%d requests in 100 s of a flapping link", got)
 	}
 }
+
+// The address that the socket was bound to is gone: the kernel refuses to send until there is another socket.
+func TestSendErrorsTakeAnotherPort(t *testing.T) {
+	for _, poll := range []int8{-4, 0, 3} {
+		r := newRig(t, ntp.Config{MinPoll: poll, MaxPoll: poll})
+		r.start(time.Minute)
+		if r.rebinds != 0 {
+			t.Fatalf("%d rebinds while all is well", r.rebinds)
+		}
+		r.sendErr = errors.New("invalid argument")
+		r.onRebind = func() { r.sendErr = nil }
+		n := len(r.samples)
+		r.run(3*ntp.Log2(poll) + 3*time.Second)
+		if len(r.samples) == n || r.rebinds != 1 {
+			t.Errorf("poll %d: %d samples, %d rebinds", poll, len(r.samples)-n, r.rebinds)
+		}
+		r.sendErr, r.onRebind = errors.New("network is unreachable"), nil
+		before := r.rebinds
+		r.run(time.Minute)
+		if got := r.rebinds - before; got < 6 || got > 31 {
+			t.Errorf("poll %d: %d rebinds in a minute without a network", poll, got)
+		}
+	}
+}

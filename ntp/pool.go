@@ -19,6 +19,8 @@ const (
 	// Names are resolved again after firstRetry, then at intervals that double up to lastRetry.
 	firstRetry = 2 * time.Second
 	lastRetry  = time.Hour
+	// answerAge is how long servers are taken from the answer of a look-up.
+	answerAge = time.Hour
 	// lookupTimeout is when a look-up without an answer is taken to have failed.
 	lookupTimeout = time.Minute
 )
@@ -46,8 +48,10 @@ type PoolConfig struct {
 type PoolOutput interface {
 	// Resolve asks for the addresses of a name. The answer is given to Resolved.
 	Resolve(name string)
-	// Use says that a slot, 0 to Size−1, has the server with that address from now on, in place of the one it had.
-	Use(slot int, addr netip.AddrPort)
+	// Use says that a slot, 0 to Size−1, has the server with that address from now on, in place of the one it had. An error
+	// says that nothing can be sent there, such as to an IPv6 address from a host that has none: another address is
+	// tried, and if there is none, the slot keeps this one for the time being.
+	Use(slot int, addr netip.AddrPort) error
 }
 
 // Pool keeps as many distinct servers as wanted out of the addresses that one name resolves to, and replaces the bad
@@ -59,8 +63,9 @@ type Pool struct {
 	out PoolOutput
 
 	slots []slot
-	// found are the addresses of the latest look-up.
-	found []netip.AddrPort
+	// found are the addresses of the latest look-up, made at foundAt.
+	found   []netip.AddrPort
+	foundAt clock.Mono
 	// bad are the addresses given up lately; the oldest is overwritten.
 	bad     [maxBad]badAddress
 	nextBad int
@@ -73,10 +78,11 @@ type Pool struct {
 	err   error
 }
 
-// slot has a server if addr is valid; unwanted: it is to be replaced.
+// slot has a server if addr is valid; unwanted: it is to be replaced, mute: because nothing can be sent to it.
 type slot struct {
 	addr     netip.AddrPort
 	unwanted bool
+	mute     bool
 }
 
 type badAddress struct {
@@ -138,6 +144,7 @@ func (p *Pool) Resolved(now clock.Mono, addrs []netip.Addr, err error) {
 	p.pending, p.err = false, err
 	if err == nil {
 		p.keep(addrs)
+		p.foundAt = now
 		p.fill(now)
 	}
 	p.later(now)
@@ -238,33 +245,48 @@ func (p *Pool) lacking() bool {
 	return false
 }
 
-// fill gives servers to the slots that lack one: unused addresses, and to slots without any server even a bad one.
+// fill gives servers to the slots that lack one: unused addresses, and to slots without any server, or with one that
+// nothing can be sent to, even a bad one.
 func (p *Pool) fill(now clock.Mono) {
+	if !p.literal && now.Sub(p.foundAt) > answerAge {
+		return // the name may have other addresses by now
+	}
 	for i := range p.slots {
-		s := &p.slots[i]
-		if s.addr.IsValid() && !s.unwanted {
+		old := p.slots[i]
+		if old.addr.IsValid() && !old.unwanted || p.supply(now, i, false) {
 			continue
 		}
-		addr, ok := p.candidate(now, false)
-		if !ok && !s.addr.IsValid() {
-			addr, ok = p.candidate(now, true)
-		}
-		if ok {
-			p.release(i)
-			*s = slot{addr: addr}
-			p.dir.users[addr] = p
-			p.out.Use(i, addr)
+		switch {
+		case !old.addr.IsValid() || old.mute:
+			p.supply(now, i, true)
+		case p.slots[i].addr != old.addr:
+			_ = p.use(i, old.addr)
+			p.slots[i].unwanted = true
 		}
 	}
 }
 
-func (p *Pool) candidate(now clock.Mono, evenBad bool) (netip.AddrPort, bool) {
+// supply gives the slot the first address that can be used. If there is none it may be left with one that cannot.
+func (p *Pool) supply(now clock.Mono, slot int, evenBad bool) bool {
 	for _, a := range p.found {
-		if p.dir.users[a] == nil && (evenBad || !p.condemned(now, a)) {
-			return a, true
+		if p.dir.users[a] != nil || !evenBad && p.condemned(now, a) {
+			continue
 		}
+		if p.use(slot, a) == nil {
+			return true
+		}
+		p.condemn(now, a)
 	}
-	return netip.AddrPort{}, false
+	return false
+}
+
+// use gives the slot a server, which is wanted if anything can be sent to it.
+func (p *Pool) use(i int, addr netip.AddrPort) error {
+	p.release(i)
+	p.dir.users[addr] = p
+	err := p.out.Use(i, addr)
+	p.slots[i] = slot{addr: addr, unwanted: err != nil, mute: err != nil}
+	return err
 }
 
 func (p *Pool) release(slot int) {

@@ -23,6 +23,7 @@ type users struct {
 	uses    int
 	asked   bool
 	zone    func() ([]netip.Addr, error)
+	mute    map[netip.Addr]bool // addresses that nothing can be sent to
 }
 
 func (u *users) Resolve(string) {
@@ -30,10 +31,16 @@ func (u *users) Resolve(string) {
 	u.lookups = append(u.lookups, u.now)
 }
 
-func (u *users) Use(slot int, a netip.AddrPort) {
+func (u *users) Use(slot int, a netip.AddrPort) error {
 	u.used[slot] = a
 	u.uses++
+	if u.mute[a.Addr()] {
+		return errMute
+	}
+	return nil
 }
+
+var errMute = errors.New("network is unreachable")
 
 func newUsers(cfg ntp.PoolConfig, dir *ntp.Directory, addrs ...string) *users {
 	u := &users{used: make(map[int]netip.AddrPort)}
@@ -193,5 +200,52 @@ func TestPoolIsBounded(t *testing.T) {
 	}
 	if len(u.addrs()) != 64 {
 		t.Errorf("%d servers", len(u.addrs()))
+	}
+}
+
+// A host without IPv6 finds a name that has both kinds of address: it takes those that it can send to.
+func TestPoolLeavesWhatItCannotSendTo(t *testing.T) {
+	v6, v4 := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1")
+	for _, addrs := range [][]string{{"2001:db8::1", "192.0.2.1"}, {"192.0.2.1", "2001:db8::1"}} {
+		u := newUsers(ntp.PoolConfig{Name: "dual.example"}, ntp.NewDirectory(), addrs...)
+		u.mute = map[netip.Addr]bool{v6: true}
+		u.run(time.Minute)
+		if u.used[0].Addr() != v4 || u.pool.NextWake() != clock.Never {
+			t.Errorf("uses %v", u.used)
+		}
+		u.pool.Replace(u.now, 0) // there is no other, so it stays
+		u.run(time.Minute)
+		if u.used[0].Addr() != v4 {
+			t.Errorf("uses %v in place of a server that could be sent to", u.used)
+		}
+	}
+	u := newUsers(ntp.PoolConfig{Name: "dual.example"}, ntp.NewDirectory(), "2001:db8::1", "192.0.2.1")
+	u.mute = map[netip.Addr]bool{v6: true, v4: true}
+	u.run(time.Minute)
+	if _, ok := u.pool.Server(0); !ok || len(u.lookups) < 3 || u.uses > 50 {
+		t.Errorf("without a network: has a server: %v; %d look-ups, %d uses", ok, len(u.lookups), u.uses)
+	}
+	u.mute = nil
+	u.pool.NetworkChanged(u.now)
+	u.run(time.Minute)
+	if u.pool.NextWake() != clock.Never {
+		t.Error("still lacking a server when there is a network")
+	}
+}
+
+// The answer of a look-up is not made use of for ever: what it named may be another host by now.
+func TestPoolDoesNotTakeOldAnswers(t *testing.T) {
+	u := newUsers(ntp.PoolConfig{Name: "pool.example"}, ntp.NewDirectory(), "192.0.2.1", "192.0.2.2")
+	u.run(time.Minute)
+	u.set("192.0.2.3")
+	u.run(2 * time.Hour)
+	n := len(u.lookups)
+	u.pool.Replace(u.now, 0)
+	if u.uses != 1 {
+		t.Errorf("replaced by %v, found two hours ago", u.used)
+	}
+	u.run(10 * time.Second)
+	if u.used[0].Addr() != netip.MustParseAddr("192.0.2.3") || len(u.lookups) != n+1 {
+		t.Errorf("uses %v after %d look-ups more", u.used, len(u.lookups)-n)
 	}
 }

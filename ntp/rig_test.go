@@ -50,6 +50,7 @@ type rig struct {
 	rebinds  int
 	replaced []string
 	onSample func(*source.Sample)
+	onRebind func()
 }
 
 type event struct {
@@ -138,7 +139,13 @@ func (r *rig) Measured(s *source.Sample) {
 	}
 }
 
-func (r *rig) Rebind()            { r.rebinds++ }
+func (r *rig) Rebind() {
+	r.rebinds++
+	if r.onRebind != nil {
+		r.onRebind()
+	}
+}
+
 func (r *rig) Replace(why string) { r.replaced = append(r.replaced, why) }
 
 // run lets virtual time pass.

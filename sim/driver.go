@@ -45,7 +45,7 @@ func (d *driver) SendEvent(port int, b []byte) (uint32, error) {
 	return d.serial, nil
 }
 
-func (d *driver) Connect(n int, server netip.AddrPort) {
+func (d *driver) Connect(n int, server netip.AddrPort) error {
 	a := &d.assocs[n]
 	d.serial++
 	a.serial, a.link = d.serial, nil
@@ -54,6 +54,7 @@ func (d *driver) Connect(n int, server netip.AddrPort) {
 			a.link = r.link
 		}
 	}
+	return nil
 }
 
 func (d *driver) Rebind(n int) {

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+type zeros struct{}
+
+func (zeros) Uint64() uint64 { return 0 }
+
+// TestChance is of a cryptographic generator: what a stranger has seen of it tells nothing of what comes next.
+func TestChance(t *testing.T) {
+	e := &Engine{env: Env{Rand: rand.New(zeros{})}}
+	got, want := e.chance(), rand.NewChaCha8([32]byte{})
+	for range 100 {
+		if a, b := got.Uint64(), want.Uint64(); a != b {
+			t.Fatalf("%#x, want %#x", a, b)
+		}
+	}
+	e.env.Rand = rand.New(rand.NewPCG(1, 2))
+	if e.chance().Uint64() == e.chance().Uint64() {
+		t.Error("two generators are the same")
+	}
+}
