@@ -42,7 +42,7 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 		}
 	}
 	for _, c := range a.clients {
-		if c.clock == id {
+		if c.stamps == id {
 			c.core.Stepped()
 		}
 	}

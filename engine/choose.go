@@ -99,7 +99,7 @@ func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
 	}
 	if s.n == 0 {
 		c.State, c.Reason = source.WarmingUp, source.Reason{Code: source.NoUTCOffset}
-		if e.tree.Has(clock.System) && e.utc.known {
+		if e.tree.Has(clock.System) && (e.utc.known || s.kind == source.NTP) {
 			c.Reason.Code = source.NoCrossing
 		}
 		return c

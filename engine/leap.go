@@ -346,7 +346,7 @@ func (e *Engine) undoLeap(now clock.Mono) {
 	}
 	e.relateScale(e.leader)
 	for _, s := range e.sources {
-		if s.clock == clock.System {
+		if s.kind == source.NTP {
 			s.forgetBefore(l.at.Add(leapSettled))
 			s.shift(-float64(l.leap) * 1e9)
 			s.bias = bias{}

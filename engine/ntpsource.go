@@ -33,6 +33,7 @@ type association struct {
 	pool      *pool
 	cfg       configs.Association
 	core      *ntp.Client
+	stamps    clock.ID // by which its messages are timestamped
 	connected bool
 	server    netip.AddrPort
 	stratum   int
@@ -64,7 +65,7 @@ func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.As
 	p := &pool{engine: e, index: len(e.pools), many: true}
 	p.core = ntp.NewPool(ntp.PoolConfig{Name: name, Port: cfg.Port, Size: size}, d, e.chance(), p)
 	for i := range size {
-		c := &association{engine: e, index: len(e.clients), slot: i, pool: p, cfg: cfg}
+		c := &association{engine: e, index: len(e.clients), slot: i, pool: p, cfg: cfg, stamps: clock.System}
 		id := "ntp:" + name
 		if size > 1 {
 			id = fmt.Sprintf("ntp:%s#%d", name, i+1)
@@ -85,10 +86,10 @@ func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.As
 	return p
 }
 
-// client returns the protocol's part of the association, whose timestamps are of its clock.
+// client returns the protocol's part of the association.
 func (c *association) client(rng *rand.Rand) *ntp.Client {
 	return ntp.NewClient(ntp.Config{MinPoll: c.cfg.LogMinPoll(), MaxPoll: c.cfg.LogMaxPoll(), Burst: c.cfg.Burst,
-		Clock: c.clock, MaxRootDistance: c.engine.cfg.Selection.MaxDistance}, rng, c)
+		Clock: c.stamps, MaxRootDistance: c.engine.cfg.Selection.MaxDistance}, rng, c)
 }
 
 // AssociationClock tells by which clock the messages of association n are timestamped from now on: a PHC where its NIC
@@ -96,11 +97,11 @@ func (c *association) client(rng *rand.Rand) *ntp.Client {
 func (e *Engine) AssociationClock(now clock.Mono, n int, id clock.ID) {
 	e.now = now
 	c := e.clients[n]
-	if c.clock == id {
+	if c.stamps == id {
 		return
 	}
 	c.reset()
-	c.clock = id
+	c.stamps, c.clock = id, id
 	c.core = c.client(e.chance())
 	if c.connected {
 		_ = e.driver.Connect(c.index, c.server) // each request tries again
@@ -184,17 +185,29 @@ func (c *association) Replace(why string) {
 // Measured implements ntp.Output.
 func (c *association) Measured(s *source.Sample) {
 	e := c.engine
-	c.clock, c.delay, c.stratum, c.leap = s.At.Clock(), s.Delay, s.Stratum, s.Leap
+	c.delay, c.stratum, c.leap = s.Delay, s.Stratum, s.Leap
 	c.useless = ""
 	c.polled = c.core.Status().Interval
 	alike, own := c.spread.Variances(float64(s.Delay), float64(max(s.Uncertainty, time.Microsecond)))
-	offset := int64(s.Offset)
-	if c.clock != clock.System {
-		offset -= int64(e.utc.seconds) * int64(time.Second)
-	}
-	e.take(e.now, &c.tracked, discipline.Measurement{At: s.At, Offset: offset, Variance: alike, DelayVariance: own,
+	m := c.scaled(discipline.Measurement{At: s.At, Offset: int64(s.Offset), Variance: alike, DelayVariance: own,
 		MaxError: s.MaxError, Interval: c.interval()})
+	c.clock = m.At.Clock()
+	e.take(e.now, &c.tracked, m)
 	c.adaptPoll()
+}
+
+// scaled returns what was measured against UTC on the scale of the clock that it is about: of a PHC as long as TAI − UTC
+// is known, else of the system clock, for which it does not matter.
+func (c *association) scaled(m discipline.Measurement) discipline.Measurement {
+	e := c.engine
+	switch {
+	case m.At.Clock() == clock.System:
+	case e.utc.known:
+		m.Offset -= int64(e.utc.seconds) * int64(time.Second)
+	default:
+		m, _ = e.tree.OnSystem(e.now, m)
+	}
+	return m
 }
 
 // watchPoll is the longest interval, as an exponent of two in seconds, at which servers are asked that are not followed

@@ -159,7 +159,7 @@ func (c *association) describe(now clock.Mono, s *status.Source) {
 	s.Timestamps = "user"
 	if st.Stamped*2 > st.Samples {
 		s.Timestamps = "kernel"
-		if _, isPHC := c.clock.PHCIndex(); isPHC {
+		if _, isPHC := c.stamps.PHCIndex(); isPHC {
 			s.Timestamps = "hardware"
 		}
 	}

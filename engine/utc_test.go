@@ -118,3 +118,36 @@ func TestWrongUTCOffset(t *testing.T) {
 		t.Errorf("UTC offset %+v", got)
 	}
 }
+
+// TestHardwareStampedNTP has NTP timestamped by a NIC, whose clock runs on TAI, while nobody knows TAI − UTC: the system
+// clock is synchronised all the same, and nothing is disturbed when it becomes known.
+func TestHardwareStampedNTP(t *testing.T) {
+	bound := strings.ReplaceAll(threeServers, "address", "interface = \"eth0\"\nmin_poll = \"4s\"\nmax_poll = \"8s\"\naddress")
+	for _, c := range []struct{ name, text string }{{"NTP", bound}, {"NTP, offset configured", utc37 + bound}, {"NTP and PTP", bound + onePort}} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t, c.text, 400*second)
+			defer s.story()
+			p := &s.master.Properties().Time
+			invalid(p)
+			s.at(200*second, func() { p.UTCOffset, p.UTCOffsetValid = 37, true })
+			s.world.Run(199 * second)
+			s.follows(20, status.Locked, "ntp:")
+			if got := s.source("ntp:192.0.2.1"); got.Timestamps != "hardware" {
+				t.Errorf("%s timestamps", got.Timestamps)
+			}
+			s.world.Run(400 * second)
+			s.within(clock.System, 20, 199, 300*time.Microsecond)
+			s.within(clock.System, 200, 400, s.worst(clock.System, 180, 199)+50*time.Microsecond)
+			s.coveredBy(clock.System, 20, 400)
+			s.unstepped(20, 199)
+			if at, ok := s.logged(20*second, "system stepped"); ok {
+				t.Errorf("the system clock was stepped at %v", at)
+			}
+			if c.name == "NTP and PTP" {
+				s.follows(230, status.Locked, "ptp:")
+				s.within(clock.System, 300, 400, time.Microsecond)
+				s.within(phc0, 300, 400, time.Microsecond)
+			}
+		})
+	}
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package discipline
+
+import (
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/servo"
+)
+
+// OnSystem returns a measurement of a PHC as one of the system clock, by how the two compare: their crossings tell that
+// whatever TAI − UTC is. m's offset is the PHC less a source on UTC, on no common scale. It is not ok before there are
+// crossings.
+func (t *Tree) OnSystem(now clock.Mono, m Measurement) (_ Measurement, ok bool) {
+	n := t.node(m.At.Clock())
+	if n == nil {
+		return m, false
+	}
+	o := n.observation(m)
+	est, base, free, ok := n.up(servo.Estimate{}, o.Offset, o.Time)
+	open := n.parted(now)
+	if !ok || !open.known {
+		return m, false
+	}
+	whole, fraction := n.system.correctionAt(free, now)
+	m.At = clock.At(clock.System, free+whole)
+	m.Offset, m.OffsetFraction = base+whole, est.Offset+o.OffsetFraction+fraction
+	m.Variance += est.OffsetVar
+	if m.DelayVariance > 0 {
+		m.DelayVariance += est.OffsetVar
+	}
+	m.MaxError += time.Duration(open.most(0)) + 1
+	return m, true
+}
