@@ -223,6 +223,20 @@ func (e *Engine) byID(id source.ID) *tracked {
 	return nil
 }
 
+// unused returns the first of the names that no source has yet, and a variant of the last one if all are taken.
+func (e *Engine) unused(names ...string) source.ID {
+	for _, name := range names {
+		if e.byID(source.ID(name)) == nil {
+			return source.ID(name)
+		}
+	}
+	for i := 2; ; i++ {
+		if id := source.ID(fmt.Sprintf("%s (%d)", names[len(names)-1], i)); e.byID(id) == nil {
+			return id
+		}
+	}
+}
+
 // preferredPending reports whether a source of a kind that ranks above s may still come up.
 func (e *Engine) preferredPending(now clock.Mono, s *tracked) bool {
 	if s.kind == source.PTP {

@@ -66,16 +66,12 @@ func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.As
 	p.core = ntp.NewPool(ntp.PoolConfig{Name: name, Port: cfg.Port, Size: size}, d, e.chance(), p)
 	for i := range size {
 		c := &association{engine: e, index: len(e.clients), slot: i, pool: p, cfg: cfg, stamps: clock.System}
-		id := "ntp:" + name
+		number := ""
 		if size > 1 {
-			id = fmt.Sprintf("ntp:%s#%d", name, i+1)
+			number = fmt.Sprintf("#%d", i+1)
 		}
-		for _, other := range e.clients {
-			if string(other.id) == id {
-				id = fmt.Sprintf("ntp:%s:%d", name, cfg.Port)
-			}
-		}
-		c.tracked = tracked{id: source.ID(id), kind: source.NTP, name: name, clock: clock.System, relate: true,
+		id := e.unused("ntp:"+name+number, fmt.Sprintf("ntp:%s:%d%s", name, cfg.Port, number))
+		c.tracked = tracked{id: id, kind: source.NTP, name: name, clock: clock.System, relate: true,
 			options: source.Options{Prefer: cfg.Prefer, Trust: cfg.Trust, NoSelect: cfg.NoSelect}}
 		c.core = c.client(e.chance())
 		p.slots = append(p.slots, c)

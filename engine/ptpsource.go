@@ -23,6 +23,7 @@ type port struct {
 	core    *ptp.Port // nil while the interface is not there
 	info    PortInfo
 	err     error // why it is not
+	why     string
 	time    ptp.TimeProperties
 	parent  ptp.Parent
 	has     bool // a parent
@@ -53,16 +54,12 @@ type PortInfo struct {
 
 func (e *Engine) addPort(i int) {
 	c := e.cfg.PTP.Ports[i]
-	id := "ptp:" + c.Interface
-	for _, other := range e.ports {
-		if string(other.id) == id {
-			id = fmt.Sprintf("ptp:%s/%s/%d", c.Interface, c.Transport, c.Domain)
-		}
-	}
+	id := e.unused("ptp:"+c.Interface, fmt.Sprintf("ptp:%s/%s/%d", c.Interface, c.Transport, c.Domain),
+		fmt.Sprintf("ptp:%s/%s/%d/%#x", c.Interface, c.Transport, c.Domain, c.SdoID))
 	p := &port{engine: e, index: i, cfg: c}
-	p.tracked = tracked{id: source.ID(id), kind: source.PTP, name: c.Interface,
+	p.tracked = tracked{id: id, kind: source.PTP, name: c.Interface,
 		options: source.Options{Prefer: c.Prefer, Trust: c.Trust, NoSelect: c.NoSelect}}
-	p.origin = "source " + id
+	p.origin = "source " + string(id)
 	e.ports = append(e.ports, p)
 	e.sources = append(e.sources, &p.tracked)
 }
@@ -99,7 +96,10 @@ func delayTolerance(hardware bool) time.Duration {
 func (e *Engine) ClosePort(now clock.Mono, n int, err error) {
 	e.now = now
 	p := e.ports[n]
-	p.core, p.err, p.has, p.info.LinkUp = nil, err, false, false
+	p.core, p.err, p.why, p.has, p.info.LinkUp = nil, err, "", false, false
+	if err != nil {
+		p.why = err.Error()
+	}
 	p.reset()
 	e.soon(now)
 }
@@ -215,7 +215,9 @@ func (p *port) toClockScale(id clock.ID) int64 {
 // standing says whether the source can be judged, and if not, why.
 func (p *port) standing(now clock.Mono) (source.State, source.Reason) {
 	switch {
-	case p.core == nil || !p.info.LinkUp:
+	case p.core == nil:
+		return source.Unreachable, source.Reason{Code: source.NoPort, Word: p.why}
+	case !p.info.LinkUp:
 		return source.Unreachable, source.Reason{Code: source.LinkDown}
 	case !p.engine.tree.Has(p.clock):
 		return source.Unreachable, source.Reason{Code: source.NoClock}

@@ -191,7 +191,7 @@ func (c *association) nameless(now clock.Mono) string {
 }
 
 func (p *port) status(now clock.Mono) status.Port {
-	s := status.Port{Interface: p.cfg.Interface, Transport: string(p.cfg.Transport), Domain: p.cfg.Domain,
+	s := status.Port{Interface: p.cfg.Interface, Transport: string(p.cfg.Transport), Domain: p.cfg.Domain, SdoID: p.cfg.SdoID,
 		State: "disabled", Identity: p.info.Identity.String(), Timestamping: p.stamps(), Clock: p.clock.String(),
 		LinkUp: p.info.LinkUp, Speed: p.info.Speed}
 	if p.err != nil {

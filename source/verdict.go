@@ -79,6 +79,7 @@ const (
 	NoClock
 	NoMajority
 	Denied
+	NoPort
 )
 
 // Reason for a verdict. It is cheap to make; String makes the sentence.
@@ -129,6 +130,11 @@ func (r Reason) String() string {
 		return "the clock that it is measured by is gone"
 	case NoMajority:
 		return fmt.Sprintf("no majority: %d of %d sources agree", r.N, r.M)
+	case NoPort:
+		if r.Word == "" {
+			return "its port is not open"
+		}
+		return "its port is of no use: " + r.Word
 	case Denied:
 		return fmt.Sprintf("it denies its service (%s), and is not asked any more", r.Word)
 	}

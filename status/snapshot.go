@@ -166,6 +166,7 @@ type Port struct {
 	Interface string `json:"interface"`
 	Transport string `json:"transport"`
 	Domain    uint8  `json:"domain"`
+	SdoID     uint16 `json:"sdo_id"`
 	// State per IEEE 1588-2019 table 20, lower case: "listening", "uncalibrated", "slave", "faulty", "disabled".
 	State string `json:"state"`
 	// Identity of the port, and of the parent port and the grandmaster where it has them.

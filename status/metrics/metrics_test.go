@@ -126,11 +126,11 @@ func TestValues(t *testing.T) {
 			`{source="ntp:192.0.2.1"} 1`, `{source="ntp:192.0.2.2"} 0.875`, `{source="ntp:192.0.2.3"} 1`,
 		},
 		"lockstep_port_link_up": {
-			`{domain="0",port="eth0",transport="udp4"} 1`, `{domain="24",port="eth1",transport="l2"} 0`,
+			`{domain="0",port="eth0",sdo_id="0",transport="udp4"} 1`, `{domain="24",port="eth1",sdo_id="0",transport="l2"} 0`,
 		},
 		"lockstep_port_dropped_messages_total": {
-			`{domain="0",port="eth0",reason="no timestamp",transport="udp4"} 1`,
-			`{domain="0",port="eth0",reason="other domain",transport="udp4"} 12`,
+			`{domain="0",port="eth0",reason="no timestamp",sdo_id="0",transport="udp4"} 1`,
+			`{domain="0",port="eth0",reason="other domain",sdo_id="0",transport="udp4"} 12`,
 		},
 		"lockstep_clock_offset_magnitude_seconds": {`{clock="ptp0"} 1`},
 		"lockstep_overrun_total":                  {`{} 5`},
@@ -174,7 +174,8 @@ func TestOddSnapshot(t *testing.T) {
 	s := statustest.Locked()
 	s.Clocks = append(s.Clocks, s.Clocks[0])
 	s.Sources = append(s.Sources, s.Sources[0])
-	s.Ports = append(s.Ports, s.Ports[0])
+	s.Ports = append(s.Ports, s.Ports[0], s.Ports[0])
+	s.Ports[len(s.Ports)-1].SdoID = 0x100 // the same but for that
 	s.Sources[1].ID, s.Sources[1].Kind = "ntp:\xff", "\xfe"
 	e := metrics.New(show(s))
 	e.ObserveDelay(s.Sources[1].ID, time.Millisecond)
@@ -184,6 +185,9 @@ func TestOddSnapshot(t *testing.T) {
 	}
 	if got := series(families["lockstep_source_sample_delay_seconds"]); !slices.Equal(got, []string{`{source="ntp:?"} 1`}) {
 		t.Errorf("delays: %v", got)
+	}
+	if got := series(families["lockstep_port_link_up"]); len(got) != 3 {
+		t.Errorf("ports: %v", got)
 	}
 }
 

@@ -11,18 +11,18 @@ import (
 )
 
 // portKey is the labels that every metric of a port has.
-type portKey struct{ port, transport, domain string }
+type portKey struct{ port, transport, domain, sdo string }
 
 func keyOf(p *status.Port) portKey {
-	return portKey{p.Interface, p.Transport, strconv.Itoa(int(p.Domain))}
+	return portKey{p.Interface, p.Transport, strconv.Itoa(int(p.Domain)), strconv.Itoa(int(p.SdoID))}
 }
 
 func (k portKey) with(more ...string) []string {
-	return append([]string{k.port, k.transport, k.domain}, more...)
+	return append([]string{k.port, k.transport, k.domain, k.sdo}, more...)
 }
 
 func portLabels(more ...string) []string {
-	return portKey{"port", "transport", "domain"}.with(more...)
+	return portKey{"port", "transport", "domain", "sdo_id"}.with(more...)
 }
 
 func collectPort(p *status.Port, out chan<- prometheus.Metric) {

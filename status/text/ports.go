@@ -60,6 +60,9 @@ func (p *page) port(port *status.Port) {
 	p.put(bold, clean(port.Interface))
 	p.line(plain, fmt.Sprintf(" %s, stamps by %s", dash(clean(port.Identity)), dash(clean(port.Clock))))
 	p.fact("error", clean(port.Error))
+	if port.SdoID != 0 {
+		p.fact("sdo_id", fmt.Sprintf("%#x", port.SdoID))
+	}
 	p.fact("parent", clean(port.Parent))
 	if port.Grandmaster != "" {
 		p.fact("grandmaster", fmt.Sprintf("%s, timescale %s", clean(port.Grandmaster), dash(clean(port.Timescale))))

@@ -370,10 +370,10 @@ func TestMetricsAndJSON(t *testing.T) {
 	if v := metric(t, text, `lockstep_source_samples_total{source="ptp:eth0"}`); v == 0 {
 		t.Error("no samples")
 	}
-	if v := metric(t, text, `lockstep_port_transmit_timestamps_total{domain="0",port="eth0",result="used",transport="udp4"}`); v == 0 {
+	if v := metric(t, text, `lockstep_port_transmit_timestamps_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
 		t.Error("no transmit timestamps")
 	}
-	if v := metric(t, text, `lockstep_port_received_datagrams_total{domain="0",port="eth0",result="used",transport="udp4"}`); v == 0 {
+	if v := metric(t, text, `lockstep_port_received_datagrams_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
 		t.Error("no datagrams")
 	}
 	metric(t, text, "lockstep_overrun_total")
