@@ -7,6 +7,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -93,6 +94,7 @@ type Engine struct {
 	listOrigin string     // of TAI − UTC, if it is taken from the leap-seconds list
 	utcDoubt   clock.Mono // since when another offset is stated than the one in force, 0 if none is
 	leader     *tracked
+	learned    bool          // something that is worth saving
 	proven     bool          // a measurement of the leader has steered since it leads
 	anchor     float64       // ns by which a leading NTP server differs from the time that the host is steered to
 	anchored   bool          // a better kind of source has set that
@@ -129,11 +131,22 @@ const (
 
 // New returns an engine for the configuration. Clocks and ports are added as they are found.
 func New(cfg *configs.Config, env Env, driver Driver) *Engine {
+	e := newEngine(cfg, env, driver)
+	e.findUTCOffset(env.Start)
+	return e
+}
+
+// newEngine returns an engine that has not looked for TAI − UTC yet.
+func newEngine(cfg *configs.Config, env Env, driver Driver) *Engine {
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
 		reason: "the daemon has just started", nextSelect: env.Start, nextTick: env.Start,
 		nextKernel: env.Start.Add(kernelInterval), comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
 		asked: map[clock.ID]clock.Mono{},
 		now:   env.Start, utc: utcOffset{origin: unknownOrigin}}
+	e.env.Saved.Frequencies = maps.Clone(env.Saved.Frequencies)
+	if e.env.Saved.Frequencies == nil {
+		e.env.Saved.Frequencies = map[string]float64{}
+	}
 	e.observer, _ = driver.(Observer)
 	e.listOrigin = "leap-seconds list " + env.LeapsName
 	e.tree = discipline.New(treeConfig(cfg), (*actuator)(e))
@@ -145,7 +158,6 @@ func New(cfg *configs.Config, env Env, driver Driver) *Engine {
 	for _, s := range e.sources {
 		s.estimate = servo.NewEstimator()
 	}
-	e.findUTCOffset(env.Start)
 	return e
 }
 
@@ -196,6 +208,7 @@ type ClockInfo struct {
 // AddClock tells of a clock that is there.
 func (e *Engine) AddClock(now clock.Mono, c ClockInfo) {
 	e.now = now
+	e.learn(now, c.ID)
 	in := discipline.Info{ID: c.ID, Scale: c.Scale, MaxFrequency: c.MaxFrequency, Frequency: c.Frequency,
 		Reading: c.Reading}
 	if c.Steer {
@@ -220,6 +233,7 @@ const savedSigma = 2000
 // RemoveClock tells that a clock is gone.
 func (e *Engine) RemoveClock(now clock.Mono, id clock.ID) {
 	e.now = now
+	e.learn(now, id)
 	e.tree.Remove(now, id)
 	if e.leader != nil && e.leader.clock == id {
 		e.choose(now)

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"maps"
 	"math"
 	"time"
 
@@ -38,19 +39,22 @@ type Saved struct {
 
 // Save returns what is to outlive the daemon, and whether it is worth saving: only what has been locked is.
 func (e *Engine) Save(now clock.Mono) (Saved, bool) {
-	s := Saved{Frequencies: map[string]float64{}, UTCOffset: e.env.Saved.UTCOffset}
-	for name, ppb := range e.env.Saved.Frequencies {
-		s.Frequencies[name] = ppb
-	}
+	e.learn(now, 0)
+	s := e.env.Saved
+	s.Frequencies = maps.Clone(s.Frequencies)
 	if e.utc.known && e.utc.origin != configuredOrigin {
 		s.UTCOffset = e.utc.seconds
 	}
-	worth := false
+	return s, e.learned
+}
+
+// learn keeps what has been learned of a clock that has been locked, for when it or the daemon comes back; of all with the
+// zero ID.
+func (e *Engine) learn(now clock.Mono, id clock.ID) {
 	for _, r := range e.tree.Reports(now, nil) {
-		if r.Steered && r.Locked {
-			s.Frequencies[r.ID.String()] = r.Learned
-			worth = true
+		if r.Steered && e.tree.Trusted(r.ID) && (id == 0 || id == r.ID) {
+			e.env.Saved.Frequencies[r.ID.String()] = r.Learned
+			e.learned = true
 		}
 	}
-	return s, worth
 }

@@ -16,12 +16,12 @@ import (
 // Successor returns an engine for another configuration that goes on steering the same clocks: what their servos have
 // learned, the host's belief and the leader's memory stay; ports and associations start anew. e is of no use any more.
 func (e *Engine) Successor(now clock.Mono, cfg *configs.Config, env Env, driver Driver) *Engine {
-	n := New(cfg, env, driver)
+	n := newEngine(cfg, env, driver)
 	n.now = now
 	n.tree = e.tree
 	n.tree.SetConfig(treeConfig(cfg), (*actuator)(n))
 	n.tree.Follow(now, 0)
-	n.events, n.steps = e.events, e.steps
+	n.events, n.steps, n.learned = e.events, e.steps, e.learned
 	n.armed, n.armFrom, n.advice, n.past = e.armed, e.armFrom, e.advice, e.past
 	if e.utc.origin != configuredOrigin { // what is configured may have changed
 		n.utc = e.utc
@@ -29,6 +29,7 @@ func (e *Engine) Successor(now clock.Mono, cfg *configs.Config, env Env, driver 
 	n.doubted = e.doubted
 	n.state, n.reason, n.changed, n.lostAt = e.state, e.reason, e.changed, now
 	n.env.Start = e.env.Start
+	n.findUTCOffset(now)
 	return n
 }
 
@@ -51,6 +52,7 @@ func (e *Engine) Resteer(now clock.Mono, clocks []ClockInfo) (done bool) {
 		belief, known = e.tree.Estimate(now, root)
 	}
 	bound, _ := e.tree.MaxError(now, root)
+	e.learn(now, 0)
 	anew := make([]discipline.Info, len(clocks))
 	for i, c := range clocks {
 		anew[i] = e.anew(now, c, reports)

@@ -54,6 +54,38 @@ func TestSavedFrequencies(t *testing.T) {
 	}
 }
 
+// TestClockComesBack has a PHC go, and come back with the frequency that its driver gives it: it is set to what was
+// learned before, and as long as it is not locked anew that is not overwritten.
+func TestClockComesBack(t *testing.T) {
+	s := newSite(t, onePort+threeServers, 200*second)
+	save := func() (saved engine.Saved) {
+		s.host.Tell(func(e *engine.Engine, now clock.Mono) { saved, _ = e.Save(now) })
+		return saved
+	}
+	s.world.Run(100 * second)
+	s.host.Tell(func(e *engine.Engine, now clock.Mono) {
+		e.ClosePort(now, 0, nil)
+		e.RemoveClock(now, phc0)
+	})
+	s.world.Run(130 * second)
+	if got := save().Frequencies; math.Abs(got["ptp0"]+20000) > 100 {
+		t.Errorf("saved after it has gone: %v", got)
+	}
+	s.host.Tell(func(e *engine.Engine, now clock.Mono) {
+		c := s.host.ClockInfo(phc0)
+		c.Frequency = 0
+		e.AddClock(now, c)
+	})
+	for _, c := range s.snapshot().Clocks {
+		if c.Name == "ptp0" && math.Abs(c.Frequency+20000) > 100 {
+			t.Errorf("it was set to %g ppb when it came back", c.Frequency)
+		}
+	}
+	if got := save().Frequencies["ptp0"]; math.Abs(got+20000) > 100 {
+		t.Errorf("saved before it is locked again: %g", got)
+	}
+}
+
 // TestSettle is what a daemon does at its end: the clocks go on at their learned frequencies.
 func TestSettle(t *testing.T) {
 	s := newSite(t, onePort, 300*second)
@@ -82,6 +114,20 @@ func TestReload(t *testing.T) {
 	s.covered(20, 400)
 	if got := s.snapshot(); got.Steps != s.host.States()[400].Steps || got.Started.After(s.snapshot().Time.Add(-390*second)) {
 		t.Errorf("%d steps since %v", got.Steps, got.Started)
+	}
+}
+
+// TestReloadSaysNothingOfUTC takes another configuration: TAI − UTC is what it was, and from whom.
+func TestReloadSaysNothingOfUTC(t *testing.T) {
+	s := newSite(t, onePort, 200*second)
+	defer s.story()
+	s.at(100*second, func() { s.host.Reload(hostConfig(t, "[steering]\nmax_slew = \"100us\"\n"+onePort)) })
+	s.world.Run(200 * second)
+	if at, told := s.logged(90*second, "TAI−UTC"); told {
+		t.Errorf("told of at %v", at)
+	}
+	if got := s.snapshot().UTC; got.Seconds != 37 || got.Origin != "source ptp:eth0" {
+		t.Errorf("UTC offset %+v", got)
 	}
 }
 
@@ -124,6 +170,9 @@ func TestPortCloses(t *testing.T) {
 			s.world.Run(245 * second)
 			if got := s.snapshot().Ports[0]; got.State != "faulty" || !strings.Contains(got.Error, "no such interface") {
 				t.Errorf("port is %s: %q", got.State, got.Error)
+			}
+			if got := s.source("ptp:eth0"); !strings.Contains(got.Reason, "no such interface") {
+				t.Errorf("source is %s: %q", got.State, got.Reason)
 			}
 			s.world.Run(400 * second)
 			s.follows(202, status.Locked, "ntp:")
