@@ -22,13 +22,10 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from netip.Addr) Reason {
 	}
 	row := p.masters.find(m.Source)
 	if row < 0 {
-		if !p.masters.stranger.take(now, strangerEach, strangerBurst) {
-			return ReasonRate
+		var r Reason
+		if row, r = p.admit(now, &m, from); row < 0 {
+			return r
 		}
-		if row = p.masters.place(now, p.parent); row < 0 {
-			return ReasonTableFull
-		}
-		p.masters.rows[row] = foreignMaster{used: true, announce: parentOf(&m, from)}
 	}
 	f := &p.masters.rows[row]
 	if f.announce.Address != from {
@@ -54,6 +51,30 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from netip.Addr) Reason {
 		p.out.ParentChanged(&f.announce)
 	}
 	return accepted
+}
+
+// admit gives a row to a master that has none. Once all are taken, a stranger has to announce himself twice.
+func (p *Port) admit(now clock.Mono, m *Announce, from netip.Addr) (row int, r Reason) {
+	t := &p.masters
+	f := foreignMaster{used: true, announce: parentOf(m, from)}
+	f.interval = f.announce.AnnounceInterval
+	row = t.free(now, p.parent)
+	if row < 0 && !p.former.has(m.Source, from) {
+		first, again := t.crowd.meet(now, m, from, foreignWindow*f.interval, p.rng)
+		if !again {
+			return -1, ReasonTableFull
+		}
+		if !t.stranger.take(now, strangerEach, strangerBurst) {
+			return -1, ReasonRate
+		}
+		f.sequence = sequence{started: true, last: first.seq, at: first.at}
+		f.last, f.heard = first.at, 1
+	}
+	if row < 0 {
+		row = t.displace(now, p.parent, &p.former, p.rng)
+	}
+	t.rows[row] = f
+	return row, accepted
 }
 
 // eligible applies IEEE 1588-2019 §9.3.2.5 as far as the message itself decides.

@@ -3,6 +3,7 @@
 package ptp
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -21,7 +22,7 @@ const (
 
 	// A master sends at most 16 Announce messages per second; more of them are not looked at.
 	announceEach, announceBurst = time.Second / 32, 16
-	// Senders that are not in the table share a budget.
+	// Senders that are let into a full table share a budget.
 	strangerEach, strangerBurst = time.Second / 50, 32
 )
 
@@ -46,6 +47,7 @@ func (f *foreignMaster) qualified(now clock.Mono) bool {
 type foreignTable struct {
 	rows     [foreignMasters]foreignMaster
 	stranger limiter
+	crowd    crowd
 }
 
 func (t *foreignTable) find(id PortIdentity) int {
@@ -57,20 +59,36 @@ func (t *foreignTable) find(id PortIdentity) int {
 	return -1
 }
 
-// place finds a row for a new master: a free one, else that of the unqualified master silent for longest. Qualified
-// masters and the parent stay, so that a flood of invented ones displaces only others of its kind.
-func (t *foreignTable) place(now clock.Mono, parent int) int {
-	oldest := -1
+// free returns a row that nobody has, or a master that has been silent for too long to qualify by its next message; -1 if
+// there is none.
+func (t *foreignTable) free(now clock.Mono, parent int) int {
 	for i := range t.rows {
 		f := &t.rows[i]
-		if !f.used {
+		if !f.used || i != parent && now.Sub(f.last) > foreignWindow*f.interval {
 			return i
 		}
-		if i != parent && !f.qualified(now) && (oldest < 0 || f.last < t.rows[oldest].last) {
-			oldest = i
+	}
+	return -1
+}
+
+// displace returns the row of a master that makes room: by chance, since a flood of invented ones would drive out any other
+// order of them. Unqualified ones go first; the parent and those that have been parent stay.
+func (t *foreignTable) displace(now clock.Mono, parent int, former *formerParents, rng *rand.Rand) int {
+	chosen, qualified, n := -1, true, 0
+	for i := range t.rows {
+		f := &t.rows[i]
+		q := f.qualified(now)
+		if i == parent || q && !qualified || former.has(f.announce.Port, f.announce.Address) {
+			continue
+		}
+		if q != qualified {
+			qualified, n = q, 0
+		}
+		if n++; rng.IntN(n) == 0 {
+			chosen = i
 		}
 	}
-	return oldest
+	return chosen
 }
 
 // best returns the best of the qualified masters and the parent (E_rbest of §9.3.2.3), -1 if there is none. Of two that

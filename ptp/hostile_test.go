@@ -162,10 +162,90 @@ func TestFloodWhileLocked(t *testing.T) {
 			t.Fatalf("offset %v delay %v", m.Offset, m.MeanPathDelay.Duration())
 		}
 	}
-	for _, r := range []ptp.Reason{ptp.ReasonRate, ptp.ReasonAddress, ptp.ReasonNotParent, ptp.ReasonTruncated} {
+	for _, r := range []ptp.Reason{ptp.ReasonTableFull, ptp.ReasonAddress, ptp.ReasonNotParent, ptp.ReasonTruncated} {
 		if n.rejected(r) == 0 {
 			t.Errorf("none rejected as %v", r)
 		}
+	}
+}
+
+// flood has 10,000 masters per second announce themselves once each, all better than any true one.
+func (n *net) flood() {
+	attacker := netip.AddrFrom4([4]byte{10, 0, 0, 66})
+	var next func()
+	next = func() {
+		n.after(100*time.Microsecond, next)
+		a := announce(0, uint16(n.rng.Uint32()))
+		for i := range a.Source.Clock {
+			a.Source.Clock[i] = byte(n.rng.Uint32())
+		}
+		a.Grandmaster, a.Priority1 = a.Source.Clock, 1
+		b, _ := a.Append(nil)
+		n.port.Receive(n.now, b, clock.Timestamp{}, attacker)
+	}
+	next()
+}
+
+// A master is found among 10,000 invented ones per second.
+func TestStartDuringAnnounceFlood(t *testing.T) {
+	for seed := range uint64(3) {
+		n := newNet(t, 40+seed, ptp.Config{})
+		n.flood()
+		n.run(5 * time.Second)
+		h := n.addMaster(1, ptptest.Config{})
+		n.run(30 * time.Second)
+		if s := n.port.Status(n.now); s.State != ptp.Slave || s.Parent.Address != h.addr {
+			t.Errorf("seed %d: %v, parent %v", seed, s.State, s.Parent.Port)
+		}
+	}
+}
+
+// One that was followed before is found at once, whatever else is heard and was heard meanwhile; and so is the one that
+// stands by when it falls silent.
+func TestFailoverDuringAnnounceFlood(t *testing.T) {
+	n, h := locked(t, 45)
+	n.cut = true
+	n.run(10 * time.Second)
+	n.state(ptp.Listening)
+	n.flood()
+	n.run(10 * time.Second)
+	n.cut = false
+	n.run(4 * time.Second)
+	n.state(ptp.Slave)
+	if s := n.port.Status(n.now); s.Parent.Address != h.addr {
+		t.Errorf("parent %v", s.Parent.Port)
+	}
+	standby := n.addMaster(2, ptptest.Config{})
+	standby.master.Properties.Priority1 = 200
+	n.run(20 * time.Second)
+	h.master.Faults.Silent = true
+	n.run(8 * time.Second)
+	if s := n.port.Status(n.now); s.State != ptp.Slave || s.Parent.Address != standby.addr {
+		t.Errorf("%v, parent %v", s.State, s.Parent.Port)
+	}
+}
+
+// Masters that announce themselves more than once are let in at a bounded rate, and none of them drives out the parent or
+// one that has been parent.
+func TestTwiceAnnouncedFlood(t *testing.T) {
+	n, h := locked(t, 46)
+	n.cut = true
+	n.run(10 * time.Second)
+	parents := len(n.log)
+	for i := range 20_000 {
+		a := announce(0, uint16(i%2))
+		a.Source.Clock = ptp.ClockIdentityFromMAC([6]byte{2, 0, 0, 1, byte(i / 2 >> 8), byte(i / 2)})
+		a.Grandmaster, a.Priority1 = a.Source.Clock, byte(200-i/1000)
+		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, netip.AddrFrom4([4]byte{10, 0, 0, 66}))
+		n.now = n.now.Add(100 * time.Microsecond)
+	}
+	if got := len(n.log) - parents; got > 100 {
+		t.Errorf("%d changes in 2 s", got)
+	}
+	n.cut = false
+	n.run(4 * time.Second)
+	if s := n.port.Status(n.now); s.Parent.Address != h.addr {
+		t.Errorf("parent %v", s.Parent.Port)
 	}
 }
 

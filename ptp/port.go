@@ -34,6 +34,7 @@ type Port struct {
 	clock clock.ID
 
 	masters foreignTable
+	former  formerParents
 	// parent is the row of the parent, -1 for none; announceBy when its silence is too long.
 	parent     int
 	announceBy clock.Mono
@@ -220,6 +221,9 @@ func (p *Port) forgetMaster() {
 func (p *Port) setState(s State, why string) {
 	if old := p.state; old != s {
 		p.state = s
+		if s == Slave {
+			p.former.remember(&p.masters.rows[p.parent].announce)
+		}
 		p.out.StateChanged(old, s, why)
 	}
 }
