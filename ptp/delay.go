@@ -19,6 +19,8 @@ const (
 	// use, and those beyond the slots would be sent in vain.
 	perSync      = 8
 	delayReqSize = 44
+	// maxLogGranted is the longest interval that a master can impose, 17 min: the delay is to be known at some time.
+	maxLogGranted int8 = 10
 )
 
 // exchange is a Delay_Req on its way: transmit timestamp and response come in either order.
@@ -238,13 +240,14 @@ func (p *Port) exchange(seq uint16) *exchange {
 	return nil
 }
 
-// granted takes over the interval that the master allows (logMinDelayReqInterval, IEEE 1588-2019 §7.7.2.4).
+// granted takes over the interval that the master allows: none shorter may be used (logMinDelayReqInterval, IEEE 1588-2019
+// §7.7.2.4).
 func (p *Port) granted(now clock.Mono, log int8) {
 	if log == NoLogInterval {
 		return
 	}
 	d := &p.delay
-	interval := logInterval(log, minLogDelayReq, maxLogDelayReq)
+	interval := logInterval(log, minLogDelayReq, maxLogGranted)
 	if interval == d.interval {
 		return
 	}

@@ -325,6 +325,20 @@ func TestDelayReqRate(t *testing.T) {
 	}
 }
 
+// A master may ask for few Delay_Req messages, as one with many clients does; but not for none.
+func TestRareDelayReqs(t *testing.T) {
+	for log, want := range map[int8]float64{7: 128, 10: 1024, 30: 1024} {
+		n := newNet(t, 15, ptp.Config{})
+		n.addMaster(1, ptptest.Config{LogMinDelayReqInterval: log, LogSyncInterval: 4, LogAnnounceInterval: 4})
+		n.run(100 * time.Second)
+		start := len(n.delayReqs)
+		n.run(100 * time.Duration(want) * time.Second)
+		if mean := 100 * want / float64(len(n.delayReqs)-start); mean < 0.8*want || mean > 1.25*want {
+			t.Errorf("logMessageInterval %d: a Delay_Req every %.0f s, want %v", log, mean, want)
+		}
+	}
+}
+
 // A master that grants 128 Delay_Req messages per second and sends one Sync gets as many as the Syncs make use of.
 func TestDelayReqsAreOfUse(t *testing.T) {
 	n := newNet(t, 14, ptp.Config{LogDelayReqInterval: -7})
