@@ -10,40 +10,94 @@ import (
 	"pgregory.net/rapid"
 )
 
-// newOracle returns the independent implementation with the same gains, for updates interval seconds apart.
-func newOracle(g Gains, interval, limit, drift float64) *oracle.PiServo {
-	s := oracle.NewPiServo(oracle.DefaultServoConfig(), &oracle.PiServoCfg{PiKpScale: g.KpScale, PiKpExponent: g.KpExponent,
-		PiKpNormMax: g.KpNormMax, PiKiScale: g.KiScale, PiKiExponent: g.KiExponent, PiKiNormMax: g.KiNormMax}, drift)
-	s.StepThreshold, s.FirstStepThreshold = 0, 0
-	s.SetMaxFreq(limit)
-	s.SyncInterval(interval)
-	return s
+// oraclePI is the independent implementation, whose correction has the other sign.
+type oraclePI struct {
+	*oracle.PiServo
+	local uint64 // time of its last sample, ns
 }
 
+func newOracle(g Gains, limit float64) *oraclePI {
+	s := oracle.NewPiServo(oracle.DefaultServoConfig(), &oracle.PiServoCfg{PiKpScale: g.KpScale, PiKpExponent: g.KpExponent,
+		PiKpNormMax: g.KpNormMax, PiKiScale: g.KiScale, PiKiExponent: g.KiExponent, PiKiNormMax: g.KiNormMax}, 0)
+	s.StepThreshold, s.FirstStepThreshold = 0, 0
+	s.SetMaxFreq(limit)
+	return &oraclePI{s, 1e18}
+}
+
+func (o *oraclePI) update(interval float64, offset int) float64 {
+	o.SyncInterval(interval)
+	o.local += uint64(interval * 1e9)
+	ppb, _ := o.Sample(int64(offset), o.local)
+	return -ppb
+}
+
+// learned has it start from a correction: two equal offsets change nothing of it.
+func (o *oraclePI) learned(ppb float64) {
+	o.InitLastFreq(-ppb)
+	o.update(firstInterval, 0)
+	o.update(firstInterval, 0)
+}
+
+// firstInterval is one after which the other implementation has waited for its second sample long enough with any gains.
+const firstInterval = 16.0
+
+// TestPIAgainstOracle draws gains, limits, offsets and an interval for each, what was learned before, and steps: between the
+// first two offsets, where the first is as if it had been measured after the step, and later on, where the next one says it.
 func TestPIAgainstOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		// shorter ones have the other one wait longer for its second sample
-		intervals := []float64{0.125, 0.25, 0.5, 1, 2, 16}
-		interval := rapid.SampledFrom(intervals).Draw(t, "interval")
+		gains := rapid.SampledFrom([]Gains{HardwareGains, SoftwareGains}).Draw(t, "gains")
 		limit := rapid.SampledFrom([]float64{100, 5e5, 9e8}).Draw(t, "limit")
 		magnitude := rapid.SampledFrom([]int{100, 1e6, 1e9}).Draw(t, "magnitude")
 		offsets := rapid.SliceOfN(rapid.IntRange(-magnitude, magnitude), 2, 100).Draw(t, "offsets")
-		p, o := NewPI(HardwareGains), newOracle(HardwareGains, interval, limit, 0)
+		interval := rapid.SampledFrom([]float64{0.0625, 0.125, 0.5, 1, 2, 16, 64})
+		step := rapid.IntRange(-1e9, 1e9)
+		p, o := NewPI(gains), newOracle(gains, limit)
 		p.SetLimit(limit)
-		local := uint64(1e18)
-		for i, offset := range offsets {
-			elapsed := interval
-			if i == 0 {
-				elapsed = 0
+		if rapid.Bool().Draw(t, "learned before") {
+			ppb := rapid.Float64Range(-limit, limit).Draw(t, "ppb")
+			p.Learned(ppb)
+			o.learned(ppb)
+		} else {
+			d := step.Draw(t, "first step")
+			first, second := offsets[0], offsets[1]
+			o.update(firstInterval, first+d)
+			if got := p.Update(Input{Offset: float64(first)}); got != 0 {
+				t.Fatalf("%g ppb after one offset", got)
 			}
-			got := p.Update(Input{Interval: elapsed, Offset: float64(offset)})
-			want, _ := o.Sample(int64(offset), local)
-			if math.Abs(got+want) > 1e-9*max(1, math.Abs(want)) {
-				t.Fatalf("update %d, offset %d: %g ppb, want %g", i, offset, got, -want)
+			p.Stepped(float64(d))
+			agree(t, p, o, firstInterval, second)
+			offsets = offsets[2:]
+		}
+		for _, offset := range offsets {
+			if rapid.Bool().Draw(t, "step") {
+				p.Stepped(float64(step.Draw(t, "by")))
 			}
-			local += uint64(interval * 1e9)
+			agree(t, p, o, interval.Draw(t, "interval"), offset)
 		}
 	})
+}
+
+// agree gives both the same offset and checks that they make the same of it.
+func agree(t *rapid.T, p *PI, o *oraclePI, interval float64, offset int) {
+	got, want := p.Update(Input{Interval: interval, Offset: float64(offset)}), o.update(interval, offset)
+	if math.Abs(got-want) > 1e-9*max(1, math.Abs(want)) {
+		t.Fatalf("offset %d after %g s: %g ppb, want %g", offset, interval, got, want)
+	}
+}
+
+// TestPIFirstEstimateAgainstOracle has the first two offsets come at the short intervals of hardware timestamps.
+func TestPIFirstEstimateAgainstOracle(t *testing.T) {
+	for _, interval := range []float64{0.125, 0.25, 1, 2} { // for shorter ones the other one waits
+		rapid.Check(t, func(t *rapid.T) {
+			p, o := NewPI(HardwareGains), newOracle(HardwareGains, 5e5)
+			p.SetLimit(5e5)
+			offset := rapid.IntRange(-1e6, 1e6)
+			first := offset.Draw(t, "first")
+			p.Update(Input{Offset: float64(first)})
+			o.update(interval, first)
+			agree(t, p, o, interval, offset.Draw(t, "second"))
+		})
+	}
 }
 
 func TestGains(t *testing.T) {
