@@ -157,7 +157,7 @@ func (h *Host) cross(index int) {
 		readings[i] = n.compare(h.system)
 	}
 	if n.once != nil {
-		shift := nanoseconds(n.once.Next(&h.world.vars))
+		shift := nanoseconds(n.once.next(&h.world.vars))
 		for i := range readings {
 			readings[i].Device += shift
 		}
@@ -175,13 +175,13 @@ func (h *Host) cross(index int) {
 func (n *nic) compare(system *Clock) phc.Reading {
 	window := float64(defaultWindow)
 	if n.window != nil {
-		window = max(0, min(1, n.window.Next(&n.world.vars))) * 1e9
+		window = n.window.next(&n.world.vars) * 1e9
 	}
 	when := n.crossing.Asymmetry * window
 	r := phc.Reading{Before: system.rounded(system.ns + int64(math.Floor(system.frac-window/2))),
 		After: system.rounded(system.ns + int64(math.Floor(system.frac+window/2)))}
 	if n.reading != nil {
-		when += max(-maxDelay, min(maxDelay, n.reading.Next(&n.world.vars))) * 1e9
+		when += n.reading.next(&n.world.vars) * 1e9
 	}
 	r.Device = n.rounded(n.ns + int64(math.Floor(n.frac+when)))
 	return r

@@ -74,7 +74,7 @@ type nic struct {
 	*Clock
 	interfaces            []string
 	crossing              CrossingConfig
-	window, reading, once *expr.Expr
+	window, reading, once *quantity
 }
 
 // route is the way to an NTP server.
@@ -110,14 +110,9 @@ func (w *World) NewHost(name string, c HostConfig) *Host {
 		id := fmt.Sprintf("%s ptp%d", name, i)
 		n := &nic{Clock: w.newClock(id, clock.PHC(i), clock.TAI, p.ClockConfig), interfaces: p.Interfaces, crossing: p.Crossing}
 		rng := w.rand(id + " crossings")
-		for _, x := range []struct {
-			from *expr.Program
-			to   **expr.Expr
-		}{{p.Crossing.Window, &n.window}, {p.Crossing.ReadingNoise, &n.reading}, {p.Crossing.Noise, &n.once}} {
-			if x.from != nil {
-				*x.to = x.from.New(rng)
-			}
-		}
+		n.window = w.quantity(p.Crossing.Window, Window, rng)
+		n.reading = w.quantity(p.Crossing.ReadingNoise, Noise, rng)
+		n.once = w.quantity(p.Crossing.Noise, Noise, rng)
 		h.phcs = append(h.phcs, n)
 	}
 	w.hosts = append(w.hosts, h)

@@ -44,7 +44,7 @@ type endpoint struct {
 }
 
 type path struct {
-	delay, correction *expr.Expr
+	delay, correction *quantity
 	loss, duplicate   float64
 	subnet            float64
 	rng               *rand.Rand
@@ -58,11 +58,8 @@ const (
 )
 
 func (w *World) newPath(name string, c PathConfig) path {
-	p := path{delay: c.Delay.New(w.rand(name)), loss: c.Loss, duplicate: c.Duplicate, subnet: c.Subnet, rng: w.rand(name + " loss")}
-	if c.Correction != nil {
-		p.correction = c.Correction.New(w.rand(name + " correction"))
-	}
-	return p
+	return path{delay: w.quantity(c.Delay, Delay, w.rand(name)), correction: w.quantity(c.Correction, Correction, w.rand(name+" correction")),
+		loss: c.Loss, duplicate: c.Duplicate, subnet: c.Subnet, rng: w.rand(name + " loss")}
 }
 
 // newLink makes one; there is the direction from ends[0].
@@ -121,7 +118,7 @@ func (l *Link) carry(side int, b []byte, a label) {
 func (l *Link) deliver(side int, b []byte, a label) {
 	w, p := l.world, &l.paths[side]
 	l.vars(side, a.port, len(b))
-	delay := p.delay.Next(&w.vars)
+	delay := p.delay.next(&w.vars)
 	ns := nanoseconds(delay) + l.extra[side]
 	if delay < 0 || ns < 0 || w.queue.len() > maxPending {
 		return
@@ -129,7 +126,7 @@ func (l *Link) deliver(side int, b []byte, a label) {
 	e := event{at: w.now + ns, packet: w.packets.take(b), label: a, from: l, n: int32(side)}
 	if p.correction != nil && a.port == eventPort && len(b) >= correctionEnd {
 		w.vars.Delay = delay
-		correct(w.packets.bytes[e.packet], int64(p.correction.Next(&w.vars)*1e9*65536))
+		correct(w.packets.bytes[e.packet], int64(p.correction.next(&w.vars)*1e9*65536))
 	}
 	l.forward(e, 0)
 }

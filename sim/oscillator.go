@@ -31,21 +31,14 @@ type Oscillator struct {
 type course struct {
 	Oscillator
 	rng  *rand.Rand
-	expr *expr.Expr
-	step *expr.Expr
+	expr *quantity
+	step *quantity
 	vars expr.Vars
 	walk float64
 }
 
-func newCourse(o Oscillator, rng *rand.Rand) *course {
-	c := &course{Oscillator: o, rng: rng}
-	if o.Expression != nil {
-		c.expr = o.Expression.New(rng)
-	}
-	if o.Step != nil {
-		c.step = o.Step.New(rng)
-	}
-	return c
+func (w *World) newCourse(o Oscillator, rng *rand.Rand) *course {
+	return &course{Oscillator: o, rng: rng, expr: w.quantity(o.Expression, Frequency, rng), step: w.quantity(o.Step, Jump, rng)}
 }
 
 // next returns the frequency error, as a ratio, in the second that begins at a true time.
@@ -61,7 +54,7 @@ func (c *course) next(second int64) float64 {
 	ratio := ppb / 1e9
 	if c.expr != nil {
 		c.vars.Time = t
-		ratio += c.expr.Next(&c.vars)
+		ratio += c.expr.next(&c.vars)
 	}
 	return max(-maxOwn, min(maxOwn, ratio))
 }
@@ -69,8 +62,8 @@ func (c *course) next(second int64) float64 {
 const (
 	// maxOwn bounds the frequency error of an oscillator.
 	maxOwn = 0.2
-	// maxStep bounds the steps of an expression.
-	maxStep = 366 * 24 * time.Hour
+	// maxStep bounds the steps of an expression, in seconds.
+	maxStep = 366 * 86400
 )
 
 // ClockConfig describes a clock of a host.
@@ -93,7 +86,7 @@ type Clock struct {
 	world *World
 	cfg   ClockConfig
 	run   *course
-	noise *expr.Expr
+	noise *quantity
 
 	at   int64   // true time that the state holds for
 	ns   int64   // what it reads, and
@@ -110,21 +103,21 @@ type Clock struct {
 }
 
 func (w *World) newClock(name string, id clock.ID, scale clock.Scale, cfg ClockConfig) *Clock {
-	c := &Clock{id: id, scale: scale, world: w, cfg: cfg, run: newCourse(cfg.Oscillator, w.rand(name+" oscillator")),
+	c := &Clock{id: id, scale: scale, world: w, cfg: cfg, run: w.newCourse(cfg.Oscillator, w.rand(name+" oscillator")),
 		ns: w.scaled(scale, 0) + int64(cfg.Offset)}
-	if cfg.StampNoise != nil {
-		c.noise = cfg.StampNoise.New(w.rand(name + " stamps"))
-	}
+	c.noise = w.quantity(cfg.StampNoise, Noise, w.rand(name+" stamps"))
 	c.begin()
+	w.clocks = append(w.clocks, c)
 	return c
 }
 
 // begin draws the frequency for another second.
 func (c *Clock) begin() {
+	c.world.work++
 	c.own = c.run.next(c.next)
 	if c.run.step != nil {
 		c.run.vars.Time = float64(c.next) / 1e9
-		c.ns += bounded(math.Round(c.run.step.Next(&c.run.vars)*1e9), maxStep)
+		c.ns += int64(math.Round(c.run.step.next(&c.run.vars) * 1e9))
 	}
 	c.next += int64(time.Second)
 	c.setRate()
@@ -190,7 +183,7 @@ func (c *Clock) stamp(t int64) clock.Timestamp {
 	ns := c.ns
 	if c.noise != nil {
 		c.run.vars.Time = float64(t) / 1e9
-		ns += nanoseconds(c.noise.Next(&c.run.vars))
+		ns += nanoseconds(c.noise.next(&c.run.vars))
 	}
 	return clock.At(c.id, c.rounded(ns))
 }

@@ -51,6 +51,9 @@ type observer World
 
 func (o *observer) handle(e *event) {
 	w := (*World)(o)
+	for _, c := range w.clocks {
+		c.advance(w.now) // else one that nobody asks for long would catch up at once
+	}
 	for _, h := range w.hosts {
 		h.observe()
 	}
@@ -59,6 +62,7 @@ func (o *observer) handle(e *event) {
 
 func (h *Host) observe() {
 	now := h.world.now
+	h.world.work += eventWork
 	s, r := &h.summary, &h.record
 	s.Clocks, s.State, s.Selected = s.Clocks[:0], status.Starting, ""
 	if h.engine != nil {

@@ -50,7 +50,7 @@ func (w *World) NewSwitch(name string, c SwitchConfig) *Switch {
 // hop is a Switch on one Link.
 type hop struct {
 	*Switch
-	residence [2]*expr.Expr
+	residence [2]*quantity
 	free      [2]int64 // when the latest packet leaves, by direction
 	waiting   [8]measured
 	turn      int
@@ -68,7 +68,7 @@ type measured struct {
 func (s *Switch) newHop(link string) hop {
 	h := hop{Switch: s}
 	for side, p := range []*expr.Program{s.cfg.There, s.cfg.Back} {
-		h.residence[side] = p.New(s.world.rand(s.name + " on " + link + [2]string{"", " and back"}[side]))
+		h.residence[side] = s.world.quantity(p, Delay, s.world.rand(s.name+" on "+link+[2]string{"", " and back"}[side]))
 	}
 	return h
 }
@@ -86,7 +86,7 @@ func (l *Link) handle(e *event) {
 	b := w.packets.bytes[next.packet]
 	if e.kind == ingress {
 		l.vars(side, e.port, len(b))
-		residence := h.residence[side].Next(&w.vars)
+		residence := h.residence[side].next(&w.vars)
 		if residence < 0 {
 			w.packets.release(next.packet)
 			return

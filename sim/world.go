@@ -32,11 +32,14 @@ type World struct {
 	packets   packets
 	calls     []func(now int64)
 	hosts     []*Host
+	clocks    []*Clock
 	vars      expr.Vars
 	scratch   []byte
 	nodes     int
-	// handled counts events, of which there may be limit, if not 0
-	handled, limit uint64
+	// work counts what has been done, of which there may be limit, if not 0; look is when interrupt is looked at again
+	work, limit, look uint64
+	interrupt         <-chan struct{}
+	fault             *Fault
 }
 
 // leapSecond is the one that the simulated day ends with, if length is not 0.
@@ -101,13 +104,45 @@ func (w *World) At(t time.Duration, do func(now int64)) {
 
 func (w *World) handle(e *event) { w.calls[e.n](w.now) }
 
-// Limit has Run end once so many events have been handled since the beginning. 0: never.
-func (w *World) Limit(events uint64) { w.limit = events }
+const (
+	// eventWork is what an event counts as, in steps of expressions, which take about that much less time.
+	eventWork = 100
+	// lookInterval is the work after which an interruption is seen at the latest: milliseconds.
+	lookInterval = 10_000 * eventWork
+)
 
-// Run lets time pass up to and including the given true time. It is not ok if it ended before that because of Limit.
+// Limit has Run end once the work of so many events has been done since the beginning: an event is one, and so are a
+// hundred steps of expressions. 0: never.
+func (w *World) Limit(events uint64) { w.limit = events * eventWork }
+
+// Work returns how much has been done since the beginning, in the unit of Limit.
+func (w *World) Work() uint64 { return w.work / eventWork }
+
+// Interrupt has Run end soon after done is closed.
+func (w *World) Interrupt(done <-chan struct{}) { w.interrupt = done }
+
+// Fault returns the first expression that came to an impossible value, nil if there is none.
+func (w *World) Fault() *Fault { return w.fault }
+
+// spent counts an event, and reports whether it should not be handled any more.
+func (w *World) spent() bool {
+	w.work += eventWork
+	if w.work >= w.look {
+		w.look = w.work + lookInterval
+		select {
+		case <-w.interrupt:
+			return true
+		default:
+		}
+	}
+	return w.fault != nil || w.limit > 0 && w.work > w.limit
+}
+
+// Run lets time pass up to and including the given true time. It is not ok if it ended before that: because of Limit,
+// Interrupt, or a Fault.
 func (w *World) Run(until time.Duration) (ok bool) {
 	for w.queue.len() > 0 && w.queue.next() <= int64(until) {
-		if w.handled++; w.limit > 0 && w.handled > w.limit {
+		if w.spent() {
 			return false
 		}
 		w.current = w.queue.pop()
@@ -119,7 +154,7 @@ func (w *World) Run(until time.Duration) (ok bool) {
 		}
 	}
 	w.now = int64(until)
-	return true
+	return w.fault == nil
 }
 
 // mono is what the event loops of all hosts take for CLOCK_MONOTONIC: true time, and never 0, which stands for nothing.

@@ -31,7 +31,8 @@ seeds 1 to N; the table shows mean and deviation beside the limits of the file.
 The same files and number of seeds give the same output on every machine.
 
 Exit status: 0 all limits hold; 1 some do not; 2 wrong command line or scenario,
-also one that takes more than its max_events.`
+also one that takes more work than its max_events, or in which an expression
+comes to an impossible value.`
 
 func (a *app) simulate() *cobra.Command {
 	var s simulation
@@ -57,14 +58,8 @@ func (a *app) simulate() *cobra.Command {
 }
 
 func (a *app) runSimulation(c *cobra.Command, files []string, s simulation) error {
-	if s.seeds < 1 || s.seeds > 10000 {
-		return usage(fmt.Sprintf("--seeds %d is not 1 to 10000", s.seeds))
-	}
-	if s.plot != "" && len(files) > 1 {
-		return usage("--plot takes one scenario; --document has a plot of each")
-	}
-	if s.plot != "" && !strings.HasSuffix(s.plot, ".svg") && !strings.HasSuffix(s.plot, ".png") {
-		return usage(fmt.Sprintf("--plot %s is not the name of an .svg or .png file", s.plot))
+	if err := a.checkSimulation(files, s); err != nil {
+		return err
 	}
 	var list []*scenario.Scenario
 	seen := map[string]bool{}
@@ -80,7 +75,7 @@ func (a *app) runSimulation(c *cobra.Command, files []string, s simulation) erro
 		list = append(list, one)
 	}
 	outcomes, err := scenario.RunAll(c.Context(), list,
-		scenario.Options{Seeds: s.seeds, Jobs: s.jobs, Progress: a.progress()})
+		scenario.Options{Seeds: s.seeds, Jobs: s.jobs, Keep: s.keeps, Progress: a.progress()})
 	a.endProgress()
 	var p *scenario.Problem
 	if errors.As(err, &p) {
@@ -90,6 +85,52 @@ func (a *app) runSimulation(c *cobra.Command, files []string, s simulation) erro
 		return err
 	}
 	return a.showSimulation(outcomes, s)
+}
+
+// checkSimulation finds out before a run that may take long what would be in its way afterwards.
+func (a *app) checkSimulation(files []string, s simulation) error {
+	switch {
+	case s.seeds < 1 || s.seeds > 10000:
+		return usage(fmt.Sprintf("--seeds %d is not 1 to 10000", s.seeds))
+	case s.jobs < 1:
+		return usage(fmt.Sprintf("--jobs %d is not 1 or more", s.jobs))
+	case s.csv && a.json:
+		return usage("--csv and --json cannot be printed together")
+	case s.plot != "" && len(files) > 1:
+		return usage("--plot takes one scenario; --document has a plot of each")
+	case s.plot != "" && !strings.HasSuffix(s.plot, ".svg") && !strings.HasSuffix(s.plot, ".png"):
+		return usage(fmt.Sprintf("--plot %s is not the name of an .svg or .png file", s.plot))
+	}
+	for _, x := range []struct{ flag, file string }{{"--plot", s.plot}, {"--document", s.doc}} {
+		if x.file == "" {
+			continue
+		}
+		if err := writable(x.file); err != nil {
+			return usage(fmt.Sprintf("%s: %v", x.flag, err))
+		}
+	}
+	return nil
+}
+
+// writable finds out whether a file can be written, and leaves nothing behind that was not there.
+func writable(name string) error {
+	_, before := os.Stat(name)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if errors.Is(before, os.ErrNotExist) {
+		return os.Remove(name)
+	}
+	return nil
+}
+
+// keeps reports whether more than the figures is wanted of a scenario's first run.
+func (s *simulation) keeps(one *scenario.Scenario) bool {
+	return s.plot != "" || s.log || s.doc != "" && one.Plot
 }
 
 func (a *app) showSimulation(outcomes []*scenario.Outcome, s simulation) error {

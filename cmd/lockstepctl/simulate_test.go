@@ -76,8 +76,13 @@ func TestSimulateFails(t *testing.T) {
 		want   string
 	}{
 		{"1ns", nil, 1, "small: not all limits hold"},
-		{"-1us", nil, 2, "it limits nothing"},
+		{"-1us", nil, 2, "limit[0].max: -1µs; allowed: 1ns to"},
 		{"1us", []string{"--seeds", "0"}, 2, "--seeds 0 is not 1 to 10000"},
+		{"1us", []string{"--jobs", "0"}, 2, "--jobs 0 is not 1 or more"},
+		{"1us", []string{"--jobs", "-3"}, 2, "--jobs -3 is not 1 or more"},
+		{"1us", []string{"--csv", "--json"}, 2, "--csv and --json cannot be printed together"},
+		{"1us", []string{"--plot", "/nonexistent/x.svg"}, 2, "--plot: open /nonexistent/x.svg: no such file"},
+		{"1us", []string{"--document", "/"}, 2, "--document: open /: is a directory"},
 		{"1us", []string{"--plot", "x.gif"}, 2, "not the name of an .svg or .png file"},
 		{"1us", []string{"--plot", "x.svg", "other.toml"}, 2, "--plot takes one scenario"},
 		{"1us", []string{"/nonexistent.toml"}, 2, "read scenario"},
@@ -91,7 +96,7 @@ func TestSimulateFails(t *testing.T) {
 
 func TestSimulateTooMuch(t *testing.T) {
 	_, err := simulateText(t, "max_events = 300\n"+strings.Replace(smallScenario, "BOUND", "1us", 1))
-	if want := "small.toml:1: max_events: seed 1 ended after 300 events"; exitStatus(err) != 2 || !strings.Contains(err.Error(), want) {
+	if want := "small.toml:1: max_events: seed 1 ended after the work of 300 events"; exitStatus(err) != 2 || !strings.Contains(err.Error(), want) {
 		t.Errorf("exit status %d: %v, want 2: %s", exitStatus(err), err, want)
 	}
 }
@@ -101,5 +106,24 @@ func TestSimulateFormats(t *testing.T) {
 		if out, err := simulate(t, "1us", flag); err != nil || !strings.Contains(out, want) {
 			t.Errorf("%s: %v\n%s", flag, err, out)
 		}
+	}
+}
+
+// TestSimulateLeavesNothing: that a file can be written is found out before the run, without a trace.
+func TestSimulateLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	kept := filepath.Join(dir, "kept.svg")
+	if err := os.WriteFile(kept, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{kept, filepath.Join(dir, "new.svg")} {
+		if _, err := simulateText(t, "no scenario", "--plot", name); exitStatus(err) != 2 {
+			t.Errorf("error %v", err)
+		}
+	}
+	files, err := os.ReadDir(dir)
+	text, _ := os.ReadFile(kept)
+	if err != nil || len(files) != 1 || string(text) != "before" {
+		t.Errorf("%d files, %q in the one before: %v", len(files), text, err)
 	}
 }

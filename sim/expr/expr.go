@@ -8,6 +8,7 @@ package expr
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // Vars are the variables of an expression.
@@ -33,6 +34,24 @@ func (p *Program) String() string { return p.text }
 // Constant returns the value of a program that is nothing but a number.
 func (p *Program) Constant() (v float64, ok bool) {
 	return p.nodes[0].value, len(p.nodes) == 1 && p.nodes[0].op == opNumber
+}
+
+// Work returns how many steps one evaluation takes at most: its parts, and the draws within them.
+func (p *Program) Work() (steps int) {
+	for i := range p.nodes {
+		steps++
+		if p.nodes[i].op == opPoisson {
+			steps += int(p.nodes[i].value)
+		}
+	}
+	return steps
+}
+
+// Steady reports whether the program has the same value at all times and for all packets.
+func (p *Program) Steady() bool {
+	return !slices.ContainsFunc(p.nodes, func(n node) bool {
+		return n.op != opNumber && n.op != opEqual && (n.op < opAdd || n.op > opMin)
+	})
 }
 
 // node is one part of an expression; the first one is the whole. args lists its parts.
@@ -63,16 +82,8 @@ func (p *Program) New(rng *rand.Rand) *Expr {
 	return &Expr{program: p, rng: rng, states: make([]state, len(p.nodes))}
 }
 
-// Value evaluates the expression as Next does, and returns what has no finite value as it is.
-func (e *Expr) Value(v *Vars) float64 { return e.eval(0, v) }
-
-// Next evaluates the expression. What has no finite value, such as a number modulo 0, is 0.
-func (e *Expr) Next(v *Vars) float64 {
-	if x := e.eval(0, v); !math.IsNaN(x) && !math.IsInf(x, 0) {
-		return x
-	}
-	return 0
-}
+// Next evaluates the expression. There are some without a finite value, such as a number modulo 0.
+func (e *Expr) Next(v *Vars) float64 { return e.eval(0, v) }
 
 func (e *Expr) eval(i int32, v *Vars) float64 {
 	n := &e.program.nodes[i]

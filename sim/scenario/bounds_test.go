@@ -20,9 +20,19 @@ import (
 func TestBounds(t *testing.T) {
 	const delay = `delay = "(+ 1e-7 (* 1e-7 (exponential)))"`
 	for _, c := range []struct{ name, old, new, want string }{
-		{"infinite", delay, `delay = "(* 1e308 1e308)"`, "x.toml:29: link[0].delay: value 1 is +Inf; allowed: expressions with finite values"},
-		{"infinite after a while", delay, `delay = "(sum (* 1.7e307 1))"`, "x.toml:29: link[0].delay: value 11 is +Inf"},
+		{"infinite", delay, `delay = "(* 1e308 1e308)"`, "x.toml:29: link[0].delay: value 1 is +Inf; allowed: at most 1000 s"},
+		{"infinite after a while", delay, `delay = "(sum 100)"`, "x.toml:29: link[0].delay: value 11 is 1100; allowed: at most 1000 s"},
 		{"not a number", delay, `delay = "(% 1 0)"`, "x.toml:29: link[0].delay: value 1 is NaN"},
+		{"lost for ever", delay, `delay = "(+ 1 -2)"`, "x.toml:29: link[0].delay: it is always -1, so that everything is lost; allowed: 0 or more, at least sometimes"},
+		{"frequency", `"(+ 1e-5 (sum (* 1e-9 (normal))))"`, `"5"`, "x.toml:21: host[0].system.frequency: value 1 is 5; allowed: -0.2 to 0.2"},
+		{"step", `[[host.phc]]`, "step = \"1e9\"\n[[host.phc]]", "x.toml:22: host[0].system.step: value 1 is 1e+09; allowed: -3.1"},
+		{"negative window", `[[host.phc]]`, "[[host.phc]]\nwindow = \"-1e-6\"", "x.toml:23: host[0].phc[0].window: value 1 is -1e-06; allowed: 0 to 1 s"},
+		{"duration without a unit", `"60s"`, `60`, `x.toml:2: duration: 60 has no unit; allowed: a text with one, such as "60s"`},
+		{"text without a unit", `"60s"`, `"60"`, `x.toml:2: duration: 60 has no unit; allowed: a text with one, such as "60s"`},
+		{"start without a unit", `name = "client"`, "name = \"client\"\nstart = 9", `x.toml:13: host.start: 9 has no unit; allowed: a text with one, such as "9s"`},
+		{"limit without a unit", `rms = "1us"`, "max = 5000", `x.toml:39: limit.max: 5000 has no unit; allowed: a text with one, such as "5000s"`},
+		{"number for a leap second", `title = "a test"`, "leap = 1", `x.toml:1: leap: "1" is not a leap second`},
+		{"number for a clock", `rms = "1us"`, "rms = \"1us\"\nclock = 3", `x.toml:40: limit.clock: "3" is not a clock`},
 		{"variable of a packet", `"(+ 1e-5 (sum (* 1e-9 (normal))))"`, `"(* 1e-9 length)"`, "x.toml:21: host[0].system.frequency: it has no variable length; allowed: time"},
 		{"variable of a correction", delay, `delay = "(* 2 delay)"`, "it has no variable delay; allowed: time from to port length subnet"},
 		{"no such file", delay, `delay = "(file nothing.txt)"`, "x.toml:29: link[0].delay: read values: stat nothing.txt: no such file"},
@@ -48,8 +58,11 @@ func TestBounds(t *testing.T) {
 		{"longer than a century", `"100ms"`, `"40000d"`, `"40000d" is not a duration`},
 		{"extension", "grandmaster = \"gm\"\nshift = \"10us\"", "link = \"all\"\nextend = \"1h\"", "x.toml:34: event[0].extend: 1h0m0s; allowed: -16m40s to 16m40s"},
 		{"nan", `[[host.phc]]`, "wander = nan\n[[host.phc]]", "x.toml:22: host[0].system.wander: NaN; allowed: 0 to 1e+06"},
-		{"negative limit", `rms = "1us"`, "rms = \"1us\"\nmax = \"-1us\"", "x.toml:40: limit[0].max: -1µs; allowed: 0s to"},
-		{"coverage", `rms = "1us"`, "coverage = 99.9", "x.toml:39: limit[0].coverage: 99.9; allowed: 0 to 1"},
+		{"negative limit", `rms = "1us"`, "rms = \"1us\"\nmax = \"-1us\"", "x.toml:40: limit[0].max: -1µs; allowed: 1ns to"},
+		{"limit of nothing", `rms = "1us"`, "rms = \"1us\"\nmax = \"0s\"", "x.toml:40: limit[0].max: 0s; allowed: 1ns to"},
+		{"sync without a time", `rms = "1us"`, "rms = \"1us\"\nsync_within = \"1us\"", "limit[0].sync: sync and sync_within belong together"},
+		{"frequency limit of nothing", `rms = "1us"`, "frequency_max = 0", "x.toml:39: limit[0].frequency_max: 0; allowed: more than 0"},
+		{"coverage", `rms = "1us"`, "coverage = 99.9", "x.toml:39: limit[0].coverage: 99.9; allowed: more than 0, at most 1"},
 		{"an instant and a window", `rms = "1us"`, "rms = \"1us\"\nat = \"35s\"", "x.toml:40: limit[0].at: an instant and a window; allowed: at, or from and to"},
 		{"configuration on one line", "[[event]]", "[[host]]\nname = \"b\"\nconfig = \"x = 1\"\n[[event]]", "x.toml:33: config: x: unknown key"},
 		{"event of a clock that is not there", "grandmaster = \"gm\"\nshift = \"10us\"", "host = \"client\"\nclock = \"ptp1\"\nstep = \"1s\"",
@@ -58,7 +71,7 @@ func TestBounds(t *testing.T) {
 			`x.toml:34: event[0].interface: there is no PTP port on "eth1"; allowed: eth0`},
 		{"no such clock", `rms = "1us"`, "rms = \"1us\"\nclock = \"ptp0x\"", `"ptp0x" is not a clock`},
 		{"joins nothing", `from = ["*"]` + "\n" + `to = ["client"]`, "from = [\"ntp1\"]\nto = [\"client:eth0\"]", "x.toml:25: link[0]: it joins nothing; allowed: grandmasters with PTP ports or hubs"},
-		{"hub alone", "[[event]]", "[[hub]]\nname = \"h\"\n[[event]]", "x.toml:31: hub[0]: 1 stations; allowed: 2 or more"},
+		{"hub alone", "[[event]]", "[[hub]]\nname = \"h\"\n[[event]]", "x.toml:31: hub[0]: 0 grandmasters and 1 ports of hosts; allowed: 1 or more of both"},
 		{"no such switch", `from = ["*"]`, "from = [\"*\"]\nthrough = [\"s\"]", `x.toml:28: link[0].through: there is no switch "s"`},
 		{"unused switch", "[[event]]", "[[switch]]\nname = \"s\"\nresidence = \"1e-6\"\n[[event]]", "x.toml:31: switch[0]: no link goes through s"},
 		{"kind of switch", "[[event]]", "[[switch]]\nname = \"s\"\ntransparent = \"yes\"\n[[event]]", `"yes" is not a kind of transparent clock: none, one-step, two-step`},
@@ -139,21 +152,58 @@ func TestTooManyEvents(t *testing.T) {
 	}
 	_, err = scenario.RunAll(context.Background(), []*scenario.Scenario{s}, scenario.Options{Seeds: 3, Jobs: 1})
 	var p *scenario.Problem
-	if want := "x.toml:1: max_events: seed 1 ended after 500 events, at "; !errors.As(err, &p) || !strings.Contains(fmt.Sprint(err), want) {
+	if want := "x.toml:1: max_events: seed 1 ended after the work of 500 events, at "; !errors.As(err, &p) || !strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }
 
-// TestEndless ends a long run when it is told to.
-func TestEndless(t *testing.T) {
-	text := strings.Replace(good, `"60s"`, `"600h"`, 1)
+// TestExpensiveExpression ends a run whose events are few, but each of which takes long.
+func TestExpensiveExpression(t *testing.T) {
+	dear := "(* 1e-12 (+" + strings.Repeat(" (poisson 20)", 300) + "))"
+	s, err := scenario.Parse("x.toml", []byte("max_events = 10000\n"+strings.Replace(good, "(* 1e-7 (exponential))", dear, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = scenario.RunAll(context.Background(), []*scenario.Scenario{s}, scenario.Options{Seeds: 1, Jobs: 1})
+	if want := "x.toml:1: max_events: seed 1 ended after the work of 10000 events, at "; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// TestLateImpossibleValue: what an expression comes to long after the first values is told of with its place.
+func TestLateImpossibleValue(t *testing.T) {
+	for old, c := range map[string]struct{ new, want string }{
+		`"(+ 1e-5 (sum (* 1e-9 (normal))))"`: {`"(% 1 (equal 0.1 (min time 50) time))"`,
+			"x.toml:21: host[0].system.frequency: with seed 1 the value at 51s is NaN; allowed: -0.2 to 0.2"},
+		`(+ 1e-7 (* 1e-7 (exponential)))`: {`(* 2000 (equal 0.1 (max time 30) time))`,
+			"x.toml:29: link[0].delay: with seed 1 the value at 30s is 2000; allowed: at most 1000 s"},
+	} {
+		s, err := scenario.Parse("x.toml", []byte(strings.Replace(good, old, c.new, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = scenario.RunAll(context.Background(), []*scenario.Scenario{s}, scenario.Options{Seeds: 2, Jobs: 2})
+		var p *scenario.Problem
+		if !errors.As(err, &p) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want %s", err, c.want)
+		}
+	}
+}
+
+// TestInterrupted ends a long run in the midst of what is simulated between two reports of progress.
+func TestInterrupted(t *testing.T) {
+	text := "max_events = 100000000000\n" + strings.Replace(good, `"60s"`, `"600h"`, 1)
 	s, err := scenario.Parse("x.toml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	_, err = scenario.RunAll(ctx, []*scenario.Scenario{s}, scenario.Options{Seeds: 1, Jobs: 1, Progress: func(float64) { cancel() }})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
+	reports := 0
+	_, err = scenario.RunAll(ctx, []*scenario.Scenario{s}, scenario.Options{Seeds: 1, Jobs: 1, Progress: func(float64) {
+		reports++
+		cancel()
+	}})
+	if !errors.Is(err, context.Canceled) || reports != 1 {
+		t.Errorf("after %d reports of progress: error %v", reports, err)
 	}
 }

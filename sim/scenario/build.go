@@ -29,8 +29,8 @@ func (s *Scenario) build(seed uint64) *built {
 	b := &built{world: sim.NewWorld(seed, s.Start, s.UTCOffset), masters: map[string]*sim.Master{},
 		servers: map[string]*sim.Server{}, links: map[string][]*sim.Link{}, index: map[string]int{}, hubs: map[string]*sim.Hub{},
 		switches: map[string]*sim.Switch{}}
-	if s.Leap != 0 {
-		b.world.InsertLeap(clock.Leap(s.Leap))
+	if s.Leap.Leap != clock.NoLeap {
+		b.world.InsertLeap(s.Leap.Leap)
 	}
 	for i := range s.Grandmasters {
 		g := &s.Grandmasters[i]
@@ -53,14 +53,14 @@ func (s *Scenario) build(seed uint64) *built {
 	for i := range s.Switches {
 		v := &s.Switches[i]
 		b.switches[v.Name] = b.world.NewSwitch(v.Name, sim.SwitchConfig{There: v.Residence.Program, Back: v.Back.Program,
-			Transparency: sim.Transparency(v.Transparency), Clock: v.oscillator.clock()})
+			Transparency: v.Transparency.Transparency, Clock: v.oscillator.clock()})
 	}
 	for i := range s.Links {
 		b.connect(s, i+1, &s.Links[i])
 	}
 	for i := range s.Events {
 		e := &s.Events[i]
-		b.world.At(e.At.duration(), func(int64) { e.happen(b) })
+		b.world.At(e.At.d, func(int64) { e.happen(b) })
 	}
 	return b
 }
@@ -76,33 +76,29 @@ func (b *built) addHosts(h *host) {
 		n := b.world.NewHost(name, c)
 		b.index[name] = len(b.hosts)
 		b.hosts = append(b.hosts, n)
-		b.world.At(h.Start.duration(), func(int64) { n.Start() })
+		b.world.At(h.Start.d, func(int64) { n.Start() })
 	}
 }
 
 func (o *oscillator) clock() sim.ClockConfig {
-	return sim.ClockConfig{Offset: o.Offset.duration(), MaxFrequency: o.MaxFrequency, Quantum: o.Quantum,
-		Resolution: o.Resolution.duration(), StampNoise: o.StampNoise.Program,
+	return sim.ClockConfig{Offset: o.Offset.d, MaxFrequency: o.MaxFrequency, Quantum: o.Quantum,
+		Resolution: o.Resolution.d, StampNoise: o.StampNoise.Program,
 		Oscillator: sim.Oscillator{Aging: o.Aging, Wander: o.Wander, Temperature: o.Temperature,
-			TemperaturePeriod: time.Duration(o.TemperaturePeriod), Expression: o.Frequency.Program, Step: o.Step.Program}}
+			TemperaturePeriod: o.TemperaturePeriod.d, Expression: o.Frequency.Program, Step: o.Step.Program}}
 }
 
 // Run simulates the scenario once. progress, if not nil, is told how much more of the simulated time has passed. It fails
-// when the scenario's limit of events is reached, and when ctx ends.
+// when the scenario's limit of events is reached, when an expression comes to an impossible value, and when ctx ends.
 func (s *Scenario) Run(ctx context.Context, seed uint64, progress func(time.Duration)) (*Result, error) {
 	b := s.build(seed)
-	end := s.Duration.duration()
+	end := s.Duration.d
 	b.world.Record(end)
 	b.world.Limit(s.MaxEvents)
+	b.world.Interrupt(ctx.Done())
 	for from := time.Duration(0); from < end; {
 		to := min(end, from+min(max(end/50, time.Second), longestPart))
 		if !b.world.Run(to) {
-			return nil, &Problem{File: s.file, Line: s.maxEventsLine, Key: "max_events",
-				What:    fmt.Sprintf("seed %d ended after %d events, at %v of %v", seed, s.MaxEvents, b.world.Now(), end),
-				Allowed: fmt.Sprintf("less work, or max_events up to %d", uint64(mostEvents))}
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, s.ended(ctx, seed, b.world)
 		}
 		if progress != nil {
 			progress(to - from)
@@ -112,8 +108,21 @@ func (s *Scenario) Run(ctx context.Context, seed uint64, progress func(time.Dura
 	return &Result{scenario: s, Seed: seed, Hosts: b.hosts}, nil
 }
 
-// longestPart is how much is simulated before somebody may end it.
+// longestPart is how much is simulated before progress is told of.
 const longestPart = 1000 * time.Second
+
+// ended says why a run has ended before its time.
+func (s *Scenario) ended(ctx context.Context, seed uint64, w *sim.World) error {
+	if f := w.Fault(); f != nil {
+		return s.problem(seed, f)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return &Problem{File: s.file, Line: s.maxEventsLine, Key: "max_events",
+		What:    fmt.Sprintf("seed %d ended after the work of %d events, at %v of %v", seed, s.MaxEvents, w.Now(), s.Duration.d),
+		Allowed: fmt.Sprintf("less work, or max_events up to %d", uint64(mostEvents))}
+}
 
 // Result is what happened in one run.
 type Result struct {

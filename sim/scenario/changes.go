@@ -60,7 +60,7 @@ func (s *Scenario) linkNames() (names []string) {
 // event checks a change: that it happens to one thing that is there, and says what of that changes.
 func (c *checker) event(i int, e *change) {
 	at := fmt.Sprintf("event[%d]", i)
-	c.within(at+".at", e.At, 0, c.scenario.Duration.duration())
+	c.within(at+".at", e.At, 0, c.scenario.Duration.d)
 	targets := e.targets(c.scenario)
 	if !c.must(len(targets) == 1, at, fmt.Sprintf("it happens to %d things", len(targets)),
 		"one of link, grandmaster, server, host") {
@@ -110,9 +110,9 @@ func (c *checker) changeValues(at string, e *change) {
 // hostChange checks a change of hosts: that what it is about is there.
 func (c *checker) hostChange(at string, e *change) {
 	c.must(e.Daemon == "" || e.Daemon == "kill" || e.Daemon == "start", at+".daemon", fmt.Sprintf("%q", clip(e.Daemon)), "kill start")
-	c.must((e.Step == nil) == (e.Clock == 0), at+".step", "step and clock belong together", "both")
+	c.must((e.Step == nil) == (e.Clock.ID == 0), at+".step", "step and clock belong together", "both")
 	c.must((e.Up == nil) == (e.Interface == ""), at+".up", "up and interface belong together", "both")
-	c.hasClock(at, e.Host, e.Clock)
+	c.hasClock(at, e.Host, e.Clock.ID)
 	var interfaces []string
 	for i := range c.scenario.Hosts {
 		h := &c.scenario.Hosts[i]
@@ -127,8 +127,8 @@ func (c *checker) hostChange(at string, e *change) {
 }
 
 // hasClock checks that all hosts of a pattern have a clock.
-func (c *checker) hasClock(at, pattern string, id clockID) {
-	index, isPHC := clock.ID(id).PHCIndex()
+func (c *checker) hasClock(at, pattern string, id clock.ID) {
+	index, isPHC := id.PHCIndex()
 	for i := range c.scenario.Hosts {
 		h := &c.scenario.Hosts[i]
 		if isPHC && len(matching(pattern, h.names())) > 0 {
@@ -159,7 +159,7 @@ func (a *announcement) announce(m *sim.Master) {
 	set(&p.Time.PTPTimescale, a.PTPTimescale)
 	set(&m.Faults().Silent, a.Silent)
 	if a.FollowUpDelay != nil {
-		m.DelayFollowUp(a.FollowUpDelay.duration())
+		m.DelayFollowUp(a.FollowUpDelay.d)
 	}
 }
 
@@ -169,15 +169,21 @@ func set[T any](to *T, from *T) {
 	}
 }
 
+func setSpan(to *time.Duration, from *span) {
+	if from != nil {
+		*to = from.d
+	}
+}
+
 // answer puts what is given into force.
 func (a *answers) answer(s *sim.Server) {
 	n := s.Answers()
 	set(&n.Stratum, a.Stratum)
-	set((*span)(&n.RootDelay), a.RootDelay)
-	set((*span)(&n.RootDispersion), a.RootDispersion)
+	setSpan(&n.RootDelay, a.RootDelay)
+	setSpan(&n.RootDispersion, a.RootDispersion)
 	set(&n.Dead, a.Dead)
 	set(&n.Kiss, a.Kiss)
-	set((*span)(&n.MinInterval), a.MinInterval)
+	setSpan(&n.MinInterval, a.MinInterval)
 }
 
 // happen puts a change into force.
@@ -229,33 +235,33 @@ func nanoseconds(s *span) int64 {
 	if s == nil {
 		return 0
 	}
-	return int64(*s)
+	return int64(s.d)
 }
 
 func (c *change) master(m *sim.Master) {
 	if c.Shift != nil {
-		m.Shift(c.Shift.duration())
+		m.Shift(c.Shift.d)
 	}
 	if c.Drift != nil {
 		m.Drift(*c.Drift)
 	}
 	if c.Leap != nil {
 		t := &m.Properties().Time
-		t.Leap61, t.Leap59 = clock.Leap(*c.Leap) == clock.LeapInsert, clock.Leap(*c.Leap) == clock.LeapDelete
+		t.Leap61, t.Leap59 = c.Leap.Leap == clock.LeapInsert, c.Leap.Leap == clock.LeapDelete
 	}
 	c.announce(m)
 }
 
 func (c *change) server(s *sim.Server) {
 	if c.Shift != nil {
-		s.Shift(c.Shift.duration())
+		s.Shift(c.Shift.d)
 	}
 	if c.Drift != nil {
 		s.Drift(*c.Drift)
 	}
 	if c.Leap != nil {
 		s.Answers().Leap = map[clock.Leap]ntp.Leap{clock.NoLeap: ntp.LeapNone, clock.LeapInsert: ntp.LeapInsert,
-			clock.LeapDelete: ntp.LeapDelete}[clock.Leap(*c.Leap)]
+			clock.LeapDelete: ntp.LeapDelete}[c.Leap.Leap]
 	}
 	c.answer(s)
 }
@@ -268,8 +274,8 @@ func (c *change) host(h *sim.Host, now time.Duration) {
 		h.Start()
 	}
 	if c.Step != nil {
-		if k := h.Clock(clock.ID(c.Clock)); k != nil {
-			k.Step(now, c.Step.duration())
+		if k := h.Clock(c.Clock.ID); k != nil {
+			k.Step(now, c.Step.d)
 		}
 	}
 	if c.Up != nil {

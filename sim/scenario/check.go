@@ -14,7 +14,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
-	"github.com/lockstep-time/lockstep/sim/expr"
+	"github.com/lockstep-time/lockstep/sim"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -29,8 +29,8 @@ const (
 	maxProblems = 20
 	// maxSamples bounds what is recorded: clocks times seconds.
 	maxSamples = 5_000_000
-	// usualEvents and mostEvents bound the work of a run.
-	usualEvents = 500_000_000
+	// usualEvents and mostEvents bound the work of a run: a hundred million take two minutes.
+	usualEvents = 100_000_000
 	mostEvents  = 100_000_000_000
 )
 
@@ -62,7 +62,9 @@ func (c *checker) must(ok bool, path, what, allowed string) bool {
 func (c *checker) check() {
 	s := c.scenario
 	c.names = map[string]string{}
-	c.within("duration", s.Duration, time.Second, maxDuration)
+	if !c.within("duration", s.Duration, time.Second, maxDuration) {
+		return // all other times are held against it
+	}
 	c.must(s.UTCOffset >= 0 && s.UTCOffset <= 255, "utc_offset", fmt.Sprint(s.UTCOffset), "0 to 255")
 	c.must(s.Start.Year() >= 1970 && s.Start.Year() < 2100, "start", s.Start.Format(time.RFC3339), "1970 to 2099")
 	c.must(s.MaxEvents >= 1 && s.MaxEvents <= mostEvents, "max_events", fmt.Sprint(s.MaxEvents), fmt.Sprintf("1 to %d", uint64(mostEvents)))
@@ -126,7 +128,7 @@ func (c *checker) sizes() bool {
 
 // within checks a duration.
 func (c *checker) within(path string, d span, least, most time.Duration) bool {
-	return c.must(d.duration() >= least && d.duration() <= most, path, d.duration().String(),
+	return c.must(d.d >= least && d.d <= most, path, d.d.String(),
 		fmt.Sprintf("%v to %v", least, most))
 }
 
@@ -150,10 +152,10 @@ func (c *checker) grandmaster(i int, g *grandmaster) {
 		d   *span
 	}{{"announce_interval", &g.AnnounceInterval}, {"sync_interval", &g.SyncInterval},
 		{"delay_request_interval", &g.DelayRequestInterval}} {
-		if *x.d == 0 && c.lines[at+"."+x.key] == 0 {
-			*x.d = span(time.Second)
+		if x.d.d == 0 && c.lines[at+"."+x.key] == 0 {
+			*x.d = span{time.Second}
 		}
-		c.must(x.d.duration() > 0 && ptptest.Interval(logOf(*x.d)) == x.d.duration(), at+"."+x.key, x.d.duration().String(),
+		c.must(x.d.d > 0 && ptptest.Interval(logOf(*x.d)) == x.d.d, at+"."+x.key, x.d.d.String(),
 			"a power of two seconds from 7.8125ms to 64s")
 	}
 }
@@ -181,7 +183,7 @@ func (c *checker) answers(at string, a *answers) {
 
 // logOf returns the nearest exponent of two, of seconds.
 func logOf(d span) int8 {
-	return int8(min(6, max(-7, math.Round(math.Log2(max(d.duration().Seconds(), 1e-9))))))
+	return int8(min(6, max(-7, math.Round(math.Log2(max(d.d.Seconds(), 1e-9))))))
 }
 
 func (c *checker) server(i int, s *server) {
@@ -207,24 +209,26 @@ func (c *checker) host(i int, h *host) {
 		}
 	}
 	if h.Start == nil {
-		nine := span(9 * time.Second)
+		nine := span{9 * time.Second}
 		h.Start = &nine
 	}
-	c.within(at+".start", *h.Start, 0, c.scenario.Duration.duration())
+	c.within(at+".start", *h.Start, 0, c.scenario.Duration.d)
 	c.oscillator(at+".system", &h.System, 500_000)
 	for k := range h.PHCs {
 		p := &h.PHCs[k]
 		path := fmt.Sprintf("%s.phc[%d]", at, k)
 		c.oscillator(path, &p.oscillator, 999_999_999)
 		c.must(p.Asymmetry >= -0.5 && p.Asymmetry <= 0.5, path+".asymmetry", fmt.Sprint(p.Asymmetry), "-0.5 to 0.5")
-		c.expression(path+".window", &p.Window, expr.Clock)
-		c.expression(path+".reading_noise", &p.ReadingNoise, expr.Clock)
-		c.expression(path+".crossing_noise", &p.Noise, expr.Clock)
+		c.expression(path+".window", &p.Window, sim.Window)
+		c.expression(path+".reading_noise", &p.ReadingNoise, sim.Noise)
+		c.expression(path+".crossing_noise", &p.Noise, sim.Noise)
 	}
 	var err error
 	if h.parsed, err = configs.Parse("config", []byte(h.Config)); err != nil {
 		c.configProblem(i, err)
+		return
 	}
+	c.interfaces(at, h)
 }
 
 func (c *checker) oscillator(at string, o *oscillator, maxFrequency float64) {
@@ -238,12 +242,12 @@ func (c *checker) oscillator(at string, o *oscillator, maxFrequency float64) {
 		{"max_frequency", o.MaxFrequency, 1, 1e9}, {"quantum", o.Quantum, 0, 1e6}} {
 		c.must(x.v >= x.least && x.v <= x.largest, at+"."+x.key, fmt.Sprint(x.v), fmt.Sprintf("%g to %g", x.least, x.largest))
 	}
-	c.expression(at+".frequency", &o.Frequency, expr.Clock)
-	c.expression(at+".step", &o.Step, expr.Clock)
-	c.expression(at+".stamp_noise", &o.StampNoise, expr.Clock)
+	c.expression(at+".frequency", &o.Frequency, sim.Frequency)
+	c.expression(at+".step", &o.Step, sim.Jump)
+	c.expression(at+".stamp_noise", &o.StampNoise, sim.Noise)
 	c.within(at+".resolution", o.Resolution, 0, time.Second)
-	if o.Temperature != 0 && o.TemperaturePeriod == 0 {
-		o.TemperaturePeriod = span(24 * time.Hour)
+	if o.Temperature != 0 && o.TemperaturePeriod.d == 0 {
+		o.TemperaturePeriod = span{24 * time.Hour}
 	}
 	c.within(at+".temperature_period", o.TemperaturePeriod, 0, maxSpan)
 }
@@ -257,7 +261,7 @@ func (c *checker) total() bool {
 	}
 	ok := c.must(nodes <= maxNodes, "host", fmt.Sprintf("%d hosts, servers, grandmasters and hubs", nodes), fmt.Sprintf("at most %d", maxNodes))
 	most := time.Duration(maxSamples/max(s.clocks(), 1)) * time.Second
-	return c.must(s.Duration.duration() <= most, "duration", fmt.Sprintf("%v for %d clocks", s.Duration.duration(), s.clocks()),
+	return c.must(s.Duration.d <= most, "duration", fmt.Sprintf("%v for %d clocks", s.Duration.d, s.clocks()),
 		fmt.Sprintf("at most %v for so many clocks", most)) && ok
 }
 
@@ -270,7 +274,7 @@ func (s *Scenario) clocks() (n int) {
 }
 
 // samples counts what a run records.
-func (s *Scenario) samples() int { return s.clocks() * int(s.Duration.duration()/time.Second) }
+func (s *Scenario) samples() int { return s.clocks() * int(s.Duration.d/time.Second) }
 
 // matching returns the names that fit a pattern.
 func matching(pattern string, names []string) (list []string) {
@@ -340,38 +344,43 @@ func (c *checker) limit(i int, l *Limit) {
 	}
 	c.must(len(matching(l.Host, s.hostNames())) > 0, at+".host", fmt.Sprintf("there is no host %q", clip(l.Host)),
 		strings.Join(s.hostNames(), " "))
-	if l.On == 0 {
-		l.On = clockID(clock.System)
+	if l.On.ID == 0 {
+		l.On.ID = clock.System
 	}
-	c.hasClock(at, l.Host, l.On)
+	c.hasClock(at, l.Host, l.On.ID)
 	for _, x := range []struct {
 		key string
 		d   *span
 	}{{"from", l.From}, {"to", l.To}, {"at", l.At}} {
 		if x.d != nil {
-			c.within(at+"."+x.key, *x.d, 0, s.Duration.duration())
+			c.within(at+"."+x.key, *x.d, 0, s.Duration.d)
 		}
 	}
 	if l.From != nil && l.To != nil {
-		c.must(*l.To >= *l.From, at+".to", l.To.duration().String(), "not before from")
+		c.must(l.To.d >= l.From.d, at+".to", l.To.d.String(), "not before from")
 	}
 	known := []status.State{status.Starting, status.Acquiring, status.Locked, status.Holdover, status.Unsynchronised, status.Panicked}
 	for _, want := range l.States {
 		c.must(slices.Contains(known, status.State(want)), at+".states", fmt.Sprintf("%q", clip(want)), fmt.Sprint(known))
 	}
-	c.must(l.SyncWithin == 0 && l.Sync == 0 || l.SyncWithin > 0 && l.Sync > 0, at+".sync", "sync and sync_within belong together", "both")
+	c.must((l.SyncWithin == nil) == (l.Sync == nil), at+".sync", "sync and sync_within belong together", "both")
 	for _, x := range []struct {
 		key string
-		d   span
+		d   *span
 	}{{"rms", l.RMS}, {"max", l.Max}, {"sync_within", l.SyncWithin}, {"sync", l.Sync}} {
-		c.within(at+"."+x.key, x.d, 0, maxSpan)
+		if x.d != nil {
+			c.within(at+"."+x.key, *x.d, 1, maxSpan)
+		}
 	}
 	for _, x := range []struct {
-		key     string
-		v, most float64
+		key  string
+		v    *float64
+		most float64
 	}{{"frequency_rms", l.FrequencyRMS, 1e9}, {"frequency_max", l.FrequencyMax, 1e9}, {"coverage", l.Coverage, 1},
 		{"bound_per_rms", l.BoundPerRMS, 1e9}} {
-		c.must(x.v >= 0 && x.v <= x.most, at+"."+x.key, fmt.Sprint(x.v), fmt.Sprintf("0 to %g", x.most))
+		if x.v != nil {
+			c.must(*x.v > 0 && *x.v <= x.most, at+"."+x.key, fmt.Sprint(*x.v), fmt.Sprintf("more than 0, at most %g", x.most))
+		}
 	}
 	c.must(l.Steps == nil || *l.Steps >= 0, at+".steps", "less than 0", "0 or more")
 	c.must(l.At == nil || l.From == nil && l.To == nil, at+".at", "an instant and a window", "at, or from and to")

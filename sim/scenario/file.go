@@ -4,11 +4,12 @@
 package scenario
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pelletier/go-toml/v2/unstable"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
@@ -23,6 +24,8 @@ type Scenario struct {
 	file string
 	// maxEventsLine is where MaxEvents is given, 0 if it is not.
 	maxEventsLine int
+	// places are those of the expressions.
+	places map[*expr.Program]place
 
 	// Title says in a few words what is simulated, Description in more.
 	Title       string `toml:"title"`
@@ -201,15 +204,15 @@ type Limit struct {
 	At   *span   `toml:"at"`
 	On   clockID `toml:"clock"`
 
-	RMS           span     `toml:"rms"`
-	Max           span     `toml:"max"`
-	FrequencyRMS  float64  `toml:"frequency_rms"`
-	FrequencyMax  float64  `toml:"frequency_max"`
-	SyncWithin    span     `toml:"sync_within"`
-	Sync          span     `toml:"sync"`
+	RMS           *span    `toml:"rms"`
+	Max           *span    `toml:"max"`
+	FrequencyRMS  *float64 `toml:"frequency_rms"`
+	FrequencyMax  *float64 `toml:"frequency_max"`
+	SyncWithin    *span    `toml:"sync_within"`
+	Sync          *span    `toml:"sync"`
 	Steps         *int     `toml:"steps"`
-	Coverage      float64  `toml:"coverage"`
-	BoundPerRMS   float64  `toml:"bound_per_rms"`
+	Coverage      *float64 `toml:"coverage"`
+	BoundPerRMS   *float64 `toml:"bound_per_rms"`
 	States        []string `toml:"states"`
 	Sources       []string `toml:"sources"`
 	Aim           string   `toml:"aim"`
@@ -217,8 +220,15 @@ type Limit struct {
 	Informational bool     `toml:"informational"`
 }
 
+// What is written as a text is a struct, so that an integer is not taken for a value of it, such as nanoseconds.
+
+// wrong is the error of a value that has been read, with its place.
+func wrong(value []byte, format string, args ...any) error {
+	return unstable.NewParserError(value, format, args...)
+}
+
 // span is a duration as written in a file: "1.5us", "-3s", "2h", "1d".
-type span time.Duration
+type span struct{ d time.Duration }
 
 // maxSpan bounds all durations of a scenario.
 const maxSpan = 100 * 366 * 24 * time.Hour
@@ -230,10 +240,13 @@ func (s *span) UnmarshalText(b []byte) error {
 		text, days = text[:n-1]+"h", 24
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d > maxSpan/days || d < -maxSpan/days {
-		return fmt.Errorf("%q is not a duration such as \"150ns\", \"1.5us\", \"20ms\", \"-3s\", \"2h\" or \"1d\" of at most a century", clip(string(b)))
+	if n, number := strconv.ParseFloat(text, 64); number == nil && n != 0 {
+		return wrong(b, "%s has no unit; allowed: a text with one, such as \"%ss\"", clip(text), clip(text))
 	}
-	*s = span(d * days)
+	if err != nil || d > maxSpan/days || d < -maxSpan/days {
+		return wrong(b, "%q is not a duration such as \"150ns\", \"1.5us\", \"20ms\", \"-3s\", \"2h\" or \"1d\" of at most a century", clip(string(b)))
+	}
+	s.d = d * days
 	return nil
 }
 
@@ -245,49 +258,49 @@ func clip(s string) string {
 	return s
 }
 
-func (s span) duration() time.Duration { return time.Duration(s) }
-
 // expression is one of package expr.
 type expression struct{ *expr.Program }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (e *expression) UnmarshalText(b []byte) (err error) {
-	e.Program, err = expr.Parse(string(b))
-	return err
+	if e.Program, err = expr.Parse(string(b)); err != nil {
+		return wrong(b, "%v", err)
+	}
+	return nil
 }
 
 // leap is a leap second: "insert", "delete" or "none".
-type leap clock.Leap
+type leap struct{ clock.Leap }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (l *leap) UnmarshalText(b []byte) error {
 	switch string(b) {
 	case "insert":
-		*l = leap(clock.LeapInsert)
+		l.Leap = clock.LeapInsert
 	case "delete":
-		*l = leap(clock.LeapDelete)
+		l.Leap = clock.LeapDelete
 	case "none":
-		*l = leap(clock.NoLeap)
+		l.Leap = clock.NoLeap
 	default:
-		return fmt.Errorf("%q is not a leap second: insert, delete, none", clip(string(b)))
+		return wrong(b, "%q is not a leap second: insert, delete, none", clip(string(b)))
 	}
 	return nil
 }
 
 // clockID is "system" or "ptp0", "ptp1" …
-type clockID clock.ID
+type clockID struct{ clock.ID }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (c *clockID) UnmarshalText(b []byte) error {
 	if string(b) == "system" {
-		*c = clockID(clock.System)
+		c.ID = clock.System
 		return nil
 	}
 	digits, isPHC := strings.CutPrefix(string(b), "ptp")
 	n, err := strconv.ParseUint(digits, 10, 8)
 	if !isPHC || err != nil || n >= maxPHCs {
-		return fmt.Errorf("%q is not a clock: system, ptp0, ptp1 …", clip(string(b)))
+		return wrong(b, "%q is not a clock: system, ptp0, ptp1 …", clip(string(b)))
 	}
-	*c = clockID(clock.PHC(int(n)))
+	c.ID = clock.PHC(int(n))
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/sim"
 )
 
@@ -54,17 +53,32 @@ func (l *Limit) criteria() (list []criterion) {
 			list = append(list, c)
 		}
 	}
-	add(l.RMS > 0, criterion{name: "rms", unit: Nanoseconds, limit: float64(l.RMS), quadratic: l.At != nil, measure: window.rms})
-	add(l.Max > 0, criterion{name: "max", unit: Nanoseconds, limit: float64(l.Max), measure: window.max})
-	add(l.FrequencyRMS > 0, criterion{name: "frequency rms", unit: PPB, limit: l.FrequencyRMS, measure: window.frequencyRMS})
-	add(l.FrequencyMax > 0, criterion{name: "frequency max", unit: PPB, limit: l.FrequencyMax, measure: window.frequencyMax})
-	add(l.Sync > 0, criterion{name: "sync within " + l.SyncWithin.duration().String(), unit: Seconds,
-		limit: l.Sync.duration().Seconds(), measure: func(w window) float64 { return w.sync(float64(l.SyncWithin)) }})
+	within := func(name string, limit *span, c criterion) {
+		if limit != nil {
+			c.name, c.unit, c.limit = name, Nanoseconds, float64(limit.d)
+			list = append(list, c)
+		}
+	}
+	number := func(name string, unit Unit, limit *float64, c criterion) {
+		if limit != nil {
+			c.name, c.unit, c.limit = name, unit, *limit
+			list = append(list, c)
+		}
+	}
+	within("rms", l.RMS, criterion{quadratic: l.At != nil, measure: window.rms})
+	within("max", l.Max, criterion{measure: window.max})
+	number("frequency rms", PPB, l.FrequencyRMS, criterion{measure: window.frequencyRMS})
+	number("frequency max", PPB, l.FrequencyMax, criterion{measure: window.frequencyMax})
+	if l.Sync != nil {
+		within := float64(l.SyncWithin.d)
+		add(true, criterion{name: "sync within " + l.SyncWithin.d.String(), unit: Seconds,
+			limit: l.Sync.d.Seconds(), measure: func(w window) float64 { return w.sync(within) }})
+	}
 	if l.Steps != nil {
 		add(true, criterion{name: "steps", unit: Count, limit: float64(*l.Steps), each: true, measure: window.steps})
 	}
-	add(l.Coverage > 0, criterion{name: "coverage", unit: Share, limit: l.Coverage, least: true, pooled: true, measure: window.coverage})
-	add(l.BoundPerRMS > 0, criterion{name: "bound per rms", unit: Ratio, limit: l.BoundPerRMS, measure: window.boundPerRMS})
+	number("coverage", Share, l.Coverage, criterion{least: true, pooled: true, measure: window.coverage})
+	number("bound per rms", Ratio, l.BoundPerRMS, criterion{measure: window.boundPerRMS})
 	add(len(l.States) > 0, criterion{name: fmt.Sprint("state ", l.States), unit: Share, limit: 1, least: true, each: true,
 		measure: func(w window) float64 {
 			return w.share(func(s sim.HostSample) bool { return slices.Contains(l.States, string(s.State)) })
@@ -226,7 +240,7 @@ func quadraticMean(values []float64) float64 {
 }
 
 func (r *Result) window(l *Limit, h *sim.Host) window {
-	samples, states := h.Samples(clock.ID(l.On)), h.States()
+	samples, states := h.Samples(l.On.ID), h.States()
 	start := r.start(h)
 	from, to := start, len(states)-1
 	if l.From != nil {
@@ -243,7 +257,7 @@ func (r *Result) window(l *Limit, h *sim.Host) window {
 	return window{samples: samples[from : to+1], states: states[from : to+1], all: samples[min(start, to) : to+1]}
 }
 
-func seconds(s span) int { return int(s.duration() / time.Second) }
+func seconds(s span) int { return int(s.d / time.Second) }
 
 // start returns the second at which the daemon of a host starts.
 func (r *Result) start(h *sim.Host) int {

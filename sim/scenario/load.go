@@ -18,6 +18,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/sim"
+	"github.com/lockstep-time/lockstep/sim/expr"
 )
 
 // maxSize bounds a scenario file.
@@ -70,7 +71,7 @@ func Parse(name string, text []byte) (*Scenario, error) {
 		return nil, &Problem{File: name, What: "the file is too large", Allowed: "at most 1 MiB"}
 	}
 	base := filepath.Base(name)
-	s := &Scenario{Name: strings.TrimSuffix(base, filepath.Ext(base)), file: name,
+	s := &Scenario{Name: strings.TrimSuffix(base, filepath.Ext(base)), file: name, places: map[*expr.Program]place{},
 		Start: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), UTCOffset: sim.DefaultUTCOffset, MaxEvents: usualEvents}
 	d := toml.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()

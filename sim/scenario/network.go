@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/lockstep-time/lockstep/sim"
-	"github.com/lockstep-time/lockstep/sim/expr"
 )
 
 // hub is a shared segment.
@@ -28,19 +27,19 @@ type bridge struct {
 }
 
 // transparency is "none", "one-step" or "two-step".
-type transparency sim.Transparency
+type transparency struct{ sim.Transparency }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (t *transparency) UnmarshalText(b []byte) error {
 	switch string(b) {
 	case "none":
-		*t = transparency(sim.Opaque)
+		t.Transparency = sim.Opaque
 	case "one-step":
-		*t = transparency(sim.OneStep)
+		t.Transparency = sim.OneStep
 	case "two-step":
-		*t = transparency(sim.TwoStep)
+		t.Transparency = sim.TwoStep
 	default:
-		return fmt.Errorf("%q is not a kind of transparent clock: none, one-step, two-step", clip(string(b)))
+		return wrong(b, "%q is not a kind of transparent clock: none, one-step, two-step", clip(string(b)))
 	}
 	return nil
 }
@@ -130,9 +129,9 @@ func (c *checker) bridge(i int, b *bridge) {
 	c.named(at, b.Name, "switch")
 	c.oscillator(at, &b.oscillator, 1)
 	if c.must(b.Residence.Program != nil, at+".residence", "missing", "an expression in seconds, such as (* 2e-5 (exponential))") {
-		c.expression(at+".residence", &b.Residence, expr.Packet)
+		c.expression(at+".residence", &b.Residence, sim.Delay)
 	}
-	c.expression(at+".back", &b.Back, expr.Packet)
+	c.expression(at+".back", &b.Back, sim.Delay)
 	if b.Back.Program == nil {
 		b.Back = b.Residence
 	}
@@ -148,9 +147,9 @@ func (c *checker) link(i int, l *link) {
 	if !c.must(l.Delay.Program != nil, at+".delay", "missing", "an expression in seconds, such as (+ 1e-4 (* 1e-5 (exponential)))") {
 		return
 	}
-	c.expression(at+".delay", &l.Delay, expr.Packet)
-	c.expression(at+".back", &l.Back, expr.Packet)
-	c.expression(at+".correction", &l.Correction, expr.Correction)
+	c.expression(at+".delay", &l.Delay, sim.Delay)
+	c.expression(at+".back", &l.Back, sim.Delay)
+	c.expression(at+".correction", &l.Correction, sim.Correction)
 	if l.Back.Program == nil {
 		l.Back = l.Delay
 	}
@@ -181,37 +180,6 @@ func (s *Scenario) switchNames() (names []string) {
 		names = append(names, s.Switches[i].Name)
 	}
 	return names
-}
-
-// connected checks that each link joins something, that each host has a way to something, and that a hub has stations.
-func (c *checker) connected() {
-	s := c.scenario
-	ends, joined := map[string]int{}, 0
-	for i := range s.Links {
-		at := fmt.Sprintf("link[%d]", i)
-		list := s.joins(&s.Links[i])
-		if joined += len(list); joined > maxJoins {
-			c.add(at, fmt.Sprintf("the links join more than %d pairs", maxJoins), "fewer hosts for each source")
-			return
-		}
-		c.must(len(list) > 0, at, "it joins nothing",
-			"grandmasters with PTP ports or hubs, hubs with PTP ports, NTP servers with hosts as a whole")
-		for _, j := range list {
-			ends[j.from]++
-			ends[j.to]++
-		}
-	}
-	for i := range s.Hubs {
-		n := s.Hubs[i].Name
-		c.must(ends[n] >= 2, fmt.Sprintf("hub[%d]", i), fmt.Sprintf("%d stations", ends[n]), "2 or more, by sections [[link]] to and from "+n)
-	}
-	for i := range s.Hosts {
-		for _, n := range s.Hosts[i].names() {
-			if !c.must(ends[n] > 0, fmt.Sprintf("host[%d]", i), "no link leads to "+n, `a section [[link]] with to = ["`+n+`"]`) {
-				break
-			}
-		}
-	}
 }
 
 func probability(c *checker, at string, p float64) {

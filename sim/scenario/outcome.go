@@ -20,7 +20,7 @@ type Outcome struct {
 	Rows     []Row
 	// Stated counts, over all runs, the samples with a stated maximum error, Covered those in which it held.
 	Stated, Covered int
-	// First is the run with the first seed, for plots.
+	// First is the run with the first seed, for plots and logs, if it is kept.
 	First *Result
 }
 
@@ -57,6 +57,8 @@ func (o *Outcome) OK() bool {
 type Options struct {
 	// Seeds is the number of runs of each scenario, with the seeds 1, 2, …, and Jobs how many run at once.
 	Seeds, Jobs int
+	// Keep says of which scenarios Outcome.First is wanted; it takes memory. nil: of none.
+	Keep func(*Scenario) bool
 	// Progress is told how much of all has been done, 0 to 1, by one goroutine at a time. May be nil.
 	Progress func(part float64)
 }
@@ -67,7 +69,7 @@ func RunAll(ctx context.Context, scenarios []*Scenario, o Options) ([]*Outcome, 
 	outcomes := make([]*Outcome, len(scenarios))
 	figures := make([][][]float64, len(scenarios))
 	for i, s := range scenarios {
-		total += s.Duration.duration() * time.Duration(o.Seeds)
+		total += s.Duration.d * time.Duration(o.Seeds)
 		outcomes[i] = &Outcome{Scenario: s}
 		figures[i] = make([][]float64, o.Seeds)
 		for seed := range o.Seeds {
@@ -103,7 +105,7 @@ func RunAll(ctx context.Context, scenarios []*Scenario, o Options) ([]*Outcome, 
 					continue
 				}
 				figures[j.scenario][j.seed] = r.Judge()
-				outcomes[j.scenario].add(r, j.seed == 0, &mu)
+				outcomes[j.scenario].add(r, j.seed == 0 && o.Keep != nil && o.Keep(r.scenario), &mu)
 			}
 		})
 	}
@@ -121,7 +123,7 @@ func RunAll(ctx context.Context, scenarios []*Scenario, o Options) ([]*Outcome, 
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("simulate: %w", err)
+		return nil, fmt.Errorf("simulate: interrupted (%w)", err)
 	}
 	for i, o := range outcomes {
 		o.Rows = rows(o.Scenario, figures[i])
@@ -154,13 +156,13 @@ func first(failed [][]error) error {
 }
 
 // add takes in what one run says beside its figures.
-func (o *Outcome) add(r *Result, first bool, mu *sync.Mutex) {
+func (o *Outcome) add(r *Result, keep bool, mu *sync.Mutex) {
 	stated, covered := r.Coverage()
 	mu.Lock()
 	defer mu.Unlock()
 	o.Stated += stated
 	o.Covered += covered
-	if first {
+	if keep {
 		o.First = r
 	}
 }

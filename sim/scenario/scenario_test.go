@@ -69,7 +69,19 @@ func TestProblems(t *testing.T) {
 		{"no delay", `delay = "(+ 1e-7 (* 1e-7 (exponential)))"`, "", "x.toml:25: link[0].delay: missing"},
 		{"not connected", `to = ["client"]`, `to = ["server"]`, `x.toml:28: link[0].to: there is no "server"; allowed: hosts, host:interface and hubs: client client:eth0`},
 		{"no link", "[[link]]\nname = \"all\"\nfrom = [\"*\"]\nto = [\"client\"]\ndelay = \"(+ 1e-7 (* 1e-7 (exponential)))\"", "",
-			"x.toml:11: host[0]: no link leads to client; allowed: a section [[link]]"},
+			`x.toml:13: host[0].config: no link joins client with 192.0.2.1; allowed: a section [[link]] with from = ["ntp1"], to = ["client"]`},
+		{"PTP port without a link", `from = ["*"]`, `from = ["ntp1"]`,
+			`x.toml:13: host[0].config: no link leads to the PTP port eth0 of client; allowed: a section [[link]] from a grandmaster or hub with to = ["client:eth0"]`},
+		{"grandmaster without a link", `from = ["*"]`, `from = ["ntp1"]`, `x.toml:4: grandmaster[0]: no link leads from gm; allowed: a section [[link]] with from = ["gm"]`},
+		{"server without a link", `from = ["*"]`, `from = ["gm"]`, "x.toml:7: server[0]: no link leads from ntp1"},
+		{"no such server", "[[ntp.server]]\naddress = \"192.0.2.1\"", "[[ntp.server]]\naddress = \"192.0.2.9\"",
+			"x.toml:13: host[0].config: there is no server 192.0.2.9; allowed: ntp1 192.0.2.1; a section [[server]] with dead = true"},
+		{"no such pool", "[[ntp.server]]\naddress = \"192.0.2.1\"", "[[ntp.pool]]\nname = \"pool.example\"", "there is no server pool.example"},
+		{"hub without a grandmaster", "[[event]]", "[[hub]]\nname = \"h\"\n[[link]]\nfrom = [\"h\"]\nto = [\"client\"]\ndelay = \"0\"\n[[event]]",
+			"x.toml:31: hub[0]: 0 grandmasters and 2 ports of hosts; allowed: 1 or more of both"},
+		{"host without a source", "[[event]]", "[[host]]\nname = \"b\"\n[[event]]", "x.toml:31: host[1].config: b has no source"},
+		{"PHC of no interface", `interfaces = ["eth0"]`, `interfaces = ["eth7"]`, `x.toml:23: host[0].phc[0].interfaces: nothing in the configuration uses "eth7"; allowed: eth0`},
+		{"interface with two PHCs", `interfaces = ["eth0"]`, "interfaces = [\"eth0\"]\n[[host.phc]]\ninterfaces = [\"eth0\"]", `x.toml:25: host[0].phc[1].interfaces: "eth0" has a PHC already`},
 		{"same name", `name = "ntp1"`, `name = "gm"`, `x.toml:8: server[0].name: "gm" is a grandmaster already`},
 		{"bad address", `address = "192.0.2.1"` + "\n\n", `address = "192.0.2"` + "\n\n", `x.toml:9: server[0].address: "192.0.2" is not an IP address`},
 		{"configuration", `interface = "eth0"`, `interfase = "eth0"`, `x.toml:15: config: `},
@@ -154,7 +166,7 @@ steps = 0
 
 func TestSameOutputWithAnyNumberOfJobs(t *testing.T) {
 	written := func(jobs int) string {
-		o := run(t, good, scenario.Options{Seeds: 4, Jobs: jobs})
+		o := run(t, good, scenario.Options{Seeds: 4, Jobs: jobs, Keep: func(*scenario.Scenario) bool { return true }})
 		var b bytes.Buffer
 		for _, err := range []error{report.Table(&b, []*scenario.Outcome{o}), report.CSV(&b, []*scenario.Outcome{o}),
 			report.JSON(&b, []*scenario.Outcome{o}), report.Plot(&b, o.First)} {
@@ -170,6 +182,13 @@ func TestSameOutputWithAnyNumberOfJobs(t *testing.T) {
 	}
 	if !strings.Contains(one, "<svg") || !strings.Contains(one, "±") {
 		t.Errorf("output lacks a plot or a deviation: %.300s", one)
+	}
+}
+
+// TestKept: what a run has recorded goes with it, unless somebody wants it.
+func TestKept(t *testing.T) {
+	if o := run(t, good, scenario.Options{Seeds: 1, Jobs: 1}); o.First != nil || o.Stated == 0 {
+		t.Errorf("a run of %d samples is kept: %v", o.Stated, o.First != nil)
 	}
 }
 
@@ -202,7 +221,7 @@ func TestScenarios(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		if time.Duration(s.Duration) > long {
+		if s.Length() > long {
 			continue
 		}
 		t.Run(s.Name, func(t *testing.T) {

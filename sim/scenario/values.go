@@ -5,18 +5,18 @@ package scenario
 import (
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 
+	"github.com/lockstep-time/lockstep/sim"
 	"github.com/lockstep-time/lockstep/sim/expr"
 )
 
 const (
 	// maxValues bounds the files that the expressions of a scenario read, in bytes, all together.
 	maxValues = 16 << 20
-	// trials is how often an expression is evaluated before a run, to see whether it has finite values.
+	// trials is how often an expression is evaluated before a run, to see whether its values are possible.
 	trials = 16
 )
 
@@ -62,14 +62,14 @@ func (v *values) read(name string) ([]float64, error) {
 	return list, nil
 }
 
-// expression checks one that is given: that it has only the variables of its place, that its files can be read, and that it
-// has finite values.
-func (c *checker) expression(at string, e *expression, allowed expr.Variables) {
+// expression checks one that is given: that it has only the variables of its place, that its files can be read, and that its
+// first values are possible ones. A later one that is not ends the run, which tells of the place.
+func (c *checker) expression(at string, e *expression, q sim.Quantity) {
 	if e.Program == nil {
 		return
 	}
-	if name, ok := e.Foreign(allowed); ok {
-		c.add(at, "it has no variable "+name, allowed.String())
+	if name, ok := e.Foreign(q.Variables()); ok {
+		c.add(at, "it has no variable "+name, q.Variables().String())
 		return
 	}
 	p, err := e.WithFiles(c.values.read)
@@ -78,12 +78,31 @@ func (c *checker) expression(at string, e *expression, allowed expr.Variables) {
 		return
 	}
 	e.Program = p
+	c.scenario.places[p] = place{at, c.lines.at(at)}
+	least, most := q.Range()
 	trial := p.New(rand.New(rand.NewPCG(0, 0)))
 	for k := range trials {
-		x := trial.Value(&expr.Vars{Time: float64(k), From: 1, To: 2, Port: 319, Length: 44, Subnet: 1, Delay: 1e-6})
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			c.add(at, fmt.Sprintf("value %d is %g", k+1, x), "expressions with finite values")
+		x := trial.Next(&expr.Vars{Time: float64(k), From: 1, To: 2, Port: 319, Length: 44, Subnet: 1, Delay: 1e-6})
+		if !(x >= least && x <= most) {
+			c.add(at, fmt.Sprintf("value %d is %g", k+1, x), q.Allowed())
+			return
+		}
+		if q == sim.Delay && x < 0 && p.Steady() {
+			c.add(at, fmt.Sprintf("it is always %g, so that everything is lost", x), "0 or more, at least sometimes")
 			return
 		}
 	}
+}
+
+// place is where something stands in a scenario file.
+type place struct {
+	key  string
+	line int
+}
+
+// problem tells of an expression that came to an impossible value in a run.
+func (s *Scenario) problem(seed uint64, f *sim.Fault) *Problem {
+	at := s.places[f.Program]
+	return &Problem{File: s.file, Line: at.line, Key: at.key,
+		What: fmt.Sprintf("with seed %d the value at %v is %g", seed, f.At, f.Value), Allowed: f.Quantity.Allowed()}
 }
