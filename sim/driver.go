@@ -65,6 +65,7 @@ func (d *driver) Rebind(n int) {
 func (d *driver) SendNTP(n int, b []byte) (uint32, clock.Timestamp, error) {
 	a := &d.assocs[n]
 	d.serial++
+	d.requests++
 	now := d.world.now
 	d.push(event{at: stampDelay, kind: transmitted, n: int32(-1 - n), label: label{id: d.serial}, ts: a.clock.stamp(now)})
 	if a.link != nil {

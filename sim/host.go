@@ -66,6 +66,8 @@ type Host struct {
 	serial   uint32
 	log      []Event
 	record   recording
+	watched  bool
+	requests uint64 // to NTP servers
 	summary  engine.Summary
 }
 

@@ -23,14 +23,21 @@ type Sample struct {
 type HostSample struct {
 	State  status.State
 	Source source.ID
-	// Steps of its clocks until then.
-	Steps uint64
+	// Steps of its clocks, and Requests to NTP servers that it has sent, until then.
+	Steps, Requests uint64
+}
+
+// Opinion is what a host thinks of a source: its state and the reason, as in "falseticker: its time has jumped; …".
+type Opinion struct {
+	Source  source.ID
+	Verdict string
 }
 
 // recording is what was seen of a host, a sample for each true second from the beginning.
 type recording struct {
-	host   []HostSample
-	clocks [][]Sample
+	host     []HostSample
+	clocks   [][]Sample
+	opinions [][]Opinion
 }
 
 // Record has all hosts observed at each second of true time until end.
@@ -68,7 +75,10 @@ func (h *Host) observe() {
 	if h.engine != nil {
 		h.engine.Summary(mono(now), s)
 	}
-	r.host = append(r.host, HostSample{s.State, s.Selected, uint64(h.steps())})
+	r.host = append(r.host, HostSample{s.State, s.Selected, uint64(h.steps()), h.requests})
+	if h.watched {
+		r.opinions = append(r.opinions, h.opinions())
+	}
 	for i := range r.clocks {
 		id := clock.System
 		if i > 0 {
@@ -85,6 +95,24 @@ func (h *Host) observe() {
 		r.clocks[i] = append(r.clocks[i], p)
 	}
 }
+
+// opinions returns what the host thinks of each source now.
+func (h *Host) opinions() (list []Opinion) {
+	if h.engine == nil {
+		return nil
+	}
+	for _, s := range h.engine.Snapshot(mono(h.world.now), time.Time{}, nil).Sources {
+		list = append(list, Opinion{s.ID, s.State + ": " + s.Reason})
+	}
+	return list
+}
+
+// Watch has what the host thinks of its sources recorded as well, from now on.
+func (h *Host) Watch() { h.watched = true }
+
+// Opinions returns what was recorded of the host's sources, for each second of true time from 0 on; nil if it was not
+// watched.
+func (h *Host) Opinions() [][]Opinion { return h.record.opinions }
 
 func (h *Host) steps() int {
 	n := h.system.steps

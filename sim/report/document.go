@@ -25,7 +25,7 @@ to the nanosecond; comparisons of a PHC with the system clock have no noise unle
 the start of the daemon until the error stays below the value given.
 
 The maximum error is what the host states as the bound of its clock's error; its coverage is the share of all seconds in which
-the true error was within it. "Bound per rms" compares its mean with the true error. No exchange of messages can tell how the least
+the true error was within it, and one without a bound counts as a miss while the host is locked or in holdover. "Bound per rms" compares its mean with the true error. No exchange of messages can tell how the least
 delay of a path is shared between the two directions: for PTP a quarter of it may be uneven (` + "`max_asymmetry`" + `), for NTP all of it, as root
 distance has it (RFC 5905), and so may the least time that a reading of a PHC takes. Besides it contains the accuracy that the grandmaster
 states of itself. Where the rms is much smaller than these, the ratio is large.

@@ -92,6 +92,7 @@ func (o *oscillator) clock() sim.ClockConfig {
 func (s *Scenario) Run(ctx context.Context, seed uint64, progress func(time.Duration)) (*Result, error) {
 	b := s.build(seed)
 	end := s.Duration.d
+	b.watch(s)
 	b.world.Record(end)
 	b.world.Limit(s.MaxEvents)
 	b.world.Interrupt(ctx.Done())
@@ -106,6 +107,18 @@ func (s *Scenario) Run(ctx context.Context, seed uint64, progress func(time.Dura
 		from = to
 	}
 	return &Result{scenario: s, Seed: seed, Hosts: b.hosts}, nil
+}
+
+// watch has recorded what the hosts think of their sources for which a limit is on that.
+func (b *built) watch(s *Scenario) {
+	for i := range s.Limits {
+		l := &s.Limits[i]
+		for _, h := range b.hosts {
+			if len(l.Verdicts) > 0 && len(matching(l.Host, []string{h.Name()})) > 0 {
+				h.Watch()
+			}
+		}
+	}
 }
 
 // longestPart is how much is simulated before progress is told of.

@@ -29,6 +29,8 @@ const (
 	maxProblems = 20
 	// maxSamples bounds what is recorded: clocks times seconds.
 	maxSamples = 5_000_000
+	// maxOpinions bounds what is recorded of sources: sources times seconds.
+	maxOpinions = 1_000_000
 	// usualEvents and mostEvents bound the work of a run: a hundred million take two minutes.
 	usualEvents = 100_000_000
 	mostEvents  = 100_000_000_000
@@ -383,9 +385,34 @@ func (c *checker) limit(i int, l *Limit) {
 		}
 	}
 	c.must(l.Steps == nil || *l.Steps >= 0, at+".steps", "less than 0", "0 or more")
+	c.must(l.Requests == nil || *l.Requests >= 0, at+".requests", "less than 0", "0 or more")
+	c.verdicts(at, l)
 	c.must(l.At == nil || l.From == nil && l.To == nil, at+".at", "an instant and a window", "at, or from and to")
 	c.must(len(l.criteria()) > 0, at, "it limits nothing",
-		"rms max frequency_rms frequency_max sync steps coverage bound_per_rms states sources")
+		"rms max frequency_rms frequency_max sync steps coverage bound_per_rms states sources verdicts requests")
+}
+
+// verdicts checks a limit on what hosts think of their sources, which are recorded for it.
+func (c *checker) verdicts(at string, l *Limit) {
+	c.must((l.Of == "") == (len(l.Verdicts) == 0), at+".verdicts", "of and verdicts belong together", `both, as in of = "ptp:eth0"`)
+	if len(l.Verdicts) == 0 {
+		return
+	}
+	sources := 0
+	for i := range c.scenario.Hosts {
+		h := &c.scenario.Hosts[i]
+		if h.parsed == nil {
+			continue
+		}
+		n := len(h.parsed.PTP.Ports) + len(h.parsed.NTP.Servers)
+		for _, p := range h.parsed.NTP.Pools {
+			n += p.Count
+		}
+		sources += n * len(matching(l.Host, h.names()))
+	}
+	seconds := int(c.scenario.Duration.d / time.Second)
+	c.must(sources*seconds <= maxOpinions, at+".verdicts", fmt.Sprintf("%d sources for %d s", sources, seconds),
+		fmt.Sprintf("at most %d seconds times sources", maxOpinions))
 }
 
 func (s *Scenario) hostNames() (names []string) {

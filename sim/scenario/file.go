@@ -215,6 +215,9 @@ type Limit struct {
 	BoundPerRMS   *float64 `toml:"bound_per_rms"`
 	States        []string `toml:"states"`
 	Sources       []string `toml:"sources"`
+	Of            string   `toml:"of"`
+	Verdicts      []string `toml:"verdicts"`
+	Requests      *int     `toml:"requests"`
 	Aim           string   `toml:"aim"`
 	Peers         string   `toml:"peers"`
 	Informational bool     `toml:"informational"`

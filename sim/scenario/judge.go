@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-time/lockstep/sim"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // Unit of a figure.
@@ -42,6 +44,8 @@ type criterion struct {
 type window struct {
 	samples []sim.Sample
 	states  []sim.HostSample
+	// opinions are there if the limit is on verdicts.
+	opinions [][]sim.Opinion
 	// all are those from the start of the daemon to the end of the window.
 	all []sim.Sample
 }
@@ -77,6 +81,9 @@ func (l *Limit) criteria() (list []criterion) {
 	if l.Steps != nil {
 		add(true, criterion{name: "steps", unit: Count, limit: float64(*l.Steps), each: true, measure: window.steps})
 	}
+	if l.Requests != nil {
+		add(true, criterion{name: "NTP requests", unit: Count, limit: float64(*l.Requests), measure: window.requests})
+	}
 	number("coverage", Share, l.Coverage, criterion{least: true, pooled: true, measure: window.coverage})
 	number("bound per rms", Ratio, l.BoundPerRMS, criterion{measure: window.boundPerRMS})
 	add(len(l.States) > 0, criterion{name: fmt.Sprint("state ", l.States), unit: Share, limit: 1, least: true, each: true,
@@ -87,6 +94,8 @@ func (l *Limit) criteria() (list []criterion) {
 		measure: func(w window) float64 {
 			return w.share(func(s sim.HostSample) bool { return matchesAny(l.Sources, string(s.Source)) })
 		}})
+	add(len(l.Verdicts) > 0, criterion{name: fmt.Sprint(l.Of, " ", l.Verdicts), unit: Share, limit: 1, least: true, each: true,
+		measure: func(w window) float64 { return w.judged(l.Of, l.Verdicts) }})
 	return list
 }
 
@@ -134,21 +143,49 @@ func (w window) steps() float64 {
 	return float64(w.states[len(w.states)-1].Steps - w.states[0].Steps)
 }
 
-// coverage is the share of the samples with a stated bound in which the true error is within it.
-func (w window) coverage() float64 {
-	bounded, covered := 0, 0
-	for _, s := range w.samples {
-		if s.Bounded {
-			bounded++
-			if math.Abs(s.Error) <= float64(s.MaxError) {
-				covered++
+func (w window) requests() float64 {
+	return float64(w.states[len(w.states)-1].Requests - w.states[0].Requests)
+}
+
+// judged is the share of the seconds in which the host thinks so of all sources that are meant, and there is one.
+func (w window) judged(of string, verdicts []string) float64 {
+	n := 0
+	for _, list := range w.opinions {
+		found, so := false, true
+		for _, o := range list {
+			if matchesAny([]string{of}, string(o.Source)) {
+				state, _, _ := strings.Cut(o.Verdict, ":")
+				found, so = true, so && (slices.Contains(verdicts, state) || matchesAny(verdicts, o.Verdict))
 			}
 		}
+		if found && so {
+			n++
+		}
 	}
-	if bounded == 0 {
+	return float64(n) / float64(len(w.states))
+}
+
+// coverage is the share of the seconds that count in which the true error is within the stated bound.
+func (w window) coverage() float64 {
+	counted, covered := coverage(w.samples, w.states)
+	if counted == 0 {
 		return 0
 	}
-	return float64(covered) / float64(bounded)
+	return float64(covered) / float64(counted)
+}
+
+// coverage counts the seconds in which a bound is stated or would have to be, since the host says that it is locked or in
+// holdover, and those of them in which the true error is within the bound.
+func coverage(samples []sim.Sample, states []sim.HostSample) (counted, covered int) {
+	for i, s := range samples {
+		if s.Bounded || states[i].State == status.Locked || states[i].State == status.Holdover {
+			counted++
+		}
+		if s.Bounded && math.Abs(s.Error) <= float64(s.MaxError) {
+			covered++
+		}
+	}
+	return counted, covered
 }
 
 func (w window) boundPerRMS() float64 {
@@ -192,22 +229,16 @@ func (r *Result) Judge() (figures []float64) {
 	return figures
 }
 
-// Coverage counts, over all clocks of all hosts, the samples with a stated maximum error, and those in which the true error
-// was within it.
-func (r *Result) Coverage() (stated, covered int) {
+// Coverage counts, over all clocks of all hosts, the seconds in which a maximum error is stated or would have to be, and
+// those of them in which the true error was within it.
+func (r *Result) Coverage() (counted, covered int) {
 	for _, h := range r.Hosts {
 		for _, id := range h.Clocks() {
-			for _, s := range h.Samples(id) {
-				if s.Bounded {
-					stated++
-					if math.Abs(s.Error) <= float64(s.MaxError) {
-						covered++
-					}
-				}
-			}
+			n, c := coverage(h.Samples(id), h.States())
+			counted, covered = counted+n, covered+c
 		}
 	}
-	return stated, covered
+	return counted, covered
 }
 
 // over reduces the figures of several hosts to one.
@@ -254,7 +285,11 @@ func (r *Result) window(l *Limit, h *sim.Host) window {
 	}
 	to = min(to, len(states)-1)
 	from = min(from, to)
-	return window{samples: samples[from : to+1], states: states[from : to+1], all: samples[min(start, to) : to+1]}
+	w := window{samples: samples[from : to+1], states: states[from : to+1], all: samples[min(start, to) : to+1]}
+	if o := h.Opinions(); o != nil {
+		w.opinions = o[from : to+1]
+	}
+	return w
 }
 
 func seconds(s span) int { return int(s.d / time.Second) }

@@ -18,7 +18,8 @@ type Outcome struct {
 	Scenario *Scenario
 	Seeds    []uint64
 	Rows     []Row
-	// Stated counts, over all runs, the samples with a stated maximum error, Covered those in which it held.
+	// Stated counts, over all runs, the samples in which a maximum error is stated or would have to be, Covered those in which
+	// it held.
 	Stated, Covered int
 	// First is the run with the first seed, for plots and logs, if it is kept.
 	First *Result

@@ -93,6 +93,8 @@ func TestProblems(t *testing.T) {
 		{"limit backwards", `to = "39s"`, `to = "29s"`, "x.toml:38: limit[0].to: 29s; allowed: not before from"},
 		{"no such state", `rms = "1us"`, `states = ["lokced"]`, `x.toml:39: limit[0].states: "lokced"`},
 		{"no such clock", `rms = "1us"`, "rms = \"1us\"\nclock = \"ptp3\"", "limit[0].clock: client has no ptp3"},
+		{"verdicts of nothing", `rms = "1us"`, `verdicts = ["falseticker"]`, "limit[0].verdicts: of and verdicts belong together; allowed: both"},
+		{"requests", `rms = "1us"`, "requests = -1", "x.toml:39: limit[0].requests: less than 0; allowed: 0 or more"},
 		{"probability", `name = "all"`, "name = \"all\"\nloss = 1.5", "x.toml:27: link[0].loss: 1.5; allowed: 0 to 1"},
 		{"too many hosts", `name = "client"`, "name = \"client\"\ncount = 1000", "x.toml:13: host[0].count: 1000; allowed: 1 to 256"},
 	} {
@@ -148,10 +150,36 @@ to = "39s"
 [[limit]]
 name = "steps"
 steps = 0
+[[limit]]
+name = "believed"
+from = "30s"
+to = "39s"
+of = "ptp:*"
+verdicts = ["selected: best of the * sources that agree"]
+[[limit]]
+name = "flagged"
+at = "50s"
+of = "*"
+verdicts = ["falseticker", "noselect"]
+[[limit]]
+name = "nobody"
+at = "50s"
+of = "ptp:eth1"
+verdicts = ["*"]
+[[limit]]
+name = "few"
+from = "30s"
+requests = 1000
+[[limit]]
+name = "none"
+from = "9s"
+requests = 0
 `
 	o := run(t, good+limits, scenario.Options{Seeds: 2, Jobs: 1})
 	want := map[string]bool{", rms": true, "too tight, max": false, "locked, state [locked]": true,
-		"locked, source [ptp:*]": true, "starting, state [locked]": false, "sync, sync within 1µs": true, "steps, steps": false}
+		"locked, source [ptp:*]": true, "starting, state [locked]": false, "sync, sync within 1µs": true, "steps, steps": false,
+		"believed, ptp:* [selected: best of the * sources that agree]": true, "flagged, * [falseticker noselect]": false,
+		"nobody, ptp:eth1 [*]": false, "few, NTP requests": true, "none, NTP requests": false}
 	for _, r := range o.Rows {
 		name := r.Limit + ", " + r.What
 		if ok, known := want[name]; !known || ok != r.OK {
