@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -232,48 +233,47 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestScenarios runs the scenario files of the project with one seed. What has to hold in each run is asked for as it is,
-// what is limited on the mean of many with some slack.
+// slack is by which factor the mean of few runs may exceed a limit that the mean of ten keeps, by scenario.
+func slack() map[string]float64 {
+	return map[string]float64{
+		"s1-8":         1.05, // the rms that the bound is compared with is 2 % lower with the first two seeds
+		"large-wander": 1.6,  // of an oscillator whose walk is a million times that of a crystal, the first seed has a bad one
+	}
+}
+
+// TestScenarios runs all scenario files of the project against their limits; under the race detector the short ones only,
+// with one seed.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("../scenarios/*.toml")
 	if err != nil || len(files) < 50 {
 		t.Fatalf("%d scenarios, %v", len(files), err)
 	}
-	long := 2500 * time.Second
-	if testing.Short() {
-		long = 700 * time.Second
+	seeds, longest := 3, 1000*time.Hour
+	if underRace || testing.Short() {
+		seeds, longest = 1, 700*time.Second
 	}
+	var list []*scenario.Scenario
 	for _, name := range files {
 		s, err := scenario.Load(name)
 		if err != nil {
-			t.Error(err)
-			continue
+			t.Fatal(err)
 		}
-		if s.Length() > long {
-			continue
+		if s.Length() <= longest {
+			list = append(list, s)
 		}
-		t.Run(s.Name, func(t *testing.T) {
-			outcomes, err := scenario.RunAll(context.Background(), []*scenario.Scenario{s}, scenario.Options{Seeds: 1, Jobs: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, r := range outcomes[0].Rows {
-				if !r.Informational && !holds(&r) {
-					t.Errorf("%s: %s, limit %s", report.What(&r), report.Figure(&r), report.Bound(&r))
-				}
-			}
-		})
 	}
-}
-
-func holds(r *scenario.Row) bool {
-	switch {
-	case r.Each:
-		return r.OK
-	case r.Least:
-		return r.Mean >= r.Bound-0.03
+	outcomes, err := scenario.RunAll(t.Context(), list, scenario.Options{Seeds: seeds, Jobs: runtime.NumCPU()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return r.Mean <= 2*r.Bound
+	for _, o := range outcomes {
+		for _, r := range o.Rows {
+			nearly := !r.Each && !r.Least && r.Mean <= r.Bound*slack()[o.Scenario.Name]
+			if !r.OK && !r.Informational && !nearly {
+				t.Errorf("%s: %s: %s, limit %s", o.Scenario.Name, report.What(&r), report.Figure(&r), report.Bound(&r))
+			}
+		}
+	}
 }
 
 func FuzzParse(f *testing.F) {
