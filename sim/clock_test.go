@@ -120,3 +120,21 @@ func TestSteadyStateAllocations(t *testing.T) {
 		t.Errorf("%g allocations per simulated second", perSecond)
 	}
 }
+
+// TestUpdate: the random walk of an oscillator does not depend on how often its frequency changes, and the course does.
+func TestUpdate(t *testing.T) {
+	cfg := sim.ClockConfig{Oscillator: sim.Oscillator{Expression: program(t, "(sum 1e-9)"), Update: 125 * time.Millisecond}}
+	if _, ppb := lonely(t, newWorld(1), "c", cfg).Error(999 * time.Millisecond); math.Abs(ppb-8) > 1e-6 {
+		t.Errorf("%g ppb in the eighth update, want 8", ppb)
+	}
+	const n, seconds = 400, 100
+	sum := 0.0
+	for seed := range uint64(n) {
+		cfg := sim.ClockConfig{Oscillator: sim.Oscillator{Wander: 2, Update: 125 * time.Millisecond}}
+		_, ppb := lonely(t, newWorld(seed), "c", cfg).Error(seconds * time.Second)
+		sum += ppb * ppb / n
+	}
+	if want := 2 * math.Sqrt(seconds); math.Abs(math.Sqrt(sum)/want-1) > 0.1 {
+		t.Errorf("%g ppb after %d s, want %g", math.Sqrt(sum), seconds, want)
+	}
+}

@@ -37,12 +37,19 @@ func (d *driver) push(e event) {
 
 func (d *driver) SendEvent(port int, b []byte) (uint32, error) {
 	d.serial++
-	ts := (*Host)(d).portClock(port).stamp(d.world.now)
-	d.push(event{at: stampDelay, kind: transmitted, n: int32(port), label: label{id: d.serial}, ts: ts})
+	d.transmit((*Host)(d).portClock(port), int32(port))
 	for _, l := range d.ports[port] {
 		l.send(1, b, eventPort, 0)
 	}
 	return d.serial, nil
+}
+
+// transmit has a clock stamp the packet that is sent now, for a port or association, and the stamp come unless it gets lost.
+func (d *driver) transmit(c *Clock, n int32) {
+	ts := c.stamp(d.world.now)
+	if delay, ok := c.stampDelay(); ok {
+		d.push(event{at: delay, kind: transmitted, n: n, label: label{id: d.serial}, ts: ts})
+	}
 }
 
 func (d *driver) Connect(n int, server netip.AddrPort) error {
@@ -67,7 +74,7 @@ func (d *driver) SendNTP(n int, b []byte) (uint32, clock.Timestamp, error) {
 	d.serial++
 	d.requests++
 	now := d.world.now
-	d.push(event{at: stampDelay, kind: transmitted, n: int32(-1 - n), label: label{id: d.serial}, ts: a.clock.stamp(now)})
+	d.transmit(a.clock, int32(-1-n))
 	if a.link != nil {
 		a.link.send(1, b, ntpPort, a.serial)
 	}
@@ -174,16 +181,27 @@ func (h *Host) cross(index int) {
 
 // compare reads the system clock, the PHC, and the system clock again, around the present.
 func (n *nic) compare(system *Clock) phc.Reading {
+	before, after := n.legs()
+	r := phc.Reading{Before: system.rounded(system.ns + int64(math.Floor(system.frac-before))),
+		After: system.rounded(system.ns + int64(math.Floor(system.frac+after)))}
+	noise := 0.0
+	if n.reading != nil {
+		noise = n.reading.next(&n.world.vars) * 1e9
+	}
+	r.Device = n.rounded(n.ns + int64(math.Floor(n.frac+noise)))
+	return r
+}
+
+// legs draws how long before and after the reading of the PHC the system clock is read, in ns.
+func (n *nic) legs() (before, after float64) {
+	v := &n.world.vars
+	if n.before != nil && n.after != nil {
+		return n.before.next(v) * 1e9, n.after.next(v) * 1e9
+	}
 	window := float64(defaultWindow)
 	if n.window != nil {
-		window = n.window.next(&n.world.vars) * 1e9
+		window = n.window.next(v) * 1e9
 	}
-	when := n.crossing.Asymmetry * window
-	r := phc.Reading{Before: system.rounded(system.ns + int64(math.Floor(system.frac-window/2))),
-		After: system.rounded(system.ns + int64(math.Floor(system.frac+window/2)))}
-	if n.reading != nil {
-		when += n.reading.next(&n.world.vars) * 1e9
-	}
-	r.Device = n.rounded(n.ns + int64(math.Floor(n.frac+when)))
-	return r
+	late := n.crossing.Asymmetry * window
+	return window/2 + late, window/2 - late
 }

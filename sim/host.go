@@ -29,6 +29,9 @@ type CrossingConfig struct {
 	Window *expr.Program
 	// Asymmetry is by how much the PHC is read later than in the middle of the window, as a part of the window: −0.5 to 0.5.
 	Asymmetry float64
+	// Before and After, if both are given, take the place of these: the times in seconds from the first reading of the system
+	// clock to that of the PHC, and from there to the second one.
+	Before, After *expr.Program
 	// ReadingNoise, in seconds, is added to each reading of the PHC, and Noise to a comparison as a whole.
 	ReadingNoise, Noise *expr.Program
 }
@@ -77,6 +80,7 @@ type nic struct {
 	interfaces            []string
 	crossing              CrossingConfig
 	window, reading, once *quantity
+	before, after         *quantity
 }
 
 // route is the way to an NTP server.
@@ -112,6 +116,8 @@ func (w *World) NewHost(name string, c HostConfig) *Host {
 		id := fmt.Sprintf("%s ptp%d", name, i)
 		n := &nic{Clock: w.newClock(id, clock.PHC(i), clock.TAI, p.ClockConfig), interfaces: p.Interfaces, crossing: p.Crossing}
 		rng := w.rand(id + " crossings")
+		n.before = w.quantity(p.Crossing.Before, Window, rng)
+		n.after = w.quantity(p.Crossing.After, Window, rng)
 		n.window = w.quantity(p.Crossing.Window, Window, rng)
 		n.reading = w.quantity(p.Crossing.ReadingNoise, Noise, rng)
 		n.once = w.quantity(p.Crossing.Noise, Noise, rng)

@@ -12,8 +12,10 @@ import (
 )
 
 // Oscillator says what makes a clock run wrong. Its frequency error is the sum of all parts, and is constant within each
-// second of true time, as in the peers' simulations.
+// second of true time, as in the peers' simulations, or within each Update.
 type Oscillator struct {
+	// Update is how long the frequency error stays as it is; 0 is a second.
+	Update time.Duration
 	// Frequency error at the start, and its growth by Aging, in ppb and ppb per day.
 	Frequency, Aging float64
 	// Wander is the random walk of the frequency, in ppb per root second.
@@ -21,9 +23,9 @@ type Oscillator struct {
 	// Temperature has the frequency swing by so many ppb to either side, once in TemperaturePeriod.
 	Temperature       float64
 	TemperaturePeriod time.Duration
-	// Expression, if not nil, gives a frequency error in seconds per second, once a second.
+	// Expression, if not nil, gives a frequency error in seconds per second, once an Update.
 	Expression *expr.Program
-	// Step, if not nil, gives seconds by which somebody sets the clock, once a second.
+	// Step, if not nil, gives seconds by which somebody sets the clock, once an Update.
 	Step *expr.Program
 }
 
@@ -38,18 +40,21 @@ type course struct {
 }
 
 func (w *World) newCourse(o Oscillator, rng *rand.Rand) *course {
+	if o.Update == 0 {
+		o.Update = time.Second
+	}
 	return &course{Oscillator: o, rng: rng, expr: w.quantity(o.Expression, Frequency, rng), step: w.quantity(o.Step, Jump, rng)}
 }
 
-// next returns the frequency error, as a ratio, in the second that begins at a true time.
-func (c *course) next(second int64) float64 {
-	t := float64(second) / 1e9
+// next returns the frequency error, as a ratio, in the second or Update that begins at a true time.
+func (c *course) next(begin int64) float64 {
+	t := float64(begin) / 1e9
 	ppb := c.Frequency + c.Aging*t/86400 + c.walk
 	if c.Temperature != 0 && c.TemperaturePeriod > 0 {
 		ppb += c.Temperature * math.Sin(2*math.Pi*t/c.TemperaturePeriod.Seconds())
 	}
 	if c.Wander > 0 {
-		c.walk += c.Wander * c.rng.NormFloat64()
+		c.walk += c.Wander * math.Sqrt(c.Update.Seconds()) * c.rng.NormFloat64()
 	}
 	ratio := ppb / 1e9
 	if c.expr != nil {
@@ -77,6 +82,10 @@ type ClockConfig struct {
 	Resolution time.Duration
 	// StampNoise, if not nil, is added to each timestamp of a packet, in seconds.
 	StampNoise *expr.Program
+	// StampDelay, if not nil, is how long after a packet has left its timestamp is there, in seconds, in place of 20 µs, and
+	// StampLoss the probability that it never comes.
+	StampDelay *expr.Program
+	StampLoss  float64
 }
 
 // Clock is a simulated clock.
@@ -87,6 +96,8 @@ type Clock struct {
 	cfg   ClockConfig
 	run   *course
 	noise *quantity
+	delay *quantity // of stamps
+	lost  *rand.Rand
 
 	at   int64   // true time that the state holds for
 	ns   int64   // what it reads, and
@@ -106,12 +117,14 @@ func (w *World) newClock(name string, id clock.ID, scale clock.Scale, cfg ClockC
 	c := &Clock{id: id, scale: scale, world: w, cfg: cfg, run: w.newCourse(cfg.Oscillator, w.rand(name+" oscillator")),
 		ns: w.scaled(scale, 0) + int64(cfg.Offset)}
 	c.noise = w.quantity(cfg.StampNoise, Noise, w.rand(name+" stamps"))
+	c.delay = w.quantity(cfg.StampDelay, StampDelay, w.rand(name+" stamp delays"))
+	c.lost = w.rand(name + " lost stamps")
 	c.begin()
 	w.clocks = append(w.clocks, c)
 	return c
 }
 
-// begin draws the frequency for another second.
+// begin draws the frequency for another second, or Update.
 func (c *Clock) begin() {
 	c.world.work++
 	c.own = c.run.next(c.next)
@@ -119,7 +132,7 @@ func (c *Clock) begin() {
 		c.run.vars.Time = float64(c.next) / 1e9
 		c.ns += int64(math.Round(c.run.step.next(&c.run.vars) * 1e9))
 	}
-	c.next += int64(time.Second)
+	c.next += int64(c.run.Update)
 	c.setRate()
 }
 
@@ -186,6 +199,27 @@ func (c *Clock) stamp(t int64) clock.Timestamp {
 		ns += nanoseconds(c.noise.next(&c.run.vars))
 	}
 	return clock.At(c.id, c.rounded(ns))
+}
+
+// stampDelay draws how long the stamp of a packet that is sent now keeps its sender waiting, in ns; not ok if for ever.
+func (c *Clock) stampDelay() (ns int64, ok bool) {
+	if c.cfg.StampLoss > 0 && c.lost.Float64() < c.cfg.StampLoss {
+		return 0, false
+	}
+	if c.delay == nil {
+		return stampDelay, true
+	}
+	c.run.vars.Time = float64(c.world.now) / 1e9
+	return nanoseconds(c.delay.next(&c.run.vars)), true
+}
+
+// ahead returns by how many ns the clock is ahead of true time now; one that is nil has true time.
+func (c *Clock) ahead() int64 {
+	if c == nil {
+		return 0
+	}
+	c.advance(c.world.now)
+	return c.ns - c.world.scaled(c.scale, c.world.now)
 }
 
 // setFrequency sets the correction and returns the one that the clock can do.

@@ -40,7 +40,7 @@ func (l *lie) drift(now int64, rate float64) {
 	l.offset, l.since, l.rate = float64(l.at(now)), now, rate
 }
 
-// Master is a PTP grandmaster with true time, unless it is told to lie.
+// Master is a PTP grandmaster with true time, unless it is told to lie or has a clock of its own.
 type Master struct {
 	world  *World
 	name   string
@@ -48,7 +48,8 @@ type Master struct {
 	core   *ptptest.Master
 	links  []*Link
 	lie    lie
-	slow   int64 // what Follow_Up messages wait in addition, ns
+	own    *Clock // nil: true time
+	slow   int64  // what Follow_Up messages wait in addition, ns
 	serial uint32
 }
 
@@ -82,6 +83,9 @@ func (m *Master) Faults() *ptptest.Faults { return &m.core.Faults }
 // Shift has the master's time be wrong by d more from now on.
 func (m *Master) Shift(d time.Duration) { m.lie.shift(d) }
 
+// Keep gives the master a clock of its own in place of true time. What it is told to lie comes on top.
+func (m *Master) Keep(c ClockConfig) { m.own = m.world.newClock(m.name, clock.PHC(0), clock.TAI, c) }
+
 // Drift has the master's time go wrong by so many ns per second from now on.
 func (m *Master) Drift(ppb float64) { m.lie.drift(m.world.now, ppb) }
 
@@ -104,7 +108,7 @@ func (m *Master) handle(e *event) {
 
 func (m *Master) end() endpoint { return endpoint{node: m, number: m.number} }
 
-func (m *Master) stamp() clock.Timestamp { return clock.At(clock.PHC(0), m.world.TAI(m.world.now)) }
+func (m *Master) stamp() clock.Timestamp { return clock.At(clock.PHC(0), m.Time()) }
 
 // SendEvent implements ptptest.Output.
 func (m *Master) SendEvent(b []byte) (uint32, error) {
@@ -125,9 +129,9 @@ func (m *Master) SendGeneral(b []byte) error {
 }
 
 // Time implements ptptest.Output.
-func (m *Master) Time() int64 { return m.world.TAI(m.world.now) }
+func (m *Master) Time() int64 { return m.world.TAI(m.world.now) + m.own.ahead() }
 
-// Server is an NTP server with true time, unless it is told to lie.
+// Server is an NTP server with true time, unless it is told to lie or has a clock of its own.
 type Server struct {
 	world   *World
 	name    string
@@ -136,6 +140,7 @@ type Server struct {
 	address netip.Addr
 	names   []string
 	lie     lie
+	own     *Clock // nil: true time
 }
 
 // NewServer puts an NTP server into the world, to be found under an address and names.
@@ -156,13 +161,17 @@ func (s *Server) Address() netip.Addr { return s.address }
 // Shift has the server's time be wrong by d more from now on.
 func (s *Server) Shift(d time.Duration) { s.lie.shift(d) }
 
+// Keep gives the server a clock of its own in place of true time. What it is told to lie comes on top.
+func (s *Server) Keep(c ClockConfig) { s.own = s.world.newClock(s.name, clock.System, clock.TAI, c) }
+
 // Drift has the server's time go wrong by so many ns per second from now on.
 func (s *Server) Drift(ppb float64) { s.lie.drift(s.world.now, ppb) }
 
 func (s *Server) handle(e *event) {
 	w := s.world
 	s.core.Offset = s.lie.at(w.now)
-	answer := s.core.Respond(w.packets.bytes[e.packet], w.UTC(w.now), w.UTC(w.now))
+	now := w.UTC(w.now) + s.own.ahead()
+	answer := s.core.Respond(w.packets.bytes[e.packet], now, now)
 	if answer != nil {
 		e.from.send(e.from.side(s), answer, ntpPort, e.id)
 	}

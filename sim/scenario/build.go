@@ -36,6 +36,9 @@ func (s *Scenario) build(seed uint64) *built {
 		g := &s.Grandmasters[i]
 		m := b.world.NewMaster(g.Name, g.config())
 		g.announce(m)
+		if g.wrong() {
+			m.Keep(g.clock())
+		}
 		b.masters[g.Name] = m
 	}
 	for i := range s.Servers {
@@ -43,6 +46,9 @@ func (s *Scenario) build(seed uint64) *built {
 		addr, _ := netip.ParseAddr(v.Address) // checked before; without one the server gets the address of its number
 		b.servers[v.Name] = b.world.NewServer(v.Name, addr, append([]string{v.Name}, v.Names...)...)
 		v.answer(b.servers[v.Name])
+		if v.wrong() {
+			b.servers[v.Name].Keep(v.clock())
+		}
 	}
 	for i := range s.Hosts {
 		b.addHosts(&s.Hosts[i])
@@ -70,7 +76,7 @@ func (b *built) addHosts(h *host) {
 		c := sim.HostConfig{Config: h.parsed, System: h.System.clock()}
 		for _, p := range h.PHCs {
 			c.PHCs = append(c.PHCs, sim.PHCConfig{ClockConfig: p.oscillator.clock(), Interfaces: p.Interfaces,
-				Crossing: sim.CrossingConfig{Window: p.Window.Program, Asymmetry: p.Asymmetry,
+				Crossing: sim.CrossingConfig{Window: p.Window.Program, Asymmetry: p.Asymmetry, Before: p.Before.Program, After: p.After.Program,
 					ReadingNoise: p.ReadingNoise.Program, Noise: p.Noise.Program}})
 		}
 		n := b.world.NewHost(name, c)
@@ -83,8 +89,18 @@ func (b *built) addHosts(h *host) {
 func (o *oscillator) clock() sim.ClockConfig {
 	return sim.ClockConfig{Offset: o.Offset.d, MaxFrequency: o.MaxFrequency, Quantum: o.Quantum,
 		Resolution: o.Resolution.d, StampNoise: o.StampNoise.Program,
-		Oscillator: sim.Oscillator{Aging: o.Aging, Wander: o.Wander, Temperature: o.Temperature,
+		StampDelay: o.StampDelay.Program, StampLoss: o.StampLoss,
+		Oscillator: sim.Oscillator{Update: o.Update.d, Aging: o.Aging, Wander: o.Wander, Temperature: o.Temperature,
 			TemperaturePeriod: o.TemperaturePeriod.d, Expression: o.Frequency.Program, Step: o.Step.Program}}
+}
+
+// wrong reports whether there is anything that the clock does.
+func (d *deviation) wrong() bool {
+	return d.Offset.d != 0 || d.Wander != 0 || d.Frequency.Program != nil || d.Step.Program != nil
+}
+
+func (d *deviation) clock() sim.ClockConfig {
+	return sim.ClockConfig{Offset: d.Offset.d, Oscillator: sim.Oscillator{Wander: d.Wander, Expression: d.Frequency.Program, Step: d.Step.Program}}
 }
 
 // Run simulates the scenario once. progress, if not nil, is told how much more of the simulated time has passed. It fails

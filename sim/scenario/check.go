@@ -149,6 +149,7 @@ func (c *checker) grandmaster(i int, g *grandmaster) {
 	c.named(at, g.Name, "grandmaster")
 	c.must(g.Domain <= 127, at+".domain", fmt.Sprint(g.Domain), "0 to 127")
 	c.announcement(at, &g.announcement)
+	c.deviation(at, &g.deviation)
 	for _, x := range []struct {
 		key string
 		d   *span
@@ -199,6 +200,15 @@ func (c *checker) server(i int, s *server) {
 		}
 	}
 	c.answers(at, &s.answers)
+	c.deviation(at, &s.deviation)
+}
+
+// deviation checks how the clock of a grandmaster or server runs.
+func (c *checker) deviation(at string, d *deviation) {
+	c.within(at+".offset", d.Offset, -maxSpan/2, maxSpan/2)
+	c.must(d.Wander >= 0 && d.Wander <= 1e6, at+".wander", fmt.Sprint(d.Wander), "0 to 1e+06")
+	c.expression(at+".frequency", &d.Frequency, sim.Frequency)
+	c.expression(at+".step", &d.Step, sim.Jump)
 }
 
 func (c *checker) host(i int, h *host) {
@@ -222,6 +232,11 @@ func (c *checker) host(i int, h *host) {
 		c.oscillator(path, &p.oscillator, 999_999_999)
 		c.must(p.Asymmetry >= -0.5 && p.Asymmetry <= 0.5, path+".asymmetry", fmt.Sprint(p.Asymmetry), "-0.5 to 0.5")
 		c.expression(path+".window", &p.Window, sim.Window)
+		c.expression(path+".window_before", &p.Before, sim.Window)
+		c.expression(path+".window_after", &p.After, sim.Window)
+		legs := p.Before.Program != nil && p.After.Program != nil && p.Window.Program == nil && p.Asymmetry == 0
+		c.must(legs || p.Before.Program == nil && p.After.Program == nil, path+".window_before", "window_before and window_after belong together",
+			"both, in place of window and asymmetry")
 		c.expression(path+".reading_noise", &p.ReadingNoise, sim.Noise)
 		c.expression(path+".crossing_noise", &p.Noise, sim.Noise)
 	}
@@ -247,6 +262,11 @@ func (c *checker) oscillator(at string, o *oscillator, maxFrequency float64) {
 	c.expression(at+".frequency", &o.Frequency, sim.Frequency)
 	c.expression(at+".step", &o.Step, sim.Jump)
 	c.expression(at+".stamp_noise", &o.StampNoise, sim.Noise)
+	c.expression(at+".stamp_delay", &o.StampDelay, sim.StampDelay)
+	probability(c, at+".stamp_loss", o.StampLoss)
+	if o.Update.d != 0 {
+		c.within(at+".update", o.Update, time.Millisecond, time.Second)
+	}
 	c.within(at+".resolution", o.Resolution, 0, time.Second)
 	if o.Temperature != 0 && o.TemperaturePeriod.d == 0 {
 		o.TemperaturePeriod = span{24 * time.Hour}

@@ -61,6 +61,10 @@ func (s *Scenario) Honest() bool {
 			return false
 		}
 	}
+	if slices.ContainsFunc(s.Grandmasters, func(g grandmaster) bool { return g.wrong() }) ||
+		slices.ContainsFunc(s.Servers, func(v server) bool { return v.wrong() }) {
+		return false
+	}
 	for i := range s.Hosts {
 		if s.Hosts[i].System.Step.Program != nil || slices.ContainsFunc(s.Hosts[i].PHCs, func(p phcSpec) bool { return p.Step.Program != nil }) {
 			return false
@@ -78,6 +82,15 @@ type grandmaster struct {
 	SyncInterval         span   `toml:"sync_interval"`
 	DelayRequestInterval span   `toml:"delay_request_interval"`
 	announcement
+	deviation
+}
+
+// deviation is how the clock of a grandmaster or server runs wrong; one of which nothing is said has true time.
+type deviation struct {
+	Offset    span       `toml:"offset"`
+	Frequency expression `toml:"frequency"`
+	Wander    float64    `toml:"wander"`
+	Step      expression `toml:"step"`
 }
 
 // announcement is what a grandmaster tells of itself; what is nil stays as it is.
@@ -100,6 +113,7 @@ type server struct {
 	Address string   `toml:"address"`
 	Names   []string `toml:"names"`
 	answers
+	deviation
 }
 
 // answers is how a server answers; what is nil stays as it is.
@@ -137,6 +151,9 @@ type oscillator struct {
 	Quantum           float64    `toml:"quantum"`
 	Resolution        span       `toml:"resolution"`
 	StampNoise        expression `toml:"stamp_noise"`
+	StampDelay        expression `toml:"stamp_delay"`
+	StampLoss         float64    `toml:"stamp_loss"`
+	Update            span       `toml:"update"`
 	Step              expression `toml:"step"`
 }
 
@@ -144,6 +161,8 @@ type phcSpec struct {
 	Interfaces   []string   `toml:"interfaces"`
 	Window       expression `toml:"window"`
 	Asymmetry    float64    `toml:"asymmetry"`
+	Before       expression `toml:"window_before"`
+	After        expression `toml:"window_after"`
 	ReadingNoise expression `toml:"reading_noise"`
 	Noise        expression `toml:"crossing_noise"`
 	oscillator
