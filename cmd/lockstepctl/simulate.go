@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,8 @@ var errLimits = errors.New("not all limits hold")
 type simulation struct {
 	seeds, jobs int
 	csv, log    bool
-	plot, doc   string
+	plot, host  string
+	doc         string
 }
 
 const aboutSimulate = `Runs scenario files in virtual time: hosts with the production code and
@@ -53,6 +55,7 @@ func (a *app) simulate() *cobra.Command {
 	f.BoolVar(&s.csv, "csv", false, "print CSV, a line for each figure and seed")
 	f.BoolVar(&s.log, "log", false, "print what the hosts tell in the run with the first seed")
 	f.StringVar(&s.plot, "plot", "", "write a plot of the run with the first seed to this SVG or PNG `file`")
+	f.StringVar(&s.host, "plot-host", "", "plot this `host`, in place of the first one")
 	f.StringVar(&s.doc, "document", "", "write a Markdown document to this `file`, and plots beside it")
 	return c
 }
@@ -73,6 +76,9 @@ func (a *app) runSimulation(c *cobra.Command, files []string, s simulation) erro
 			return fmt.Errorf("%w (%w)", err, errUsage)
 		}
 		list = append(list, one)
+	}
+	if s.host != "" && (s.plot == "" || !slices.Contains(list[0].HostNames(), s.host)) {
+		return usage(fmt.Sprintf("--plot-host %s is not a host of the scenario that --plot is for; allowed: %s", s.host, strings.Join(list[0].HostNames(), " ")))
 	}
 	outcomes, err := scenario.RunAll(c.Context(), list,
 		scenario.Options{Seeds: s.seeds, Jobs: s.jobs, Keep: s.keeps, Progress: a.progress()})
@@ -147,7 +153,7 @@ func (a *app) showSimulation(outcomes []*scenario.Outcome, s simulation) error {
 		err = report.Log(a.out, outcomes)
 	}
 	if err == nil && s.plot != "" {
-		err = report.PlotFile(s.plot, outcomes[0].First)
+		err = report.PlotFile(s.plot, outcomes[0].First, s.host)
 	}
 	if err == nil && s.doc != "" {
 		err = report.Document(s.doc, outcomes)

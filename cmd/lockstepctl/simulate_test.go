@@ -56,11 +56,11 @@ func simulateText(t *testing.T, text string, more ...string) (out string, err er
 func TestSimulate(t *testing.T) {
 	dir := t.TempDir()
 	plot, doc := filepath.Join(dir, "a.svg"), filepath.Join(dir, "accuracy.md")
-	out, err := simulate(t, "1us", "--plot", plot, "--document", doc, "--log")
+	out, err := simulate(t, "1us", "--plot", plot, "--plot-host", "client", "--document", doc, "--log")
 	if exitStatus(err) != 0 || !strings.Contains(out, "PHC, max") || !strings.Contains(out, "≤ 1.00 µs") || !strings.Contains(out, "following ptp:eth0") {
 		t.Errorf("exit status %d: %v\n%s", exitStatus(err), err, out)
 	}
-	for name, want := range map[string]string{plot: "<svg", doc: "| [small](#small) | PHC, max |", filepath.Join(dir, "accuracy", "small.svg"): "<svg"} {
+	for name, want := range map[string]string{plot: ">a test: client<", doc: "| [small](#small) | PHC, max |", filepath.Join(dir, "accuracy", "small.svg"): "<svg"} {
 		text, err := os.ReadFile(name)
 		if err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s lacks %s: %v", name, want, err)
@@ -84,6 +84,8 @@ func TestSimulateFails(t *testing.T) {
 		{"1us", []string{"--plot", "/nonexistent/x.svg"}, 2, "--plot: open /nonexistent/x.svg: no such file"},
 		{"1us", []string{"--document", "/"}, 2, "--document: open /: is a directory"},
 		{"1us", []string{"--plot", "x.gif"}, 2, "not the name of an .svg or .png file"},
+		{"1us", []string{"--plot", "x.svg", "--plot-host", "nobody"}, 2, "--plot-host nobody is not a host of the scenario that --plot is for; allowed: client"},
+		{"1us", []string{"--plot-host", "client"}, 2, "--plot-host client is not a host of the scenario that --plot is for"},
 		{"1us", []string{"--plot", "x.svg", "other.toml"}, 2, "--plot takes one scenario"},
 		{"1us", []string{"/nonexistent.toml"}, 2, "read scenario"},
 	} {

@@ -64,7 +64,7 @@ func Document(name string, outcomes []*scenario.Outcome) error {
 		}
 		plot := o.Scenario.Name + ".svg"
 		fmt.Fprintf(&b, "\n![%s](%s/%s)\n", o.Scenario.Title, filepath.Base(dir), plot)
-		if err := PlotFile(filepath.Join(dir, plot), o.First); err != nil {
+		if err := PlotFile(filepath.Join(dir, plot), o.First, ""); err != nil {
 			return err
 		}
 	}

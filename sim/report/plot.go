@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,8 +34,8 @@ const (
 	columns = 160
 )
 
-// PlotFile writes a file with the plot of a run: SVG, or PNG where the name ends in .png.
-func PlotFile(name string, r *scenario.Result) error {
+// PlotFile writes a file with the plot of a host in a run, as Plot does: SVG, or PNG where the name ends in .png.
+func PlotFile(name string, r *scenario.Result, host string) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return fmt.Errorf("write plot: %w", err)
@@ -44,7 +45,7 @@ func PlotFile(name string, r *scenario.Result) error {
 	if strings.HasSuffix(name, ".png") {
 		c = vgimg.PngCanvas{Canvas: vgimg.New(width, height)}
 	}
-	err = plotOn(c, r)
+	err = plotOn(c, r, host)
 	if err == nil {
 		_, err = c.WriteTo(f)
 	}
@@ -73,31 +74,30 @@ type curves struct {
 	low, high, bound, ppb plotter.XYs
 }
 
-// Plot writes, as SVG, the first host of a run: the true error of its clocks with the stated maximum error as a band, the
-// source that is followed as a strip, and the clocks' true frequency error below.
-func Plot(w io.Writer, r *scenario.Result) error {
+// Plot writes, as SVG, the host of that name in a run, the first one without a name: the true error of its clocks with the
+// stated maximum error as a band, the source that is followed as a strip, and the clocks' true frequency error below.
+func Plot(w io.Writer, r *scenario.Result, host string) error {
 	c := vgsvg.New(vg.Points(plotWidth), vg.Points(plotHeight))
-	if err := plotOn(c, r); err != nil {
+	if err := plotOn(c, r, host); err != nil {
 		return err
 	}
 	_, err := c.WriteTo(w)
 	return err
 }
 
-func plotOn(c vg.CanvasSizer, r *scenario.Result) error {
-	h := r.Hosts[0]
+func plotOn(c vg.CanvasSizer, r *scenario.Result, host string) error {
+	h := r.Hosts[max(0, slices.IndexFunc(r.Hosts, func(h *sim.Host) bool { return h.Name() == host }))]
 	from := settled(h)
 	var all []curves
 	for _, id := range h.Clocks() {
 		all = append(all, curvesOf(h.Samples(id), id, from))
 	}
-	unit, name := scale(all)
 	top, bottom := plot.New(), plot.New()
-	top.Title.Text = r.Title()
-	top.Y.Label.Text = "error, " + name
+	top.Title.Text = r.Title() + ": " + h.Name()
 	bottom.Y.Label.Text = "frequency error, ppb"
 	bottom.X.Label.Text = "seconds"
-	if err := drawErrors(top, all, unit); err != nil {
+	top.Y.Tick.Marker, bottom.Y.Tick.Marker = wholeTicks{}, wholeTicks{}
+	if err := drawErrors(top, all); err != nil {
 		return err
 	}
 	if err := drawFrequencies(bottom, all); err != nil {
@@ -105,7 +105,7 @@ func plotOn(c vg.CanvasSizer, r *scenario.Result) error {
 	}
 	end := float64(len(h.States()) - 1)
 	for _, p := range []*plot.Plot{top, bottom} {
-		p.X.Min, p.X.Max = float64(from), end
+		p.X.Min, p.X.Max, p.X.Tick.Marker = float64(from), end, wholeTicks{}
 		p.Add(plotter.NewGrid())
 	}
 	stretches := stretchesOf(h, from)
@@ -158,14 +158,8 @@ func curvesOf(samples []sim.Sample, id clock.ID, from int) curves {
 	return c
 }
 
-// scale returns a unit in ns that fits the errors, and its name.
-func scale(all []curves) (float64, string) {
-	most := 1.0
-	for _, c := range all {
-		for i := range c.low {
-			most = max(most, math.Abs(c.low[i].Y), math.Abs(c.high[i].Y))
-		}
-	}
+// unitFor returns a unit in ns that fits values up to most, and its name.
+func unitFor(most float64) (float64, string) {
 	switch {
 	case most > 3e9:
 		return 1e9, "s"
@@ -177,23 +171,21 @@ func scale(all []curves) (float64, string) {
 	return 1, "ns"
 }
 
-// drawErrors draws the bands of the maximum errors behind the curves, cut off where they leave them far behind.
-func drawErrors(p *plot.Plot, all []curves, unit float64) error {
+// drawErrors draws the bands of the maximum errors behind the curves, on an axis on which both can be seen.
+func drawErrors(p *plot.Plot, all []curves) error {
 	colors := palette()
-	limit := 0.0
-	for _, c := range all {
-		for i := range c.low {
-			limit = max(limit, math.Abs(c.low[i].Y), math.Abs(c.high[i].Y))
-		}
+	log, most := errorAxis(all)
+	unit := 1.0
+	if log != nil {
+		p.Y.Scale, p.Y.Tick.Marker, p.Y.Label.Text = log, log, "error"
+	} else {
+		var name string
+		unit, name = unitFor(most)
+		p.Y.Label.Text = "error, " + name
 	}
-	limit = 2.5 * limit / unit
 	for k, c := range all {
-		top, bottom := plotter.XYs{}, plotter.XYs{}
-		for _, b := range c.bound {
-			y := min(b.Y/unit, limit)
-			top, bottom = append(top, plotter.XY{X: b.X, Y: y}), append(bottom, plotter.XY{X: b.X, Y: -y})
-		}
-		if err := band(p, top, bottom, pale(colors[k%len(colors)], 40)); err != nil {
+		top := scaled(c.bound, unit)
+		if err := band(p, top, scaled(c.bound, -unit), pale(colors[k%len(colors)], 40)); err != nil {
 			return err
 		}
 	}
@@ -210,7 +202,8 @@ func drawErrors(p *plot.Plot, all []curves, unit float64) error {
 		p.Add(l)
 		p.Legend.Add(c.id.String()+", pale: maximum error stated", l)
 	}
-	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.Top, p.Legend.Left, p.Legend.Padding = true, true, vg.Points(2)
+	p.Legend.TextStyle.Font.Size = vg.Points(9)
 	return nil
 }
 
@@ -293,7 +286,7 @@ func legend(p *plot.Plot, list []stretch) error {
 		if err != nil {
 			return err
 		}
-		swatch.Color = s.color
+		swatch.Color, swatch.LineStyle.Width = s.color, 0
 		p.Legend.Add("following "+string(s.id), swatch)
 	}
 	return nil

@@ -31,7 +31,7 @@ func (c *change) targets(s *Scenario) (list []target) {
 		{"link", c.Link, s.linkNames(), []string{"cut", "loss", "extend", "extend_there", "extend_back"}},
 		{"grandmaster", c.Grandmaster, nil, slices.Concat(lies, announced)},
 		{"server", c.Server, nil, slices.Concat(lies, answered)},
-		{"host", c.Host, s.hostNames(), []string{"daemon", "clock", "step", "interface", "up"}},
+		{"host", c.Host, s.HostNames(), []string{"daemon", "clock", "step", "interface", "up"}},
 	} {
 		switch t.kind {
 		case "grandmaster":

@@ -364,8 +364,8 @@ func (c *checker) limit(i int, l *Limit) {
 	if l.Host == "" && len(s.Hosts) > 0 {
 		l.Host = "*"
 	}
-	c.must(len(matching(l.Host, s.hostNames())) > 0, at+".host", fmt.Sprintf("there is no host %q", clip(l.Host)),
-		strings.Join(s.hostNames(), " "))
+	c.must(len(matching(l.Host, s.HostNames())) > 0, at+".host", fmt.Sprintf("there is no host %q", clip(l.Host)),
+		strings.Join(s.HostNames(), " "))
 	if l.On.ID == 0 {
 		l.On.ID = clock.System
 	}
@@ -435,7 +435,8 @@ func (c *checker) verdicts(at string, l *Limit) {
 		fmt.Sprintf("at most %d seconds times sources", maxOpinions))
 }
 
-func (s *Scenario) hostNames() (names []string) {
+// HostNames returns the names of all hosts, in the order of the file.
+func (s *Scenario) HostNames() (names []string) {
 	for i := range s.Hosts {
 		names = append(names, s.Hosts[i].names()...)
 	}

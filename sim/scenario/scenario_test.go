@@ -198,7 +198,7 @@ func TestSameOutputWithAnyNumberOfJobs(t *testing.T) {
 		o := run(t, good, scenario.Options{Seeds: 4, Jobs: jobs, Keep: func(*scenario.Scenario) bool { return true }})
 		var b bytes.Buffer
 		for _, err := range []error{report.Table(&b, []*scenario.Outcome{o}), report.CSV(&b, []*scenario.Outcome{o}),
-			report.JSON(&b, []*scenario.Outcome{o}), report.Plot(&b, o.First)} {
+			report.JSON(&b, []*scenario.Outcome{o}), report.Plot(&b, o.First, "")} {
 			if err != nil {
 				t.Fatal(err)
 			}
