@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package sim runs hosts in virtual time: oscillators and networks are simulated, and what decides is the production code
-// of package engine. A World, its seed and what is put into it determine all that happens, whatever machine it runs on.
+// of package engine. A World, its seed and what is put into it determine all that happens; the same binary does the same on
+// all machines whose arithmetic rounds alike, which on amd64 are those with FMA.
 //
 // True time is an integer of nanoseconds since the start of the simulation. It belongs to one goroutine.
 package sim

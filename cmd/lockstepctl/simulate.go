@@ -30,7 +30,8 @@ type simulation struct {
 const aboutSimulate = `Runs scenario files in virtual time: hosts with the production code and
 configuration, over simulated clocks and networks. Each scenario is run with the
 seeds 1 to N; the table shows mean and deviation beside the limits of the file.
-The same files and number of seeds give the same output on every machine.
+The same files and number of seeds give the same output, with any number of
+jobs; the same binary gives it on all amd64 processors that have FMA.
 
 Exit status: 0 all limits hold; 1 some do not; 2 wrong command line or scenario,
 also one that takes more work than its max_events, or in which an expression

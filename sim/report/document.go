@@ -22,7 +22,12 @@ of holdover at an instant are the root mean square over hosts and runs. %s
 The model: a clock's frequency error is constant within each second of true time and takes a step of
 w·N(0,1) from one to the next, w = 1 ppb unless said; packets are delayed independently of each other; timestamps are exact
 to the nanosecond; comparisons of a PHC with the system clock have no noise unless said. "Sync" is the number of seconds from
-the start of the daemon until the error stays below the value given.
+the start of the daemon until the error stays below the value given; the peers' figures of work S1
+count from 0, and their daemons start at 9 s.
+
+What is not alike: lockstep compares a PHC with the system clock eight times a second, each time with noise of its own where there is some, and phc2sys
+does so once a second by default; the files ` + "`s3-*`" + ` say what that gives. When PTP is lost, lockstep asks NTP servers of the same site each second, and
+others every 16 s; the rows "NTP requests" have the number beside the peers'. In work S4 lockstep sends no more than the peer does.
 
 The maximum error is what the host states as the bound of its clock's error; its coverage is the share of all seconds in which
 the true error was within it, and one without a bound counts as a miss while the host is locked or in holdover. "Bound per rms" compares its mean with the true error. No exchange of messages can tell how the least
