@@ -15,31 +15,16 @@ import (
 	"github.com/lockstep-time/lockstep/sim/scenario"
 )
 
+// delay is that of the good scenario.
+const delay = `delay = "(+ 1e-7 (* 1e-7 (exponential)))"`
+
 // TestBounds: what would take forever, much memory, or numbers that nothing can have is refused, fast, with the place and
 // with what is allowed.
 func TestBounds(t *testing.T) {
-	const delay = `delay = "(+ 1e-7 (* 1e-7 (exponential)))"`
-	for _, c := range []struct{ name, old, new, want string }{
+	refused(t, []refusal{
 		{"infinite", delay, `delay = "(* 1e308 1e308)"`, "x.toml:29: link[0].delay: value 1 is +Inf; allowed: at most 1000 s"},
 		{"infinite after a while", delay, `delay = "(sum 100)"`, "x.toml:29: link[0].delay: value 11 is 1100; allowed: at most 1000 s"},
 		{"not a number", delay, `delay = "(% 1 0)"`, "x.toml:29: link[0].delay: value 1 is NaN"},
-		{"lost for ever", delay, `delay = "(+ 1 -2)"`, "x.toml:29: link[0].delay: it is always -1, so that everything is lost; allowed: 0 or more, at least sometimes"},
-		{"frequency", `"(+ 1e-5 (sum (* 1e-9 (normal))))"`, `"5"`, "x.toml:21: host[0].system.frequency: value 1 is 5; allowed: -0.2 to 0.2"},
-		{"step", `[[host.phc]]`, "step = \"1e9\"\n[[host.phc]]", "x.toml:22: host[0].system.step: value 1 is 1e+09; allowed: -3.1"},
-		{"one leg", `[[host.phc]]`, "[[host.phc]]\nwindow_before = \"1e-6\"", "x.toml:23: host[0].phc[0].window_before: window_before and window_after belong together; allowed: both"},
-		{"legs and a window", `[[host.phc]]`, "[[host.phc]]\nwindow = \"1e-6\"\nwindow_after = \"1e-6\"\nwindow_before = \"1e-6\"", "x.toml:25: host[0].phc[0].window_before: "},
-		{"stamps before they are taken", `[[host.phc]]`, "[[host.phc]]\nstamp_delay = \"-1e-6\"", "x.toml:23: host[0].phc[0].stamp_delay: value 1 is -1e-06; allowed: 0 to 1000 s"},
-		{"more stamps lost than there are", `[[host.phc]]`, "[[host.phc]]\nstamp_loss = 2", "x.toml:23: host[0].phc[0].stamp_loss: 2; allowed: 0 to 1"},
-		{"update", `[[host.phc]]`, "[[host.phc]]\nupdate = \"1us\"", "x.toml:23: host[0].phc[0].update: 1µs; allowed: 1ms to 1s"},
-		{"frequency of a grandmaster", `name = "gm"`, "name = \"gm\"\nfrequency = \"1\"", "x.toml:6: grandmaster[0].frequency: value 1 is 1; allowed: -0.2 to 0.2"},
-		{"step of a server", `name = "ntp1"`, "name = \"ntp1\"\nstep = \"port\"", "x.toml:9: server[0].step: it has no variable port; allowed: time"},
-		{"negative window", `[[host.phc]]`, "[[host.phc]]\nwindow = \"-1e-6\"", "x.toml:23: host[0].phc[0].window: value 1 is -1e-06; allowed: 0 to 1 s"},
-		{"duration without a unit", `"60s"`, `60`, `x.toml:2: duration: 60 has no unit; allowed: a text with one, such as "60s"`},
-		{"text without a unit", `"60s"`, `"60"`, `x.toml:2: duration: 60 has no unit; allowed: a text with one, such as "60s"`},
-		{"start without a unit", `name = "client"`, "name = \"client\"\nstart = 9", `x.toml:13: host.start: 9 has no unit; allowed: a text with one, such as "9s"`},
-		{"limit without a unit", `rms = "1us"`, "max = 5000", `x.toml:39: limit.max: 5000 has no unit; allowed: a text with one, such as "5000s"`},
-		{"number for a leap second", `title = "a test"`, "leap = 1", `x.toml:1: leap: "1" is not a leap second`},
-		{"number for a clock", `rms = "1us"`, "rms = \"1us\"\nclock = 3", `x.toml:40: limit.clock: "3" is not a clock`},
 		{"variable of a packet", `"(+ 1e-5 (sum (* 1e-9 (normal))))"`, `"(* 1e-9 length)"`, "x.toml:21: host[0].system.frequency: it has no variable length; allowed: time"},
 		{"variable of a correction", delay, `delay = "(* 2 delay)"`, "it has no variable delay; allowed: time from to port length subnet"},
 		{"no such file", delay, `delay = "(file nothing.txt)"`, "x.toml:29: link[0].delay: read values: stat nothing.txt: no such file"},
@@ -66,9 +51,6 @@ func TestBounds(t *testing.T) {
 		{"extension", "grandmaster = \"gm\"\nshift = \"10us\"", "link = \"all\"\nextend = \"1h\"", "x.toml:34: event[0].extend: 1h0m0s; allowed: -16m40s to 16m40s"},
 		{"nan", `[[host.phc]]`, "wander = nan\n[[host.phc]]", "x.toml:22: host[0].system.wander: NaN; allowed: 0 to 1e+06"},
 		{"negative limit", `rms = "1us"`, "rms = \"1us\"\nmax = \"-1us\"", "x.toml:40: limit[0].max: -1µs; allowed: 1ns to"},
-		{"limit of nothing", `rms = "1us"`, "rms = \"1us\"\nmax = \"0s\"", "x.toml:40: limit[0].max: 0s; allowed: 1ns to"},
-		{"sync without a time", `rms = "1us"`, "rms = \"1us\"\nsync_within = \"1us\"", "limit[0].sync: sync and sync_within belong together"},
-		{"frequency limit of nothing", `rms = "1us"`, "frequency_max = 0", "x.toml:39: limit[0].frequency_max: 0; allowed: more than 0"},
 		{"coverage", `rms = "1us"`, "coverage = 99.9", "x.toml:39: limit[0].coverage: 99.9; allowed: more than 0, at most 1"},
 		{"an instant and a window", `rms = "1us"`, "rms = \"1us\"\nat = \"35s\"", "x.toml:40: limit[0].at: an instant and a window; allowed: at, or from and to"},
 		{"configuration on one line", "[[event]]", "[[host]]\nname = \"b\"\nconfig = \"x = 1\"\n[[event]]", "x.toml:33: config: x: unknown key"},
@@ -83,7 +65,41 @@ func TestBounds(t *testing.T) {
 		{"unused switch", "[[event]]", "[[switch]]\nname = \"s\"\nresidence = \"1e-6\"\n[[event]]", "x.toml:31: switch[0]: no link goes through s"},
 		{"kind of switch", "[[event]]", "[[switch]]\nname = \"s\"\ntransparent = \"yes\"\n[[event]]", `"yes" is not a kind of transparent clock: none, one-step, two-step`},
 		{"same address", "[[host]]", "[[server]]\nname = \"n\"\naddress = \"192.0.2.1\"\n[[host]]", "x.toml:13: server[1].address: 192.0.2.1 is that of ntp1"},
-	} {
+	})
+}
+
+// TestImpossibleValues: so are values that no clock, packet or limit can have, and numbers where a text belongs.
+func TestImpossibleValues(t *testing.T) {
+	refused(t, []refusal{
+		{"lost for ever", delay, `delay = "(+ 1 -2)"`, "x.toml:29: link[0].delay: it is always -1, so that everything is lost; allowed: 0 or more, at least sometimes"},
+		{"frequency", `"(+ 1e-5 (sum (* 1e-9 (normal))))"`, `"5"`, "x.toml:21: host[0].system.frequency: value 1 is 5; allowed: -0.2 to 0.2"},
+		{"step", `[[host.phc]]`, "step = \"1e9\"\n[[host.phc]]", "x.toml:22: host[0].system.step: value 1 is 1e+09; allowed: -3.1"},
+		{"one leg", `[[host.phc]]`, "[[host.phc]]\nwindow_before = \"1e-6\"", "x.toml:23: host[0].phc[0].window_before: window_before and window_after belong together; allowed: both"},
+		{"legs and a window", `[[host.phc]]`, "[[host.phc]]\nwindow = \"1e-6\"\nwindow_after = \"1e-6\"\nwindow_before = \"1e-6\"", "x.toml:25: host[0].phc[0].window_before: "},
+		{"stamps before they are taken", `[[host.phc]]`, "[[host.phc]]\nstamp_delay = \"-1e-6\"", "x.toml:23: host[0].phc[0].stamp_delay: value 1 is -1e-06; allowed: 0 to 1000 s"},
+		{"more stamps lost than there are", `[[host.phc]]`, "[[host.phc]]\nstamp_loss = 2", "x.toml:23: host[0].phc[0].stamp_loss: 2; allowed: 0 to 1"},
+		{"update", `[[host.phc]]`, "[[host.phc]]\nupdate = \"1us\"", "x.toml:23: host[0].phc[0].update: 1µs; allowed: 1ms to 1s"},
+		{"frequency of a grandmaster", `name = "gm"`, "name = \"gm\"\nfrequency = \"1\"", "x.toml:6: grandmaster[0].frequency: value 1 is 1; allowed: -0.2 to 0.2"},
+		{"step of a server", `name = "ntp1"`, "name = \"ntp1\"\nstep = \"port\"", "x.toml:9: server[0].step: it has no variable port; allowed: time"},
+		{"negative window", `[[host.phc]]`, "[[host.phc]]\nwindow = \"-1e-6\"", "x.toml:23: host[0].phc[0].window: value 1 is -1e-06; allowed: 0 to 1 s"},
+		{"duration without a unit", `"60s"`, `60`, `x.toml:2: duration: 60 has no unit; allowed: a text with one, such as "60s"`},
+		{"text without a unit", `"60s"`, `"60"`, `x.toml:2: duration: 60 has no unit; allowed: a text with one, such as "60s"`},
+		{"start without a unit", `name = "client"`, "name = \"client\"\nstart = 9", `x.toml:13: host.start: 9 has no unit; allowed: a text with one, such as "9s"`},
+		{"limit without a unit", `rms = "1us"`, "max = 5000", `x.toml:39: limit.max: 5000 has no unit; allowed: a text with one, such as "5000s"`},
+		{"number for a leap second", `title = "a test"`, "leap = 1", `x.toml:1: leap: "1" is not a leap second`},
+		{"number for a clock", `rms = "1us"`, "rms = \"1us\"\nclock = 3", `x.toml:40: limit.clock: "3" is not a clock`},
+		{"limit of nothing", `rms = "1us"`, "rms = \"1us\"\nmax = \"0s\"", "x.toml:40: limit[0].max: 0s; allowed: 1ns to"},
+		{"sync without a time", `rms = "1us"`, "rms = \"1us\"\nsync_within = \"1us\"", "limit[0].sync: sync and sync_within belong together"},
+		{"frequency limit of nothing", `rms = "1us"`, "frequency_max = 0", "x.toml:39: limit[0].frequency_max: 0; allowed: more than 0"},
+	})
+}
+
+// refusal is a change to the text of a good scenario, and the error that it makes.
+type refusal struct{ name, old, new, want string }
+
+func refused(t *testing.T, cases []refusal) {
+	t.Helper()
+	for _, c := range cases {
 		text := strings.Replace(good, c.old, c.new, 1)
 		if text == good {
 			t.Fatalf("%s: the text has not changed", c.name)
