@@ -142,7 +142,7 @@ func (n *node) up(est servo.Estimate, base, at int64) (servo.Estimate, int64, in
 	offset, e := n.edge.At(n.edge.Time())
 	at += offset + int64(e.Offset) // what the system clock's oscillator shows, but for what they part in the meantime
 	offset, e = n.edge.At(at)
-	est.Frequency *= 1 - e.Frequency/1e9
+	est.Frequency *= pace(e.Frequency)
 	return est.Plus(e), base + offset, at, true
 }
 
@@ -153,9 +153,13 @@ func (n *node) down(est servo.Estimate, base, at int64) (servo.Estimate, int64, 
 	}
 	offset, e := n.edge.At(at)
 	est = est.Minus(e)
-	est.Frequency /= 1 - e.Frequency/1e9
+	est.Frequency /= pace(e.Frequency)
 	return est, base - offset, at - offset - int64(e.Offset), true
 }
+
+// pace returns how fast a PHC runs by the system clock, for an edge whose offset grows by ppb. What nothing runs at is not
+// reckoned with: an estimate may be absurd for a while.
+func pace(ppb float64) float64 { return 1 - max(-5e8, min(5e8, ppb))/1e9 }
 
 // parted returns what is open now of the edge: what its crossings leave together, and not more than half of a window beside
 // where chance may have put the estimate.

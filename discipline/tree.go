@@ -236,7 +236,7 @@ func (t *Tree) presumed(n *node) (ppb, sigma float64, ok bool) {
 		return -n.came, n.frequencySigma, true
 	case n.edge != nil && n.edge.Observations() > 1:
 		_, est := n.edge.At(n.edge.Time()) // over the system clock's time
-		return -est.Frequency / (1 - est.Frequency/1e9), math.Sqrt(unknownFrequency*unknownFrequency + est.FrequencyVar), true
+		return -est.Frequency / pace(est.Frequency), math.Sqrt(unknownFrequency*unknownFrequency + est.FrequencyVar), true
 	}
 	return 0, 0, false
 }

@@ -253,6 +253,29 @@ func TestOneWayAccusesNobody(t *testing.T) {
 	}
 }
 
+// TestClockStopsAndIsReset is what some NICs do when their link goes down: the PHC stands still for a while, and then shows
+// another time.
+func TestClockStopsAndIsReset(t *testing.T) {
+	r := newRig(t, nil).locked()
+	r.run(100 * second)
+	r.measures = 0
+	r.tree.Follow(r.now, 0)
+	runs := r.clocks[phc].error
+	r.clocks[phc].error = -1e9
+	r.run(3 * second)
+	r.clocks[phc].error = runs
+	r.clocks[phc].ns = r.clocks[clock.System].ns
+	r.run(3 * second)
+	r.measures = phc
+	r.tree.Follow(r.now, phc)
+	r.run(20 * second)
+	r.within(phc, 300, 20*second)
+	r.within(clock.System, 300, 20*second)
+	if r.tree.Panicked() {
+		t.Error("nothing is steered any more")
+	}
+}
+
 // TestSettle leaves the frequencies that cancel the oscillators' errors.
 func TestSettle(t *testing.T) {
 	r := newRig(t, nil).locked()

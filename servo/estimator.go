@@ -75,6 +75,7 @@ const (
 	gateAfter    = 8   // observations before the guess of the noise is trusted in that
 	firstDoubt   = 1e4 // times its variance the noise may be until then
 	jumpAfter    = 5   // outliers in a row that are a jump
+	mostBend     = 1e6 // ppb by which an oscillator may change at once: a clock that stops is another matter
 	unknownSigma = 5e5 // ppb: nothing is known of an oscillator's frequency
 )
 
@@ -232,16 +233,16 @@ func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
 	if e.outliers++; e.outliers < jumpAfter {
 		return Outlier
 	}
-	if e.first.dt >= 0 && d.dt > e.first.dt && math.Abs(d.ns-e.first.ns) > math.Abs(d.ns)/2 {
-		e.bend(d)
+	if ran, dt := d.ns-e.first.ns, d.dt-e.first.dt; e.first.dt >= 0 && dt > 0 && math.Abs(ran) > math.Abs(d.ns)/2 &&
+		math.Abs(ran) < mostBend*dt {
+		e.bend(ran / dt)
 		return Used
 	}
 	return Jumped
 }
 
-// bend allows for a frequency that has changed by as much as the outliers since the first one tell.
-func (e *Estimator) bend(d deviation) {
-	ppb := (d.ns - e.first.ns) / (d.dt - e.first.dt)
+// bend allows for a frequency that has changed by ppb since the first outlier.
+func (e *Estimator) bend(ppb float64) {
 	e.outliers, e.fresh = 0, false
 	for i := range e.bank {
 		m := &e.bank[i]
