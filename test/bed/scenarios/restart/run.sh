@@ -14,7 +14,10 @@ if [ $HOSTN = g1 ]; then
 	cp state.json /mnt/state.g1.json
 	sleep 3
 	# no source is heard, and both clocks are 2 ppm off: their frequencies can only be those of the state file
-	ctl cut g1; phct eth0 freq 28000; adjtimex -q -f $((2 << 16))
+	ctl cut g1
+	phct eth0 freq 28000
+	off=$(sed -n 's/.*"system": *\([-0-9.]*\).*/\1/p' state.json | awk '{ printf "%d", ($1 + 2000) * 65.536 }') # in 2^-16 ppm
+	adjtimex -q -f "$off" && echo "$off" >/mnt/forced.g1
 	ctl mark again; start_lockstepd
 	sleep 5
 	ctl mark heard; ctl join g1
