@@ -131,7 +131,10 @@ func (d *Device) crossing(readings []Reading, m clock.Method) (clock.Crossing, e
 	}, nil
 }
 
-// Reduce averages the tightest readings, those whose window exceeds the narrowest by no more than an eighth: readings
+// alike is the part of the narrowest window by which those may exceed it that are averaged with it.
+const alike = 32
+
+// Reduce averages the tightest readings, those whose window exceeds the narrowest by no more than 1/32: readings
 // shift with the width of their window, so wide ones are not merely noisier but wrong in one direction. It returns the mean of
 // the device, that of the middle of the windows, to the nanosecond, and half of their mean window, by which the mean may be off
 // if all of them were read at one end; at least 1 ns. It is not ok if no reading has a window, its clock having been set back in all of them.
@@ -149,7 +152,7 @@ func Reduce(readings []Reading) (device, other int64, uncertainty time.Duration,
 	var n, devices, middles int64 // sums of the differences to first; middles in half nanoseconds
 	var excess int64              // of the windows over the narrowest
 	for _, r := range readings {
-		if w := r.Window(); w < 0 || w-narrowest > narrowest/8 {
+		if w := r.Window(); w < 0 || w-narrowest > narrowest/alike {
 			continue
 		}
 		if n == 0 {
