@@ -75,7 +75,11 @@ func (d *Daemon) stampAssociation(ctx context.Context, now clock.Mono, n int) {
 		return
 	}
 	caps, err := d.host.probe(bound)
-	if err != nil || a.hardware() && caps.Clock() == a.clock {
+	if err != nil {
+		return
+	}
+	if a.hardware() && caps.Clock() == a.clock {
+		a.lost = false
 		return
 	}
 	s := byKernel()

@@ -120,11 +120,12 @@ func (d *Daemon) tidy(now clock.Mono) {
 		d.clocks.close(id)
 		d.engine.RemoveClock(now, id)
 	}
+	if d.inspecting {
+		return // a NIC may be busy for seconds; this is called again then
+	}
 	for name, nic := range d.nics {
 		if uses[name] == 0 {
 			d.restore(name)
-		} else if d.inspecting {
-			continue // the NIC may be busy for seconds
 		} else if err := nic.Keep(uses[name]); err != nil && !errors.Is(err, hwts.ErrNoInterface) {
 			d.repeated("narrow "+name, "timestamping goes on for more than is needed", err)
 		}

@@ -21,6 +21,7 @@ type host struct {
 type configurator interface {
 	Acquire(hwts.Use) (hwts.HardwareConfig, error)
 	Keep(hwts.Use) error
+	Forgotten() bool
 	Reapply() (changed bool, err error)
 	Restore() error
 	Rename(nic string)

@@ -45,6 +45,7 @@ type fakeNIC struct {
 	separate            bool // it has no filter for more than one use
 	reset               bool // it does not stamp as it has to
 	acquired, reapplied int
+	asked               int      // whether it stamps as it has to
 	restored            []string // under those names
 }
 
@@ -62,6 +63,11 @@ func (n *fakeNIC) Acquire(u hwts.Use) (hwts.HardwareConfig, error) {
 func (n *fakeNIC) Keep(u hwts.Use) error { n.uses &= u; return nil }
 func (n *fakeNIC) Restore() error        { n.restored = append(n.restored, n.name); return nil }
 func (n *fakeNIC) Rename(to string)      { n.name = to }
+
+func (n *fakeNIC) Forgotten() bool {
+	n.asked++
+	return n.reset
+}
 
 func (n *fakeNIC) Reapply() (changed bool, err error) {
 	n.reapplied++

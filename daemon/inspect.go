@@ -65,7 +65,9 @@ func (h *host) inspect(name string, nic configurator) (i inspection, up bool) {
 	if caps.Hardware() {
 		i.clock = caps.Clock()
 	}
-	i.changed, i.err = nic.Reapply()
+	if nic.Forgotten() {
+		i.changed, i.err = nic.Reapply()
+	}
 	return i, true
 }
 
@@ -114,6 +116,7 @@ func (d *Daemon) search() {
 		cfg, err := d.opt.Load()
 		d.loop.post(d.ctx, event{kind: called, call: func(now clock.Mono) {
 			if err != nil {
+				d.arrived = true
 				d.repeated("search", "searching for interfaces", err)
 			} else if cfg.Discovered {
 				d.searched(now, cfg.PTP.Ports)

@@ -100,11 +100,11 @@ func (c *Configurator) Keep(uses Use) error {
 		return nil
 	}
 	now, err := c.driver.read()
-	if err != nil {
+	if err != nil && !errors.Is(err, clock.ErrNotSupported) {
 		return err
 	}
-	if now != c.ours {
-		c.made = c.uses // somebody else's, which stays as it is
+	if err != nil || now != c.ours {
+		c.made = c.uses // somebody else's, or not to be known: it stays as it is
 		return nil
 	}
 	return c.set(c.uses)
@@ -123,6 +123,14 @@ func (c *Configurator) Reapply() (changed bool, err error) {
 		return false, nil
 	}
 	return true, c.apply(c.uses)
+}
+
+// Forgotten reports whether what Acquire did is surely not in force any more. Of a driver that cannot tell, it is not known.
+func (c *Configurator) Forgotten() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, err := c.driver.read()
+	return c.uses != 0 && err == nil && !sufficient(now, c.uses)
 }
 
 // Restore puts back what was there before the first Acquire. It leaves alone what somebody else has set since, and what

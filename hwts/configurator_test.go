@@ -135,6 +135,32 @@ func TestConfiguratorReapplies(t *testing.T) {
 	}
 }
 
+// TestConfiguratorOfADriverThatCannotTell has one that sets what it is asked for and cannot be asked what that is: to set it
+// again may reset the NIC, so that nothing is done without need.
+func TestConfiguratorOfADriverThatCannotTell(t *testing.T) {
+	nic := &fakeNIC{filters: allFilters(), readErr: ioctlError(unix.EOPNOTSUPP)}
+	c := &Configurator{driver: nic}
+	if _, err := c.Acquire(PTPOverUDP | PTPOverEthernet); err != nil {
+		t.Fatal(err)
+	}
+	before := len(nic.requests)
+	if c.Forgotten() {
+		t.Error("it is sure that nothing is in force")
+	}
+	for range 2 {
+		if err := c.Keep(PTPOverUDP); err != nil {
+			t.Errorf("to narrow it: %v", err)
+		}
+	}
+	if len(nic.requests) != before {
+		t.Errorf("set again: %v", nic.requests[before:])
+	}
+	nic.readErr, nic.now = nil, HardwareConfig{}
+	if !c.Forgotten() {
+		t.Error("what is not in force any more is not found out")
+	}
+}
+
 func TestConfiguratorRestoresNeitherWhatOthersSetNorWhatItNeverRead(t *testing.T) {
 	nic := &fakeNIC{filters: allFilters()}
 	c := &Configurator{driver: nic}

@@ -121,7 +121,7 @@ func (a *app) checkSimulation(files []string, s simulation) error {
 
 // writable finds out whether a file can be written, and leaves nothing behind that was not there.
 func writable(name string) error {
-	_, before := os.Stat(name)
+	_, before := os.Lstat(name)
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -242,19 +243,20 @@ func TestSetInWrongUnit(t *testing.T) {
 type impatient struct {
 	interrupt func()
 	over      chan struct{}
+	answer    io.Reader
 }
 
 func (i *impatient) Read(b []byte) (int, error) {
 	i.interrupt()
 	<-i.over
-	return copy(b, "y\n"), nil
+	return i.answer.Read(b)
 }
 
 func TestQuestionInterrupted(t *testing.T) {
 	for _, args := range [][]string{{"set", "ptp0", "now"}, {"set", "ptp0", "1700000000"}, {"ptp0", "--", "set", "now", "adj", "1s"}} {
 		b := newBench(t, phc.FakeConfig{Start: 37 * time.Second})
 		ctx, cancel := context.WithCancel(context.Background())
-		user := &impatient{cancel, make(chan struct{})}
+		user := &impatient{cancel, make(chan struct{}), strings.NewReader("y\n")}
 		b.app.terminal, b.app.in = true, user
 		if code := run(ctx, b.app, args); code != exitInterrupted || !strings.HasSuffix(b.err.String(), "[y/N] \nphcctl: interrupted\n") {
 			t.Errorf("%v: status %d: %s", args, code, b.err.String())

@@ -99,7 +99,6 @@ func TestColour(t *testing.T) {
 	}
 }
 
-// What other hosts say must not reach the terminal as a control sequence.
 // A source that has nothing to tell of itself, any more or yet, is shown without.
 func TestSilentSource(t *testing.T) {
 	s := &status.Snapshot{Sources: []status.Source{
@@ -117,6 +116,7 @@ func TestSilentSource(t *testing.T) {
 	}
 }
 
+// What other hosts say must not reach the terminal as a control sequence.
 func TestHostileText(t *testing.T) {
 	const evil = "\x1b[2J\x07\r\n\u202e\xff"
 	s := statustest.Locked()
