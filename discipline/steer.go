@@ -43,6 +43,7 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	if m.OneWay && !t.ref.Expects(o) {
 		return servo.Outlier
 	}
+	t.ref.SetRigid(!t.restless())
 	v := t.margins.observe(t.ref, o, float64(m.MaxError), float64(m.Even), t.cfg.Wander)
 	if v == servo.Jumped && t.ref.Observations() < surely {
 		t.forget() // it was the first ones that were wrong
@@ -55,6 +56,20 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	t.steer(n, now, float64(m.Offset)+m.OffsetFraction, m.Interval, true)
 	return v
 }
+
+// restless reports whether two clocks of the host wander against each other by so much that one of them may change its frequency
+// all of a sudden. Else it is the source that does, if anybody seems to.
+func (t *Tree) restless() bool {
+	for _, n := range t.nodes {
+		if n.edge != nil && n.edge.Observations() > leanAfter && n.edge.Wander() > wildWander {
+			return true
+		}
+	}
+	return false
+}
+
+// wildWander is more than an oscillator made of a crystal wanders by, ppb per root second.
+const wildWander = 100
 
 // Prime takes in a measurement from before the one that Sample is given first: with two of them the frequency is known
 // at once. Nothing is steered by it.

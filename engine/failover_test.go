@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/ptptest"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -166,4 +167,24 @@ func TestPlainPI(t *testing.T) {
 	}
 	s.covered(60, 200)
 	s.unstepped(30, 200)
+}
+
+// TestPathsOfMastersAreTheirOwn fails over, after a while without any master, to one that is nearer, and whose way here is shared
+// unevenly as long as a queue is full. What was known of the longer path says nothing of it.
+func TestPathsOfMastersAreTheirOwn(t *testing.T) {
+	s := newSite(t, onePort, 420*second)
+	defer s.story()
+	s.ptp.Extend(200_000, 200_000)
+	id := grandmaster()
+	id.Clock[7]++
+	near := delay(t, "(+ 5e-7 (* 1e-8 (exponential)))")
+	l := s.host.Connect(0, s.world.NewMaster("gm2", ptptest.Config{Identity: id}), near, near)
+	l.Extend(40_000, 0)
+	l.Cut(true)
+	s.at(300*second, func() { s.ptp.Cut(true) })
+	s.at(332*second, func() { l.Cut(false) })
+	s.at(380*second, func() { l.Extend(0, 0) })
+	s.world.Run(420 * second)
+	s.follows(345, status.Locked, "ptp:eth0")
+	s.covered(345, 419)
 }

@@ -85,8 +85,8 @@ const (
 func (e *Engine) adviseLeap(utc int64) leapAdvice {
 	end := (utc/day + 1) * day
 	a := e.announcedLeap()
-	if list := e.env.Leaps; list != nil && list.Expires().Nanoseconds > end {
-		a.due, _ = list.NextLeap(clock.Instant{Nanoseconds: utc, Scale: clock.UTC}, time.Duration(end-utc))
+	if e.listDecides(utc) {
+		a.due, _ = e.env.Leaps.NextLeap(clock.Instant{Nanoseconds: utc, Scale: clock.UTC}, time.Duration(end-utc))
 		a.why = leapListed
 		if a.doubtful() {
 			a.why = leapNotListed
@@ -105,6 +105,12 @@ func (e *Engine) adviseLeap(utc int64) leapAdvice {
 		a.why, a.due = leapOfMajority, a.announced
 	}
 	return a
+}
+
+// listDecides reports whether the leap-seconds list says what the end of this UTC day is like.
+func (e *Engine) listDecides(utc int64) bool {
+	list := e.env.Leaps
+	return list != nil && list.Expires().Nanoseconds > (utc/day+1)*day
 }
 
 // announcedLeap counts what the truechimers announce: NTP servers, and grandmasters that know UTC. A grandmaster has one
@@ -176,7 +182,8 @@ func (e *Engine) checkLeap(now clock.Mono) {
 		}
 		return
 	}
-	if e.leader == nil || now < e.armFrom || e.tree.Steers(clock.System) && !e.tree.Trusted(clock.System) {
+	silent, unsure := e.leader == nil && !e.listDecides(utc), e.tree.Steers(clock.System) && !e.tree.Trusted(clock.System)
+	if silent || unsure || now < e.armFrom {
 		return
 	}
 	a := e.adviseLeap(utc)

@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
 	"github.com/lockstep-time/lockstep/sim"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 const utc37 = "[utc]\noffset = 37\n"
@@ -316,4 +317,30 @@ func (s *site) told(begin, end string) bool {
 		}
 	}
 	return false
+}
+
+// TestExpiredListYields has a grandmaster announce the offset after a leap second that an expired list does not know, and fall
+// silent.
+func TestExpiredListYields(t *testing.T) {
+	s := newSite(t, onePort, 400*second, listed(t, date(2026, 1, 1)))
+	defer s.story()
+	s.master.Properties().Time.UTCOffset = 38
+	s.at(200*second, func() { s.ptp.Cut(true) })
+	s.world.Run(400 * second)
+	if utc := s.snapshot().UTC; utc.Seconds != 38 {
+		t.Errorf("%+v in holdover, and 38 s had been announced", utc)
+	}
+	s.follows(399, status.Holdover, "")
+}
+
+// TestListedLeapInHoldover has somebody set the clock while no source can be asked: the kernel forgets what was armed then.
+func TestListedLeapInHoldover(t *testing.T) {
+	s := newSite(t, onePort, 400*second, endOfJune, listed(t, date(2026, 12, 28), date(2026, 7, 1)))
+	defer s.story()
+	s.world.InsertLeap(clock.LeapInsert)
+	s.at(150*second, func() { s.ptp.Cut(true) })
+	s.at(200*second, func() { s.host.Clock(clock.System).Step(s.world.Now(), 60*time.Millisecond) })
+	s.world.Run(400 * second)
+	s.within(clock.System, midnight+5, 400, 100*time.Millisecond)
+	s.coveredBy(clock.System, midnight+5, 400)
 }

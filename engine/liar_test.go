@@ -142,3 +142,19 @@ func TestRejectedAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestSoleSourceDrifts has the only grandmaster run off all of a sudden, which an oscillator of this host might do as well. But
+// its two have not parted.
+func TestSoleSourceDrifts(t *testing.T) {
+	for _, ppb := range []float64{10_000, 100_000} {
+		s := newSite(t, onePort, 230*second)
+		s.at(200*second, func() { s.master.Drift(ppb) })
+		s.world.Run(230 * second)
+		if at, told := s.logged(200*second, "has jumped"); !told || at > 210*second {
+			t.Errorf("%g ppb: told of at %v (%v)", ppb, at, told)
+		}
+		s.follows(215, status.Holdover, "")
+		s.covered(20, 229)
+		s.story()
+	}
+}

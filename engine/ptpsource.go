@@ -130,6 +130,9 @@ func (e *Engine) PortLink(now clock.Mono, n int, up bool, speed uint64) {
 	e.now = now
 	p := e.ports[n]
 	p.info.LinkUp, p.info.Speed = up, speed
+	if !up { // another cable may be plugged in
+		p.forgetPath()
+	}
 	if p.core != nil {
 		p.core.LinkChanged(now, up)
 	}
@@ -153,11 +156,12 @@ func (p *port) ParentChanged(parent *ptp.Parent) {
 		e.soon(e.now)
 		return
 	}
+	if parent.Port != p.parent.Port || parent.Grandmaster != p.parent.Grandmaster {
+		p.forgetPath()
+	}
 	if p.has && parent.Grandmaster != p.parent.Grandmaster {
 		p.n, p.suspect = 0, false
 		p.spread.Forget()
-		p.floor.Forget()
-		p.level.Forget()
 		p.renew()
 	}
 	if p.has && parent.Time.PTPTimescale != p.time.PTPTimescale {

@@ -55,9 +55,14 @@ type point struct {
 func (s *tracked) reset() {
 	s.n, s.bias, s.suspect, s.absolved = 0, bias{}, false, false
 	s.spread.Forget()
+	s.forgetPath()
+	s.renew()
+}
+
+// forgetPath says that the way to the source may be another one from now on.
+func (s *tracked) forgetPath() {
 	s.floor.Forget()
 	s.level.Forget()
-	s.renew()
 }
 
 func (s *tracked) add(p point) {

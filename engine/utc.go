@@ -21,8 +21,8 @@ const (
 	configuredOrigin = "configuration"
 )
 
-// findUTCOffset settles what TAI − UTC is: as the followed source states it, else another one that tells the truth, else
-// the leap-seconds list, the configuration, what was known before, or what was known before the restart.
+// findUTCOffset settles what TAI − UTC is: as the followed source states it, else another one that tells the truth, else a
+// leap-seconds list that has not expired, what was known before, an expired list, the configuration, or the state file.
 func (e *Engine) findUTCOffset(now clock.Mono) {
 	found := e.statedUTCOffset(now)
 	if !e.utc.known || !found.known || found.seconds == e.utc.seconds {
@@ -43,10 +43,11 @@ func (e *Engine) findUTCOffset(now clock.Mono) {
 
 func (e *Engine) statedUTCOffset(now clock.Mono) (found utcOffset) {
 	found.origin = unknownOrigin
+	known := e.utc.known && !e.discredited(e.utc.origin)
 	switch {
 	case e.statedByPort(&found):
-	case e.listed(now, &found):
-	case e.utc.known && !e.discredited(e.utc.origin):
+	case e.listed(now, &found) && !(e.listExpired(now) && known):
+	case known:
 		found = e.utc // nobody says it any more, but it has not changed by that
 	case e.cfg.UTC.Offset != 0:
 		found = utcOffset{e.cfg.UTC.Offset, true, configuredOrigin}
@@ -54,6 +55,12 @@ func (e *Engine) statedUTCOffset(now clock.Mono) (found utcOffset) {
 		found = utcOffset{e.env.Saved.UTCOffset, true, "state file"}
 	}
 	return found
+}
+
+// listExpired reports whether there may have been leap seconds that the list does not know.
+func (e *Engine) listExpired(now clock.Mono) bool {
+	at, _, ok := e.tree.Frequency(now, clock.System)
+	return ok && e.env.Leaps != nil && e.env.Leaps.Expires().Nanoseconds <= at.Nanoseconds()
 }
 
 // doubts reports whether a new offset is not to be believed: it changes by leap seconds only, which are announced, and

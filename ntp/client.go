@@ -280,9 +280,9 @@ func (c *Client) send(now clock.Mono) {
 	}
 	h := Header{Version: c.cfg.Version, Mode: ModeClient, Precision: 32, Transmit: cookie}
 	id, sent, err := c.out.Send(h.Append(c.buf[:0]))
-	if err != nil {
+	c.broken = err != nil
+	if c.broken {
 		c.status.SendErrors++
-		c.broken = true
 		return
 	}
 	c.status.Sent++

@@ -61,7 +61,7 @@ func mix(a, b uint64) uint64 {
 	return high ^ low
 }
 
-// formerParents are the latest masters that this port has been measured by. They always get a place in the table, and keep it.
+// formerParents are the latest masters that this port has been measured by. They always get a place in the table.
 type formerParents [4]struct {
 	port    PortIdentity
 	address netip.Addr

@@ -108,6 +108,7 @@ type Estimator struct {
 	seen     int
 	outliers int
 	first    deviation // of these outliers in a row
+	rigid    bool      // outliers that run away are no frequency that has changed
 	// fresh says that mean and wander, the weighed means of the models, are those of the models as they are
 	fresh  bool
 	mean   Estimate
@@ -126,7 +127,7 @@ func NewEstimator() *Estimator {
 
 // Forget makes it know nothing.
 func (e *Estimator) Forget() {
-	*e = Estimator{}
+	*e = Estimator{rigid: e.rigid}
 	for i := range e.bank {
 		e.bank[i] = model{
 			walk: math.Pow(10, walks[i%len(walks)]), byDelay: i >= len(walks), scale: 1,
@@ -135,6 +136,10 @@ func (e *Estimator) Forget() {
 	}
 	e.weigh()
 }
+
+// SetRigid says whether the oscillator's frequency is known not to change all of a sudden. If so, it is the reference that has
+// gone wrong where outliers run away, as much as where they jump.
+func (e *Estimator) SetRigid(rigid bool) { e.rigid = rigid }
 
 // Known reports whether there is an offset at all: from an observation or a seed.
 func (e *Estimator) Known() bool { return e.seen > 0 }
@@ -233,8 +238,8 @@ func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
 	if e.outliers++; e.outliers < jumpAfter {
 		return Outlier
 	}
-	if ran, dt := d.ns-e.first.ns, d.dt-e.first.dt; e.first.dt >= 0 && dt > 0 && math.Abs(ran) > math.Abs(d.ns)/2 &&
-		math.Abs(ran) < mostBend*dt {
+	if ran, dt := d.ns-e.first.ns, d.dt-e.first.dt; !e.rigid && e.first.dt >= 0 && dt > 0 &&
+		math.Abs(ran) > math.Abs(d.ns)/2 && math.Abs(ran) < mostBend*dt {
 		e.bend(ran / dt)
 		return Used
 	}

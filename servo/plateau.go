@@ -2,7 +2,10 @@
 
 package servo
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Plateau is the mean of the latest delays of a path, as long as they are alike. It starts anew when several in a row have
 // been longer, or shorter, than chance explains. The zero Plateau knows nothing. It belongs to one goroutine.
@@ -13,6 +16,7 @@ type Plateau struct {
 	run   int
 	sign  float64
 	aside float64
+	first [plateauLeast]float64 // delays, as long as there are no more
 }
 
 const (
@@ -20,6 +24,8 @@ const (
 	plateauLeast  = 8   // delays before their scatter says something
 	plateauEdge   = 3   // standard deviations
 	plateauRun    = 4   // delays in a row beyond the edge that are a change for good
+	// normalDeviation is the standard deviation of normal values by the median magnitude of their deviations
+	normalDeviation = 1.4826
 )
 
 // Add takes in a delay, in ns, that has a standard deviation of resolution ns anyhow.
@@ -30,9 +36,30 @@ func (p *Plateau) Add(delay, resolution float64) {
 		return
 	}
 	p.run, p.aside = 0, 0
+	if p.n < plateauLeast {
+		p.begin(delay)
+		return
+	}
 	p.n = min(p.n+1, plateauMemory)
 	p.mean += d / float64(p.n)
 	p.variance += (d*d - p.variance) / float64(p.n)
+}
+
+// begin takes the median of the first delays, and their median deviation from it: one of them may be absurd.
+func (p *Plateau) begin(delay float64) {
+	p.first[p.n] = delay
+	p.n++
+	var sorted [plateauLeast]float64
+	all := sorted[:p.n]
+	copy(all, p.first[:p.n])
+	slices.Sort(all)
+	p.mean = all[p.n/2]
+	for i := range all {
+		all[i] = math.Abs(all[i] - p.mean)
+	}
+	slices.Sort(all)
+	sigma := normalDeviation * all[p.n/2]
+	p.variance = sigma * sigma
 }
 
 // beyond has a delay wait for others like it. A single one is chance, and counts for the mean as the edge would.
@@ -42,7 +69,10 @@ func (p *Plateau) beyond(delay, d float64) {
 	}
 	p.sign, p.aside = d, p.aside+delay
 	if p.run++; p.run >= plateauRun {
-		*p = Plateau{mean: p.aside / float64(p.run), variance: p.variance, n: p.run}
+		*p = Plateau{mean: p.aside / plateauRun, variance: p.variance, n: plateauRun}
+		for i := range plateauRun {
+			p.first[i] = p.mean
+		}
 		return
 	}
 	edge := math.Copysign(plateauEdge*math.Sqrt(p.variance), d)

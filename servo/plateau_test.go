@@ -47,3 +47,27 @@ func TestPlateauStartsAnewWhereDelaysChange(t *testing.T) {
 		}
 	}
 }
+
+// TestPlateauBeginsWithAnOddDelay has one of the very first delays be absurd.
+func TestPlateauBeginsWithAnOddDelay(t *testing.T) {
+	for odd := range 6 {
+		rng := rand.New(rand.NewPCG(1, uint64(odd)))
+		var p servo.Plateau
+		for i := range 12 {
+			delay := 400 + 10*rng.NormFloat64()
+			if i == odd {
+				delay += 200_000
+			}
+			p.Add(delay, stamps)
+			if mean, n := p.Mean(); n >= 4 && math.Abs(mean-400) > 50 {
+				t.Errorf("the %d. delay was absurd: mean %.0f of %d", odd+1, mean, n)
+			}
+		}
+		for range 4 {
+			p.Add(5400, stamps)
+		}
+		if mean, _ := p.Mean(); math.Abs(mean-5400) > 10 {
+			t.Errorf("the %d. delay was absurd: the path has become longer, and the mean is %.0f", odd+1, mean)
+		}
+	}
+}
