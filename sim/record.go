@@ -14,9 +14,9 @@ import (
 type Sample struct {
 	// Error of the clock in ns, and of its frequency in ppb: the truth.
 	Error, Frequency float64
-	// MaxError is the bound that the host states, if Bounded.
-	MaxError time.Duration
-	Bounded  bool
+	// MaxError is the bound that the host states, if Bounded; Locked is whether it says that the clock is right.
+	MaxError        time.Duration
+	Bounded, Locked bool
 }
 
 // HostSample is what a host said at one second of true time.
@@ -89,7 +89,7 @@ func (h *Host) observe() {
 		p.Error, p.Frequency = c.Error(time.Duration(now))
 		for k := range s.Clocks {
 			if s.Clocks[k].ID == id {
-				p.MaxError, p.Bounded = s.Clocks[k].MaxError, s.Clocks[k].Known
+				p.MaxError, p.Bounded, p.Locked = s.Clocks[k].MaxError, s.Clocks[k].Known, s.Clocks[k].Locked
 			}
 		}
 		r.clocks[i] = append(r.clocks[i], p)

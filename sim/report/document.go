@@ -30,7 +30,7 @@ does so once a second by default; the files ` + "`s3-*`" + ` say what that gives
 others every 16 s; the rows "NTP requests" have the number beside the peers'. In work S4 lockstep sends no more than the peer does.
 
 The maximum error is what the host states as the bound of its clock's error; its coverage is the share of all seconds in which
-the true error was within it, and one without a bound counts as a miss while the host is locked or in holdover. "Bound per rms" compares its mean with the true error. No exchange of messages can tell how the least
+the true error was within it, and one without a bound counts as a miss while the clock is said to be locked. "Bound per rms" compares its mean with the true error. No exchange of messages can tell how the least
 delay of a path is shared between the two directions: for PTP a quarter of it may be uneven (` + "`max_asymmetry`" + `), for NTP all of it, as root
 distance has it (RFC 5905), and so may the least time that a reading of a PHC takes. Besides it contains the accuracy that the grandmaster
 states of itself. Where the rms is much smaller than these, the ratio is large.

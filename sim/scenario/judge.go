@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/sim"
-	"github.com/lockstep-time/lockstep/status"
 )
 
 // Unit of a figure.
@@ -167,18 +166,18 @@ func (w window) judged(of string, verdicts []string) float64 {
 
 // coverage is the share of the seconds that count in which the true error is within the stated bound.
 func (w window) coverage() float64 {
-	counted, covered := coverage(w.samples, w.states)
+	counted, covered := coverage(w.samples)
 	if counted == 0 {
 		return 0
 	}
 	return float64(covered) / float64(counted)
 }
 
-// coverage counts the seconds in which a bound is stated or would have to be, since the host says that it is locked or in
-// holdover, and those of them in which the true error is within the bound.
-func coverage(samples []sim.Sample, states []sim.HostSample) (counted, covered int) {
-	for i, s := range samples {
-		if s.Bounded || states[i].State == status.Locked || states[i].State == status.Holdover {
+// coverage counts the seconds in which a bound is stated or would have to be, since the host says that the clock is locked,
+// and those of them in which the true error is within the bound.
+func coverage(samples []sim.Sample) (counted, covered int) {
+	for _, s := range samples {
+		if s.Bounded || s.Locked {
 			counted++
 		}
 		if s.Bounded && math.Abs(s.Error) <= float64(s.MaxError) {
@@ -234,7 +233,7 @@ func (r *Result) Judge() (figures []float64) {
 func (r *Result) Coverage() (counted, covered int) {
 	for _, h := range r.Hosts {
 		for _, id := range h.Clocks() {
-			n, c := coverage(h.Samples(id), h.States())
+			n, c := coverage(h.Samples(id))
 			counted, covered = counted+n, covered+c
 		}
 	}
