@@ -8,6 +8,7 @@
 TAI=37
 RATE=${RATE:--3}
 SOCKET=/run/lockstep/lockstep.sock
+PORT=eth0 # interface that PTP is spoken by
 mkdir -p /run/lockstep /run/chrony
 trap 'r=$?; collect; exit $r' EXIT
 
@@ -34,7 +35,7 @@ summary_interval 3
 # grandmaster [OPTIONS]: ptp4l as one, with its process in GM; options are of the transport, UDP/IPv4 if none
 grandmaster() {
 	ptp_config >gm.cfg
-	ptp4l -i eth0 -H -m -f gm.cfg --priority1 100 "${@:--4}" >>gm.log 2>&1 & GM=$!
+	ptp4l -i $PORT -H -m -f gm.cfg --priority1 100 "${@:--4}" >>gm.log 2>&1 & GM=$!
 	until pmc -u -b 0 'GET PORT_DATA_SET' | grep -q 'portState *MASTER'; do
 		kill -0 $GM || fail "the grandmaster died: $(tail -n 3 gm.log)"
 		sleep 0.2
@@ -82,10 +83,18 @@ ntp_witness() {
 	chronyd -x -d -f witness.conf >>chronyd.log 2>&1 & WITNESS=$!
 }
 
+# vlan ID: PTP is spoken by a VLAN interface from now on
+vlan() {
+	PORT=eth0.$1
+	ip link add link eth0 name "$PORT" type vlan id "$1"
+	ip addr add "10.10.$1.$((${HOSTN#g} + 1))/24" dev "$PORT"
+	ip link set "$PORT" up
+}
+
 # linuxptp_client [OPTIONS]: ptp4l and phc2sys as they are meant to be used, in PTP4L and PHC2SYS
 linuxptp_client() {
 	ptp_config >client.cfg
-	ptp4l -i eth0 -H -m -s -f client.cfg "${@:--4}" >>ptp4l.log 2>&1 & PTP4L=$!
+	ptp4l -i $PORT -H -m -s -f client.cfg "${@:--4}" >>ptp4l.log 2>&1 & PTP4L=$!
 	phc2sys -s eth0 -c CLOCK_REALTIME -w -R "$([ "$RATE" = -3 ] && echo 8 || echo 1)" -m >>phc2sys.log 2>&1 & PHC2SYS=$!
 }
 
@@ -105,7 +114,7 @@ socket = "$SOCKET"
 [log]
 level = "info"
 [[ptp.port]]
-interface = "eth0"
+interface = "$PORT"
 transport = "${1:-udp4}"
 .
 }

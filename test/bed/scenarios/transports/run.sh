@@ -2,8 +2,9 @@
 . /mnt/common.sh
 
 if [ $HOSTN = g0 ]; then true_time; system_clock_from_phc; ntp_server 10.9.0.1; fi
-for way in udp4:-4 udp6:-6 l2:-2; do
+for way in udp4:-4 udp6:-6 l2:-2 vlan:-4; do
 	transport=${way%:*} option=${way#*:}
+	[ "$transport" = vlan ] && vlan 10
 	if [ $HOSTN = g0 ]; then
 		grandmaster "$option"
 		bar "$transport"
@@ -16,7 +17,7 @@ for way in udp4:-4 udp6:-6 l2:-2; do
 			sleep 28
 			kill $PTP4L $PHC2SYS; wait $PTP4L $PHC2SYS
 		else
-			ntp 10.9.0.1 | configure "$transport"
+			ntp 10.9.0.1 | configure "$(echo "$transport" | sed s/vlan/udp4/)"
 			start_lockstepd
 			[ "$transport" = udp4 ] && poll_status
 			sleep 28
