@@ -38,6 +38,9 @@ func (p *port) read(m *ptp.Measurement) (r reading) {
 		return r
 	}
 	w := p.ways(m)
+	if m.HasBackward && w.near {
+		p.learnDelay(w)
+	}
 	mean, n := p.level.Mean()
 	shift := w.both / 2
 	switch {
@@ -59,7 +62,7 @@ func (p *port) read(m *ptp.Measurement) (r reading) {
 		r.alike = p.spread.Alike(resolution) * (oneWayNoise + levelNoise/float64(n))
 	}
 	r.fraction -= shift
-	p.bound(&r, m, w, shift)
+	p.bound(&r, w, shift)
 	return r
 }
 
@@ -70,6 +73,9 @@ type ways struct {
 	near        bool
 }
 
+// doubt is by how many ns both may be wrong at most.
+func (w ways) doubt() float64 { return discipline.BoundSigmas * w.sigma }
+
 func (p *port) ways(m *ptp.Measurement) (w ways) {
 	e := p.engine
 	age, _ := m.At.Sub(p.backward.at)
@@ -79,20 +85,21 @@ func (p *port) ways(m *ptp.Measurement) (w ways) {
 	w.near = e.cfg.Steering.Servo == configs.ServoAdaptive && age < 4*m.Interval+time.Second && age > -time.Second &&
 		w.sigma < discipline.WellKnown*math.Abs(age.Seconds()) &&
 		w.both > -2*float64(delayTolerance(p.info.Hardware)) // else the master's time has jumped between the two
-	if w.near && m.HasBackward {
-		p.level.Add(w.both, p.resolution())
-	}
 	return w
 }
 
-// bound says how far the offset may be off, for a way there that is taken to be shift ns.
-func (p *port) bound(r *reading, m *ptp.Measurement, w ways, shift float64) {
-	e, doubt := p.engine, discipline.BoundSigmas*w.sigma
-	r.open = min(max(math.Abs(shift), math.Abs(w.both-shift))+doubt, unbounded)
-	if p.info.Hardware && w.near && m.HasBackward && doubt < w.both/4 && e.tree.Locked(e.now) {
-		p.floor.Add(int64(e.now), w.both)
+// learnDelay takes in what the path takes there and back.
+func (p *port) learnDelay(w ways) {
+	p.level.Add(w.both, p.resolution())
+	if p.info.Hardware && w.doubt() < w.both/4 && p.engine.tree.Locked(p.engine.now) {
+		p.floor.Add(int64(p.engine.now), w.both)
 	}
-	r.even = max(0, min((1-p.cfg.MaxAsymmetry)/2*(p.floor.Least()-doubt), r.open))
+}
+
+// bound says how far the offset may be off, for a way there that is taken to be shift ns.
+func (p *port) bound(r *reading, w ways, shift float64) {
+	r.open = min(max(math.Abs(shift), math.Abs(w.both-shift))+w.doubt(), unbounded)
+	r.even = max(0, min((1-p.cfg.MaxAsymmetry)/2*(p.floor.Least()-w.doubt()), r.open))
 }
 
 // resolution returns the standard deviation of the port's timestamps apart from the path, ns.

@@ -72,7 +72,7 @@ func (e *Engine) doubts(now clock.Mono, found utcOffset) bool {
 	}
 	if e.utcDoubt == 0 {
 		e.utcDoubt = now
-		e.note(now, fmt.Sprintf("%s says that TAI−UTC is %d s, not %d s: not believed for now", found.origin, found.seconds,
+		e.note(now, fmt.Sprintf("%s says that TAI−UTC is %d s, not %d s: that is not believed yet", found.origin, found.seconds,
 			e.utc.seconds))
 	}
 	return e.vouched(now) || now.Sub(e.utcDoubt) < suspectHold

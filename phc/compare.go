@@ -136,8 +136,9 @@ const alike = 32
 
 // Reduce averages the tightest readings, those whose window exceeds the narrowest by no more than 1/32: readings
 // shift with the width of their window, so wide ones are not merely noisier but wrong in one direction. It returns the mean of
-// the device, that of the middle of the windows, to the nanosecond, and half of their mean window, by which the mean may be off
-// if all of them were read at one end; at least 1 ns. It is not ok if no reading has a window, its clock having been set back in all of them.
+// the device, that of the middle of the windows, to the nanosecond, and half of their mean window, by which the mean may be
+// off if all of them were read at one end; at least 1 ns. It is not ok if no reading has a window, its clock having been
+// set back in all of them.
 func Reduce(readings []Reading) (device, other int64, uncertainty time.Duration, ok bool) {
 	narrowest := int64(-1)
 	for _, r := range readings {

@@ -2,9 +2,9 @@
 
 package servo
 
-// Floor tells the least delay, there and back, that a path can be relied upon to have: never one that is longer than the
-// least possible one, rather a shorter one. The least delay that it rests on only sinks: a path that has become longer may have done so in
-// one direction. The zero Floor knows nothing. It belongs to one goroutine.
+// Floor tells the least delay, there and back, that a path can be relied upon to have: hardly ever one that is longer than
+// the least possible one, rather a shorter one. The least delay that it rests on only sinks: a path that has become longer
+// may have done so in one direction. The zero Floor knows nothing. It belongs to one goroutine.
 type Floor struct {
 	least   [floorStretches]float64 // delay in each stretch; all of them have size delays
 	n, size int
