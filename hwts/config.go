@@ -60,8 +60,10 @@ type Config struct {
 	SendOnly bool
 	// Groups to join on Interface, which is required then; their ports do not matter.
 	Groups []Addr
-	// Loop has this host receive what it sends to groups itself. On the loopback interface it always does, IPv6 groups
-	// excepted, to which there is commonly no route there.
+	// Accept says which datagrams are received. All but AcceptAll need Interface.
+	Accept Acceptance
+	// Loop has this host receive what it sends to groups itself, and what its other programs send. On the loopback
+	// interface it always does, IPv6 groups excepted, to which there is commonly no route there.
 	Loop bool
 	// Connect, where valid, is the only peer: the kernel drops datagrams of all others. UDP only.
 	Connect netip.AddrPort
@@ -110,6 +112,16 @@ func (c Config) withDefaults() (Config, error) {
 		return bad("no Interface, which Ethernet, Groups and Hardware stamps need")
 	case c.SendOnly && c.Network != Ethernet:
 		return bad("SendOnly with %v, want Ethernet", c.Network)
+	case c.Accept > AcceptUnicast:
+		return bad("Accept %d, want AcceptAll, AcceptGroups or AcceptUnicast", c.Accept)
+	case c.Accept != AcceptAll && c.Interface == "":
+		return bad("no Interface, which Accept needs")
+	case c.Accept == AcceptUnicast && c.Network == Ethernet:
+		return bad("AcceptUnicast with Ethernet, want UDP")
+	case c.Accept == AcceptGroups && len(c.Groups) == 0:
+		return bad("no Groups, which AcceptGroups needs")
+	case c.Accept == AcceptGroups && c.Network != Ethernet && (len(c.Groups) > 1 || c.Address.IsValid()):
+		return bad("AcceptGroups with %d Groups and Address %v, want one group and no Address", len(c.Groups), c.Address)
 	}
 	if c.Stamps == Hardware {
 		if _, ok := c.Clock.PHCIndex(); !ok {

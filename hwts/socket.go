@@ -36,6 +36,9 @@ func (s *socket) open() (err error) {
 			return err
 		}
 	}
+	if err := s.attach(); err != nil {
+		return err
+	}
 	if s.config.Network == Ethernet {
 		return s.openEthernet()
 	}
@@ -211,9 +214,13 @@ func (s *socket) join(g Addr) error {
 	return unix.SetsockoptIPMreqn(s.fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &mreq)
 }
 
-// localAddr is the address to bind to.
+// localAddr is the address to bind to. A socket that is bound to a group receives nothing else, and sends from the
+// interface's own address all the same.
 func (s *socket) localAddr() netip.AddrPort {
 	ip := s.config.Address
+	if s.config.Accept == AcceptGroups {
+		ip = s.config.Groups[0].UDP.Addr()
+	}
 	if !ip.IsValid() {
 		ip = netip.IPv4Unspecified()
 		if s.config.Network == UDP6 {
