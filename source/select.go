@@ -11,6 +11,9 @@ import (
 type Options struct {
 	// Prefer it among those that tell the truth; Trust what it says against untrusted ones; NoSelect: watch it only.
 	Prefer, Trust, NoSelect bool
+	// Unconfigured: nobody has named it, so anybody may be what it hears. It has no vote, and is followed only where a
+	// majority of the sources that somebody has named confirm it.
+	Unconfigured bool
 }
 
 // Candidate is what one source says of the host's time at the instant of a selection.
@@ -86,7 +89,8 @@ func (s *Selector) Select(candidates []Candidate, own Own) Result {
 		s.verdicts = append(s.verdicts, s.eligible(&candidates[i]))
 	}
 	agree := s.intersect(candidates, own)
-	agree.voters = s.voters()
+	agree.voters = s.voters(candidates)
+	s.confirm(candidates, agree)
 	if !own.Known && !agree.decides() {
 		s.leader = ""
 		s.excuse(Reason{Code: NoMajority, N: agree.members, M: agree.voters})
@@ -173,6 +177,9 @@ func (s *Selector) count(candidates []Candidate, own Own, point time.Duration) (
 		if !s.clique[i] {
 			continue
 		}
+		if c.Unconfigured {
+			continue
+		}
 		v.members++
 		v.trusted += number(c.Trust)
 		v.preferred += number(c.Prefer)
@@ -199,11 +206,36 @@ func (s *Selector) preference(k Kind) int {
 	return len(s.policy.Kinds)
 }
 
-func (s *Selector) voters() (n int) {
+func (s *Selector) voters(candidates []Candidate) (n int) {
 	for i := range s.verdicts {
-		n += number(s.verdicts[i].State == Usable)
+		n += number(s.verdicts[i].State == Usable && !candidates[i].Unconfigured)
 	}
 	return n
+}
+
+// confirm takes unconfigured candidates out of the choice, unless they are among those that agree, and these are the
+// majority of the voters. A single voter is enough only where no more can be had.
+func (s *Selector) confirm(candidates []Candidate, agree vote) {
+	possible := 0
+	for i := range candidates {
+		possible += number(!candidates[i].Unconfigured && !candidates[i].NoSelect)
+	}
+	needed := max(agree.voters/2+1, min(possible, 2))
+	for i := range candidates {
+		if !candidates[i].Unconfigured || s.verdicts[i].State != Usable {
+			continue
+		}
+		switch {
+		case agree.members < needed:
+			s.verdicts[i] = Verdict{Unconfirmed, Reason{Code: NeedsMajority, N: agree.members, M: needed}}
+		case !s.best[i]:
+			s.verdicts[i] = disagrees(&candidates[i], agree)
+		}
+	}
+}
+
+func disagrees(c *Candidate, agree vote) Verdict {
+	return Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: agree.voters}}
 }
 
 // judge names those outside the agreement falsetickers, and those whose time has jumped.
@@ -216,7 +248,7 @@ func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
 		limit := agreementSigmas * hypot(c.Sigma, own.Sigma)
 		switch {
 		case !s.best[i]:
-			*v = Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: agree.voters}}
+			*v = disagrees(c, agree)
 		case c.Suspect && own.Known && (c.Offset-c.Bias).Abs() > limit:
 			*v = Verdict{Falseticker, Reason{Code: HasJumped, A: c.Offset, B: limit}}
 		}

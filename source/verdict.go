@@ -25,6 +25,8 @@ const (
 	Combined
 	// NoSelect: the configuration forbids to follow it.
 	NoSelect
+	// Unconfirmed: nobody has configured it, and too few of the sources that are configured confirm it.
+	Unconfirmed
 )
 
 // String returns the state as the status shows it.
@@ -44,6 +46,8 @@ func (s State) String() string {
 		return "combined"
 	case NoSelect:
 		return "noselect"
+	case Unconfirmed:
+		return "unconfirmed"
 	}
 	return "unknown"
 }
@@ -80,6 +84,8 @@ const (
 	NoMajority
 	Denied
 	NoPort
+	NeedsMajority
+	NotAllowed
 )
 
 // Reason for a verdict. It is cheap to make; String makes the sentence.
@@ -135,6 +141,10 @@ func (r Reason) String() string {
 			return "its port is not open"
 		}
 		return "its port is of no use: " + r.Word
+	case NeedsMajority:
+		return fmt.Sprintf("its port is not configured, so it is followed only if %d other sources confirm it; %d do", r.M, r.N)
+	case NotAllowed:
+		return "no master that its port allows is heard, only others"
 	case Denied:
 		return fmt.Sprintf("it denies its service (%s), and is not asked any more", r.Word)
 	}

@@ -97,7 +97,7 @@ func hostStates() []string {
 func clockStates() []string { return []string{"free", "acquiring", "locked", "holdover"} }
 
 func sourceStates() []string {
-	return []string{"unreachable", "warming up", "usable", "falseticker", "selected", "combined", "noselect"}
+	return []string{"unreachable", "warming up", "usable", "falseticker", "selected", "combined", "noselect", "unconfirmed"}
 }
 
 func portStates() []string {
