@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+
+	"github.com/lockstep-time/lockstep/ptp"
 )
 
 // Validate checks a Config that was not read from a file. The error is *Problems.
@@ -59,6 +61,7 @@ func (c *Config) checkPorts(r *report) {
 		at := element("ptp.port", i)
 		checkPreference(r, p.Preference, at)
 		r.udpPorts(p, at)
+		r.masters(p, at+".masters")
 		if !r.sound(at, at+".interface", at+".transport", at+".domain", at+".sdo_id") {
 			continue
 		}
@@ -69,6 +72,28 @@ func (c *Config) checkPorts(r *report) {
 			continue
 		}
 		first[id] = at
+	}
+}
+
+// masters reports addresses that no message of the port's transport comes from: with them alone it would follow nobody.
+func (r *report) masters(p Port, at string) {
+	if !r.sound(at) {
+		return
+	}
+	for _, text := range p.Masters {
+		id, err := ptp.ParseMasterID(text)
+		if err != nil || id.Address.IsZero() {
+			continue
+		}
+		ip := id.Address.IP
+		switch {
+		case p.Transport == L2 && ip.IsValid():
+			r.add(at, show(text)+" is an IP address, and Ethernet has none", `clock identities and MACs with transport = "l2"`)
+		case p.Transport == UDP4 && !ip.Is4():
+			r.add(at, show(text)+" is no IPv4 address", `clock identities and IPv4 addresses with transport = "udp4"`)
+		case p.Transport == UDP6 && !ip.Is6():
+			r.add(at, show(text)+" is no IPv6 address", `clock identities and IPv6 addresses with transport = "udp6"`)
+		}
 	}
 }
 

@@ -8,14 +8,16 @@
 //	key      name in the file
 //	default  value of a key that is not given
 //	range    lowest..highest of a number or a duration, or the words that are allowed, separated by |
-//	is       what a text has to be, see textForms; or pow2 for a duration of 2^n seconds
-//	max      how many sections of this name a file may have
+//	is       what a text, or each of a list, has to be, see textForms; or pow2 for a duration of 2^n seconds
+//	max      how many sections of this name a file may have, or texts a list
 //	example  value of a required key in the commented example
 package configs
 
 import (
 	"io/fs"
 	"time"
+
+	"github.com/lockstep-time/lockstep/ptp"
 )
 
 //go:generate go test -run TestGenerated -update
@@ -87,6 +89,8 @@ type Port struct {
 	Domain uint8 `key:"domain" default:"0" range:"0..127"`
 	// sdoId of the messages (§7.1); its upper four bits are majorSdoId, which older texts call transportSpecific.
 	SdoID uint16 `key:"sdo_id" default:"0" range:"0..4095"`
+	// Masters that the port may follow, by what sends their Announce messages: a clock identity ("001122.fffe.334455"), an IP address (udp4, udp6) or a MAC (l2). Empty for any that the best master clock algorithm prefers.
+	Masters []string `key:"masters" default:"" is:"master" max:"32"`
 	// Announce intervals without an Announce message after which the master is given up (§7.7.3.1).
 	AnnounceReceiptTimeout uint8 `key:"announce_receipt_timeout" default:"3" range:"2..255"`
 	// Mean interval between Delay_Req messages until the master grants another one (§7.7.2.4).
@@ -114,6 +118,17 @@ type Port struct {
 
 // LogDelayRequestInterval returns the interval as the power of two that PTP messages carry, -7 to 5.
 func (p Port) LogDelayRequestInterval() int8 { return Log2(p.DelayRequestInterval) }
+
+// MasterIDs returns Masters as PTP ports have them. What is none, which checking does not let pass, is left out.
+func (p Port) MasterIDs() []ptp.MasterID {
+	var ids []ptp.MasterID
+	for _, text := range p.Masters {
+		if id, err := ptp.ParseMasterID(text); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
 
 // NTP is what the host asks over NTP (RFC 5905).
 type NTP struct {

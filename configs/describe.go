@@ -66,6 +66,9 @@ func (c *Config) describeSources() []string {
 	for _, p := range c.PTP.Ports {
 		lines = append(lines, p.describe())
 	}
+	if c.Discovered && len(c.PTP.Ports) > 0 {
+		lines = append(lines, Unconfigured)
+	}
 	for _, s := range c.NTP.Servers {
 		lines = append(lines, "NTP server "+s.Address+s.Association.describe())
 	}
@@ -94,6 +97,9 @@ func (p Port) describe() string {
 		if correction.d != 0 {
 			s += ", " + correction.name + " " + formatSpan(correction.d)
 		}
+	}
+	if len(p.Masters) > 0 {
+		s += ", of the masters " + strings.Join(p.Masters, ", ")
 	}
 	return s + p.Preference.describe()
 }

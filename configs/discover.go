@@ -10,6 +10,9 @@ import (
 
 const osRelease = "/etc/os-release"
 
+// Unconfigured says how far PTP ports are trusted that Discover has added.
+const Unconfigured = "PTP ports that no file names are followed only where a majority of the NTP servers confirms them"
+
 // Discovered returns the configuration of a host that has none: a PTP port over UDP/IPv4 on each of the interfaces, which
 // are those that have a PHC, and the NTP pool of the distribution as /etc/os-release names it.
 func Discovered(interfaces []string) *Config {

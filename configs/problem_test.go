@@ -30,7 +30,7 @@ Step = "never"
 `, []string{
 		`x.toml:2: foo: unknown key; allowed: state_file, ptp, ntp, steering, selection, holdover, utc, control, metrics, log`,
 		`x.toml:5: ptp.port[0].domian: unknown key (did you mean "domain"?)`,
-		`x.toml:6: ptp.port[0].max_slew: unknown key, it belongs to [steering]; allowed: interface, transport, timestamping, domain, sdo_id, announce_receipt_timeout, delay_request_interval, delay_asymmetry, max_asymmetry, ingress_latency, egress_latency, delay_filter, ttl, dscp, event_port, general_port, prefer, trust, noselect`,
+		`x.toml:6: ptp.port[0].max_slew: unknown key, it belongs to [steering]; allowed: interface, transport, timestamping, domain, sdo_id, masters, announce_receipt_timeout, delay_request_interval, delay_asymmetry, max_asymmetry, ingress_latency, egress_latency, delay_filter, ttl, dscp, event_port, general_port, prefer, trust, noselect`,
 		`x.toml:7: ptp.prot: unknown key (did you mean "port"?)`,
 		`x.toml:10: steering.Step: unknown key (did you mean "step"?)`,
 		`x.toml:11: steering."serv o": unknown key; allowed: system_clock, phc, step, step_threshold, panic_threshold, max_slew, servo, crossings, virtual`,
@@ -141,12 +141,46 @@ server = [{address = "::ffff:192.0.2.1"}, {address = "ntp.example.com"},
 		`x.toml:2: ntp.server[0].address: missing; allowed: a unicast IP address or a host name`,
 		`x.toml:4: ntp.pool[0].name: missing; allowed: a host name`,
 	}},
+	{"masters", `[[ptp.port]]
+interface = "eth0"
+masters = ["x"]
+[[ptp.port]]
+interface = "eth1"
+masters = "192.0.2.1"
+[[ptp.port]]
+interface = "eth2"
+masters = ["192.0.2.1", 7]
+[[ptp.port]]
+interface = "eth3"
+masters = ["224.0.1.129"]
+[[ptp.port]]
+interface = "eth4"
+masters = ["001122.fffe.334455", "00:11:22:33:44:55"]
+[[ptp.port]]
+interface = "eth5"
+transport = "l2"
+masters = ["192.0.2.1"]
+[[ptp.port]]
+interface = "eth6"
+transport = "udp6"
+masters = ["192.0.2.1"]
+`, []string{
+		`x.toml:3: ptp.port[0].masters: "x" is not valid; allowed: ` + allowedMasters,
+		`x.toml:6: ptp.port[1].masters: "192.0.2.1" is a string; allowed: ` + allowedMasters,
+		`x.toml:9: ptp.port[2].masters: 7 is an integer; allowed: ` + allowedMasters,
+		`x.toml:12: ptp.port[3].masters: "224.0.1.129" is not valid; allowed: ` + allowedMasters,
+		`x.toml:15: ptp.port[4].masters: "00:11:22:33:44:55" is no IPv4 address; allowed: clock identities and IPv4 addresses with transport = "udp4"`,
+		`x.toml:19: ptp.port[5].masters: "192.0.2.1" is an IP address, and Ethernet has none; allowed: clock identities and MACs with transport = "l2"`,
+		`x.toml:23: ptp.port[6].masters: "192.0.2.1" is no IPv6 address; allowed: clock identities and IPv6 addresses with transport = "udp6"`,
+	}},
 	{"too few sources", "[selection]\nmin_sources = 3\n[[ptp.port]]\ninterface = \"eth0\"\n[[ntp.server]]\naddress = \"a\"\nnoselect = true\n", []string{
 		`x.toml:2: selection.min_sources: 3 sources are needed, 1 may be followed; allowed: at most 1`,
 	}},
 	{"syntax", "[log]\nlevel = debug\n", []string{`x.toml:2: not TOML: unexpected character U+0064 'd' at start of value`}},
 	{"key twice", "[log]\nlevel = \"info\"\nlevel = \"warn\"\n", []string{`x.toml:3: not TOML: key level is already defined`}},
 }
+
+const allowedMasters = `a list of at most 32, each a clock identity like "001122.fffe.334455", a unicast IP address or a unicast MAC`
 
 func TestProblems(t *testing.T) {
 	for _, c := range problemCases {

@@ -218,19 +218,9 @@ func (r wordRule) show(f reflect.Value) string { return quote(f.String()) }
 type wordsRule struct{ words []string }
 
 func (r wordsRule) set(f reflect.Value, raw any) string {
-	list, ok := raw.([]any)
-	if !ok {
-		return wrongType(raw)
+	if wrong := setStrings(f, raw, len(r.words)+1); wrong != "" {
+		return wrong
 	}
-	words := make([]string, 0, min(len(list), len(r.words)+1))
-	for _, e := range list[:min(len(list), len(r.words)+1)] {
-		s, ok := e.(string)
-		if !ok {
-			return wrongType(e)
-		}
-		words = append(words, s)
-	}
-	f.Set(reflect.ValueOf(words))
 	return r.check(f)
 }
 
@@ -249,17 +239,71 @@ func (r wordsRule) check(f reflect.Value) string {
 	return ""
 }
 
-func (r wordsRule) allowed() string {
-	return "a list of " + quotedList(r.words, " and ") + ", each at most once"
+// setStrings puts a list of strings into the field, the first most of them.
+func setStrings(f reflect.Value, raw any, most int) (wrong string) {
+	list, ok := raw.([]any)
+	if !ok {
+		return wrongType(raw)
+	}
+	texts := make([]string, 0, min(len(list), most))
+	for _, e := range list[:min(len(list), most)] {
+		s, ok := e.(string)
+		if !ok {
+			return wrongType(e)
+		}
+		texts = append(texts, s)
+	}
+	f.Set(reflect.ValueOf(texts))
+	return ""
 }
 
-func (r wordsRule) show(f reflect.Value) string {
+func showStrings(f reflect.Value) string {
 	var quoted []string
 	for i := range f.Len() {
 		quoted = append(quoted, quote(f.Index(i).String()))
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
+
+// textsRule is a list of texts of a form, most at most.
+type textsRule struct {
+	form textForm
+	most int
+}
+
+func (r textsRule) set(f reflect.Value, raw any) string {
+	if wrong := setStrings(f, raw, r.most+1); wrong != "" {
+		return wrong
+	}
+	if f.Len() == 0 {
+		f.SetZero()
+	}
+	return r.check(f)
+}
+
+func (r textsRule) check(f reflect.Value) string {
+	if f.Len() > r.most {
+		return fmt.Sprintf("more than %d", r.most)
+	}
+	for i := range f.Len() {
+		if s := f.Index(i).String(); !r.form.ok(s) {
+			return show(s) + " is not valid"
+		}
+	}
+	return ""
+}
+
+func (r textsRule) allowed() string {
+	return fmt.Sprintf("a list of at most %d, each %s", r.most, r.form.allowed)
+}
+
+func (r textsRule) show(f reflect.Value) string { return showStrings(f) }
+
+func (r wordsRule) allowed() string {
+	return "a list of " + quotedList(r.words, " and ") + ", each at most once"
+}
+
+func (r wordsRule) show(f reflect.Value) string { return showStrings(f) }
 
 // modeRule is the permissions of a file, in octal.
 type modeRule struct{}

@@ -90,6 +90,9 @@ func newRule(f reflect.StructField) rule {
 	case reflect.Float64:
 		return realRule{must(strconv.ParseFloat(lo, 64)), must(strconv.ParseFloat(hi, 64))}
 	case reflect.Slice:
+		if form, ok := textForms()[f.Tag.Get("is")]; ok {
+			return textsRule{form, int(must(strconv.ParseInt(f.Tag.Get("max"), 10, 32)))}
+		}
 		return wordsRule{words}
 	case reflect.String:
 		if span != "" {
@@ -118,6 +121,9 @@ func presetOf(t reflect.Type, text string) any {
 		return text
 	case t.Kind() == reflect.Slice:
 		list := []any{}
+		if text == "" {
+			return list
+		}
 		for word := range strings.SplitSeq(text, ",") {
 			list = append(list, word)
 		}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/lockstep-time/lockstep/ptp"
 )
 
 // Longest texts: PATH_MAX and sun_path of the kernel less the terminating zero, and RFC 1035 §2.3.4 as written with dots.
@@ -33,6 +35,7 @@ func textForms() map[string]textForm {
 		"name":      {"a host name", isName},
 		"path":      {"an absolute path", func(s string) bool { return isPath(s, maxPath) }},
 		"socket":    {"an absolute path of at most 107 bytes", func(s string) bool { return isPath(s, maxSocket) }},
+		"master":    {`a clock identity like "001122.fffe.334455", a unicast IP address or a unicast MAC`, isMaster},
 		"listen":    {`"address:port" or ":port", with an IP address and a port from 0 to 65535`, isListen},
 	}
 }
@@ -72,6 +75,11 @@ const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 func isPath(s string, longest int) bool {
 	return strings.HasPrefix(s, "/") && len(s) <= longest && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+func isMaster(s string) bool {
+	_, err := ptp.ParseMasterID(s)
+	return err == nil
 }
 
 func isListen(s string) bool {

@@ -172,6 +172,7 @@ Services   control socket /run/lockstep/lockstep.sock (0660), metrics on http://
 func TestDescribeDiscovered(t *testing.T) {
 	for want, interfaces := range map[string][]string{
 		"those that this host has:\n           PTP port eth7, ":                                         {"eth7"},
+		"\n           " + Unconfigured + "\n":                                                           {"eth7"},
 		"no PTP port, since no interface has a hardware clock\n           NTP pool 2.arch.pool.ntp.org": nil,
 	} {
 		c := Default()

@@ -47,7 +47,7 @@ func (d *Daemon) connect(n int, server netip.AddrPort) error {
 	}
 	d.serials++
 	a.conn, a.serial = conn, d.serials
-	d.serve(&a.readers, conn, &receiver{loop: d.loop, clocks: d.clocks, n: n, serial: a.serial, ntp: true})
+	d.serve(&a.readers, conn, &receiver{loop: d.loop, clocks: d.clocks, n: n, serial: a.serial, kind: ntpReceived})
 	return nil
 }
 

@@ -141,6 +141,9 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.engine.AddClock(now, info)
+	if d.cfg.Discovered && len(d.cfg.PTP.Ports) > 0 {
+		d.log.Warn(configs.Unconfigured, "ports", len(d.cfg.PTP.Ports))
+	}
 	d.openAll(ctx, now)
 	d.serveStatus(ctx)
 	if d.opt.Notify != nil {
@@ -228,6 +231,10 @@ func (d *Daemon) handle(now clock.Mono, e *event) {
 	case ptpReceived:
 		if d.fromPort(e) {
 			d.engine.PTPReceived(now, e.n, e.buffer.data(), e.ts, e.from)
+		}
+	case ptpUnicast:
+		if d.fromPort(e) {
+			d.engine.PTPUnicast(now, e.n, e.buffer.data(), e.from)
 		}
 	case ptpTransmitted:
 		if d.fromPort(e) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/ptp"
 )
 
 // kind of an event.
@@ -17,6 +18,7 @@ type kind uint8
 
 const (
 	ptpReceived kind = iota
+	ptpUnicast
 	ptpTransmitted
 	ntpReceived
 	ntpTransmitted
@@ -35,7 +37,7 @@ type event struct {
 	id       uint32
 	buffer   *buffer
 	ts       clock.Timestamp
-	from     netip.Addr
+	from     ptp.Address
 	crossing clock.Crossing
 	err      error
 	addrs    []netip.Addr

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -19,17 +20,19 @@ import (
 // portSockets are the sockets of one PTP port.
 type portSockets struct {
 	stamping
-	cfg     configs.Port
-	n       int
-	open    bool
-	lost    bool // its clock is gone, and looked for
-	serial  uint32
-	index   int // of the interface
-	event   *hwts.Conn
-	general *hwts.Conn // nil on Ethernet, where one socket does
-	to      hwts.Addr
-	readers sync.WaitGroup
-	counted hwts.Counters // by the sockets of before
+	cfg    configs.Port
+	n      int
+	open   bool
+	lost   bool // its clock is gone, and looked for
+	serial uint32
+	index  int // of the interface
+	event  *hwts.Conn
+	// general and unicast are nil on Ethernet, where one socket does. What is sent to this host alone comes by a socket of
+	// its own, so that nothing else than a general message can come so.
+	general, unicast *hwts.Conn
+	to               hwts.Addr
+	readers          sync.WaitGroup
+	counted          hwts.Counters // by the sockets of before
 }
 
 func network(t configs.Transport) hwts.Network {
@@ -48,20 +51,17 @@ type receiver struct {
 	clocks *clocks
 	n      int
 	serial uint32
-	ntp    bool
+	kind   kind // of the events of what is received
 }
 
 func (r *receiver) Received(b []byte, from hwts.Addr, ts clock.Timestamp) {
-	e := event{kind: ptpReceived, n: r.n, serial: r.serial, ts: r.clocks.systemStamp(ts), from: from.UDP.Addr()}
-	if r.ntp {
-		e.kind = ntpReceived
-	}
-	r.loop.datagram(e, b)
+	r.loop.datagram(event{kind: r.kind, n: r.n, serial: r.serial, ts: r.clocks.systemStamp(ts),
+		from: ptp.Address{IP: from.UDP.Addr(), MAC: from.MAC}}, b)
 }
 
 func (r *receiver) Transmitted(id uint32, ts clock.Timestamp) {
 	e := event{kind: ptpTransmitted, n: r.n, serial: r.serial, id: id, ts: r.clocks.systemStamp(ts)}
-	if r.ntp {
+	if r.kind == ntpReceived {
 		e.kind = ntpTransmitted
 	}
 	r.loop.transmitted(e)
@@ -143,7 +143,7 @@ func (d *Daemon) listen(p *portSockets, info engine.PortInfo) error {
 	net := network(p.cfg.Transport)
 	c := hwts.Config{Network: net, Interface: p.cfg.Interface, Stamps: hwts.Kernel, TTL: int(p.cfg.TTL),
 		DSCP: int(p.cfg.DSCP), IngressLatency: p.cfg.IngressLatency, EgressLatency: p.cfg.EgressLatency,
-		Groups: []hwts.Addr{net.Primary(p.cfg.EventPort)}}
+		Groups: groups(net), Accept: hwts.AcceptGroups}
 	if info.Hardware {
 		c.Stamps, c.Clock = hwts.Hardware, info.Clock
 	}
@@ -157,18 +157,34 @@ func (d *Daemon) listen(p *portSockets, info engine.PortInfo) error {
 	}
 	d.serials++
 	p.serial = d.serials
-	r := &receiver{loop: d.loop, clocks: d.clocks, n: p.n, serial: p.serial}
-	d.serve(&p.readers, p.event, r)
+	r := receiver{loop: d.loop, clocks: d.clocks, n: p.n, serial: p.serial, kind: ptpReceived}
+	d.serve(&p.readers, p.event, &r)
 	if net == hwts.Ethernet {
 		return nil
 	}
 	c.Port, c.Stamps, c.Clock, c.DSCP = p.cfg.GeneralPort, hwts.NoStamps, 0, 0
-	c.Groups = []hwts.Addr{net.Primary(p.cfg.GeneralPort)}
 	if p.general, err = d.host.listen(c); err != nil {
 		return err
 	}
-	d.serve(&p.readers, p.general, r)
+	d.serve(&p.readers, p.general, &r)
+	c.Groups, c.Accept = nil, hwts.AcceptUnicast
+	if p.unicast, err = d.host.listen(c); err != nil {
+		return err
+	}
+	u := r
+	u.kind = ptpUnicast
+	d.serve(&p.readers, p.unicast, &u)
 	return nil
+}
+
+// groups are those that masters of a network send to. Over Ethernet some use that of the peer delay mechanism, which
+// bridges do not forward, for everything (ITU-T G.8275.1).
+func groups(net hwts.Network) []hwts.Addr {
+	all := []hwts.Addr{net.Primary(0)}
+	if net == hwts.Ethernet {
+		all = append(all, net.PeerDelay(0))
+	}
+	return all
 }
 
 func (d *Daemon) serve(readers *sync.WaitGroup, c *hwts.Conn, h hwts.Handler) {
@@ -184,25 +200,26 @@ func (d *Daemon) losePort(now clock.Mono, p *portSockets, why error) {
 
 // shutPort closes the sockets of a port. What it is timestamped by is kept for it.
 func (d *Daemon) shutPort(p *portSockets) {
-	for _, c := range []*hwts.Conn{p.event, p.general} {
-		if c != nil {
-			_ = c.Close()
-		}
+	for _, c := range p.conns() {
+		_ = c.Close()
 	}
 	p.readers.Wait()
 	p.counted = p.counters()
-	p.event, p.general, p.open, p.serial = nil, nil, false, 0
+	p.event, p.general, p.unicast, p.open, p.serial = nil, nil, nil, false, 0
 }
 
 // counters returns what the port's sockets have counted, those of before included.
 func (p *portSockets) counters() hwts.Counters {
 	all := p.counted
-	for _, c := range []*hwts.Conn{p.event, p.general} {
-		if c != nil {
-			all = all.Plus(c.Counters())
-		}
+	for _, c := range p.conns() {
+		all = all.Plus(c.Counters())
 	}
 	return all
+}
+
+// conns are the sockets that are open.
+func (p *portSockets) conns() []*hwts.Conn {
+	return slices.DeleteFunc([]*hwts.Conn{p.event, p.general, p.unicast}, func(c *hwts.Conn) bool { return c == nil })
 }
 
 // identity makes the clock identity of the NIC's address, or of the host's own random one where it has none.

@@ -14,14 +14,22 @@ func (zeros) Uint64() uint64 { return 0 }
 // TestChance is of a cryptographic generator: what a stranger has seen of it tells nothing of what comes next.
 func TestChance(t *testing.T) {
 	e := &Engine{env: Env{Rand: rand.New(zeros{})}}
-	got, want := e.chance(), rand.NewChaCha8([32]byte{})
+	got, want := e.generator(), rand.NewChaCha8([32]byte{})
 	for range 100 {
 		if a, b := got.Uint64(), want.Uint64(); a != b {
 			t.Fatalf("%#x, want %#x", a, b)
 		}
 	}
 	e.env.Rand = rand.New(rand.NewPCG(1, 2))
-	if e.chance().Uint64() == e.chance().Uint64() {
+	if e.generator().Uint64() == e.generator().Uint64() {
 		t.Error("two generators are the same")
+	}
+	firsts := map[uint16]bool{}
+	for range 64 {
+		_, first := e.chance()
+		firsts[first] = true
+	}
+	if len(firsts) < 60 {
+		t.Errorf("%d different numbers of 64 to begin counting from", len(firsts))
 	}
 }

@@ -171,7 +171,7 @@ func (e *Engine) accept(now clock.Mono, s *tracked) {
 func (e *Engine) misgive(now clock.Mono) {
 	var most time.Duration
 	for i, s := range e.sources {
-		if c := &e.candidates[i]; !e.own.Known || c.State != source.Usable || c.NoSelect || s.n == 0 {
+		if c := &e.candidates[i]; !e.own.Known || c.State != source.Usable || c.NoSelect || c.Unconfigured || s.n == 0 {
 			continue
 		}
 		p := s.latest()
@@ -192,7 +192,7 @@ func (e *Engine) misgive(now clock.Mono) {
 // watched reports whether there are other sources that may come to contradict s.
 func (e *Engine) watched(now clock.Mono, s *tracked) bool {
 	for _, o := range e.sources {
-		if state, _ := e.standing(now, o); o != s && state == source.Usable && !o.options.NoSelect && !o.suspect {
+		if state, _ := e.standing(now, o); o != s && state == source.Usable && !o.options.NoSelect && !o.options.Unconfigured && !o.suspect {
 			return true
 		}
 	}
@@ -207,7 +207,8 @@ func (e *Engine) island(now clock.Mono) *tracked {
 		}
 	}
 	for _, p := range e.ports {
-		if state, _ := p.standing(now); state == source.Usable && e.cfg.Selection.MinSources <= 1 && !p.relate && !p.options.NoSelect && p.clock != clock.System {
+		if state, _ := p.standing(now); state == source.Usable && e.cfg.Selection.MinSources <= 1 && !p.relate && !p.options.NoSelect &&
+			!p.options.Unconfigured && p.clock != clock.System {
 			return &p.tracked
 		}
 	}
@@ -243,7 +244,8 @@ func (e *Engine) preferredPending(now clock.Mono, s *tracked) bool {
 		return false
 	}
 	for _, p := range e.ports {
-		if state, _ := p.standing(now); p.core != nil && p.info.LinkUp && !p.options.NoSelect && state != source.Usable {
+		if state, _ := p.standing(now); p.core != nil && p.info.LinkUp && !p.options.NoSelect &&
+			!p.options.Unconfigured && state != source.Usable {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@
 package engine
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"maps"
 	"math/rand/v2"
@@ -161,13 +162,21 @@ func newEngine(cfg *configs.Config, env Env, driver Driver) *Engine {
 	return e
 }
 
-// chance returns a generator for one part of the engine, as hard to guess as the engine's own.
-func (e *Engine) chance() *rand.Rand {
+// chance returns a generator for one part of the engine, as hard to guess as the engine's own, and a number to begin
+// counting from that tells nothing of it.
+func (e *Engine) chance() (rng *rand.Rand, first uint16) {
 	var seed [32]byte
 	for i := 0; i < len(seed); i += 8 {
 		binary.LittleEndian.PutUint64(seed[i:], e.env.Rand.Uint64())
 	}
-	return rand.New(rand.NewChaCha8(seed))
+	sum := sha256.Sum256(seed[:])
+	return rand.New(rand.NewChaCha8(seed)), binary.LittleEndian.Uint16(sum[:])
+}
+
+// generator returns a generator for one part of the engine.
+func (e *Engine) generator() *rand.Rand {
+	rng, _ := e.chance()
+	return rng
 }
 
 func treeConfig(cfg *configs.Config) discipline.Config {

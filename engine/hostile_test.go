@@ -92,7 +92,7 @@ func (a *attacker) attack(e *engine.Engine, now clock.Mono, stamp clock.Timestam
 			e.NTPReceived(now, a.rng.IntN(e.Associations()), a.ntp(), clock.Timestamp{})
 			continue
 		}
-		e.PTPReceived(now, 0, a.ptp(), stamp.Add(time.Duration(a.rng.Int64N(1e9))), a.address)
+		e.PTPReceived(now, 0, a.ptp(), stamp.Add(time.Duration(a.rng.Int64N(1e9))), ptp.Address{IP: a.address})
 	}
 }
 

@@ -71,7 +71,7 @@ func (e *Engine) progress(now clock.Mono) (state status.State, how string) {
 func (e *Engine) nobody() string {
 	for _, s := range e.sources {
 		switch s.verdict.Reason.Code {
-		case source.NoMajority, source.TooFew:
+		case source.NoMajority, source.TooFew, source.NeedsMajority:
 			return "no source is followed: " + s.verdict.Reason.String()
 		}
 	}

@@ -118,7 +118,7 @@ func (e *Engine) listDecides(utc int64) bool {
 func (e *Engine) announcedLeap() (a leapAdvice) {
 	var votes [3]int // by kind of leap second, from -1
 	for i, p := range e.ports {
-		if p.truechimer() && p.stated() && !e.votedBefore(i) {
+		if p.truechimer() && p.stated() && !p.options.Unconfigured && !e.votedBefore(i) {
 			votes[1+p.leap()]++
 		}
 	}
@@ -307,7 +307,7 @@ const (
 // leapWitness says what a source has made of the last leap second: an NTP server by the time that it tells, a
 // grandmaster, whose TAI does not know any, by the offset that it announces.
 func (e *Engine) leapWitness(now clock.Mono, s *tracked) leapSight {
-	if state, _ := e.standing(now, s); state != source.Usable || s.options.NoSelect {
+	if state, _ := e.standing(now, s); state != source.Usable || s.options.NoSelect || s.options.Unconfigured {
 		return leapNoWitness
 	}
 	if s.kind == source.PTP {

@@ -63,7 +63,7 @@ func (e *Engine) addPools() {
 
 func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.Association) *pool {
 	p := &pool{engine: e, index: len(e.pools), many: true}
-	p.core = ntp.NewPool(ntp.PoolConfig{Name: name, Port: cfg.Port, Size: size}, d, e.chance(), p)
+	p.core = ntp.NewPool(ntp.PoolConfig{Name: name, Port: cfg.Port, Size: size}, d, e.generator(), p)
 	for i := range size {
 		c := &association{engine: e, index: len(e.clients), slot: i, pool: p, cfg: cfg, stamps: clock.System}
 		number := ""
@@ -73,7 +73,7 @@ func (e *Engine) addPool(d *ntp.Directory, name string, size int, cfg configs.As
 		id := e.unused("ntp:"+name+number, fmt.Sprintf("ntp:%s:%d%s", name, cfg.Port, number))
 		c.tracked = tracked{id: id, kind: source.NTP, name: name, clock: clock.System, relate: true,
 			options: source.Options{Prefer: cfg.Prefer, Trust: cfg.Trust, NoSelect: cfg.NoSelect}}
-		c.core = c.client(e.chance())
+		c.core = c.client(e.generator())
 		p.slots = append(p.slots, c)
 		e.clients = append(e.clients, c)
 		e.sources = append(e.sources, &c.tracked)
@@ -98,7 +98,7 @@ func (e *Engine) AssociationClock(now clock.Mono, n int, id clock.ID) {
 	}
 	c.reset()
 	c.stamps, c.clock = id, id
-	c.core = c.client(e.chance())
+	c.core = c.client(e.generator())
 	if c.connected {
 		_ = e.driver.Connect(c.index, c.server) // each request tries again
 		c.core.Reset(now)

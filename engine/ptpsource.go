@@ -4,7 +4,6 @@ package engine
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -58,7 +57,7 @@ func (e *Engine) addPort(i int) {
 		fmt.Sprintf("ptp:%s/%s/%d/%#x", c.Interface, c.Transport, c.Domain, c.SdoID))
 	p := &port{engine: e, index: i, cfg: c}
 	p.tracked = tracked{id: id, kind: source.PTP, name: c.Interface,
-		options: source.Options{Prefer: c.Prefer, Trust: c.Trust, NoSelect: c.NoSelect}}
+		options: source.Options{Prefer: c.Prefer, Trust: c.Trust, NoSelect: c.NoSelect, Unconfigured: e.cfg.Discovered}}
 	p.origin = "source " + string(id)
 	e.ports = append(e.ports, p)
 	e.sources = append(e.sources, &p.tracked)
@@ -71,11 +70,12 @@ func (e *Engine) OpenPort(now clock.Mono, n int, info PortInfo) {
 	p.info, p.clock, p.err = info, info.Clock, nil
 	p.reset()
 	p.backward.valid, p.has = false, false
+	rng, first := e.chance()
 	p.core = ptp.NewPort(ptp.Config{Identity: info.Identity, Clock: info.Clock, Domain: p.cfg.Domain, SdoID: p.cfg.SdoID,
-		MinorVersion: 1, AnnounceReceiptTimeout: int(p.cfg.AnnounceReceiptTimeout),
+		Masters: p.cfg.MasterIDs(), FirstSequenceID: first, MinorVersion: 1, AnnounceReceiptTimeout: int(p.cfg.AnnounceReceiptTimeout),
 		LogDelayReqInterval: p.cfg.LogDelayRequestInterval(), DelayAsymmetry: p.cfg.DelayAsymmetry,
 		DelayFilter: p.cfg.DelayFilter, DelayTolerance: delayTolerance(info.Hardware)},
-		e.chance(), p)
+		rng, p)
 	if at, ppb, ok := e.tree.Frequency(now, info.Clock); ok {
 		p.core.Steered(at, ppb)
 	}
@@ -104,9 +104,9 @@ func (e *Engine) ClosePort(now clock.Mono, n int, err error) {
 	e.soon(now)
 }
 
-// PTPReceived hands over a datagram that port n received; ts is when, zero if that is not known; from is zero for
-// transports without addresses.
-func (e *Engine) PTPReceived(now clock.Mono, n int, b []byte, ts clock.Timestamp, from netip.Addr) {
+// PTPReceived hands over a datagram that was sent to the group of port n; ts is when it came, zero if that is not known;
+// from is zero for transports without addresses.
+func (e *Engine) PTPReceived(now clock.Mono, n int, b []byte, ts clock.Timestamp, from ptp.Address) {
 	e.now = now
 	if p := e.ports[n]; p.core != nil {
 		if p.stepped { // the step took its time: what has come in meanwhile is of nobody knows which time
@@ -114,6 +114,14 @@ func (e *Engine) PTPReceived(now clock.Mono, n int, b []byte, ts clock.Timestamp
 			p.core.Stepped(now, 0)
 		}
 		p.core.Receive(now, b, ts, from)
+	}
+}
+
+// PTPUnicast hands over a general message that was sent to this host alone, and came in by port n.
+func (e *Engine) PTPUnicast(now clock.Mono, n int, b []byte, from ptp.Address) {
+	e.now = now
+	if p := e.ports[n]; p.core != nil {
+		p.core.ReceiveUnicast(now, b, from)
 	}
 }
 
@@ -146,6 +154,11 @@ func (p *port) StateChanged(old, new ptp.State, why string) {
 	e := p.engine
 	e.note(e.now, fmt.Sprintf("port %s: %v to %v: %s", p.cfg.Interface, old, new, why))
 	e.soon(e.now)
+}
+
+// Conflict implements ptp.Output.
+func (p *port) Conflict(what string) {
+	p.engine.note(p.engine.now, fmt.Sprintf("port %s: %v speaks with two voices: %s", p.cfg.Interface, p.parent.Port, what))
 }
 
 // ParentChanged implements ptp.Output.
@@ -225,6 +238,8 @@ func (p *port) standing(now clock.Mono) (source.State, source.Reason) {
 		return source.Unreachable, source.Reason{Code: source.LinkDown}
 	case !p.engine.tree.Has(p.clock):
 		return source.Unreachable, source.Reason{Code: source.NoClock}
+	case !p.has && p.core.Counters().Rejected[ptp.ReasonNotAllowed] > 0:
+		return source.Unreachable, source.Reason{Code: source.NotAllowed}
 	case !p.has:
 		return source.Unreachable, source.Reason{Code: source.NoMaster}
 	case p.samples == 0:

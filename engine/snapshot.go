@@ -130,11 +130,12 @@ func (p *port) describe(s *status.Source) {
 	if p.has {
 		s.Reference = p.parent.Grandmaster.String()
 		s.Stratum = int(p.parent.StepsRemoved) + 1
-		if p.parent.Address.IsValid() {
-			s.Address = p.parent.Address.String()
-		}
+		s.Address = p.parent.Address.String()
 	}
 	if p.core != nil {
+		if what := p.core.Status(p.engine.now).Conflict; what != "" {
+			s.Reason += "; its master speaks with two voices: " + what
+		}
 		counters := p.core.Counters()
 		for r, n := range counters.Rejected {
 			switch ptp.Reason(r) {
@@ -213,6 +214,10 @@ func (p *port) status(now clock.Mono) status.Port {
 		name := ptp.MessageType(t).String()
 		count(s.Received, name, st.Counters.Received[t])
 		count(s.Sent, name, st.Counters.Sent[t])
+	}
+	s.Conflict, s.Conflicts = st.Conflict, map[string]uint64{}
+	for c, n := range st.Counters.Conflicts {
+		count(s.Conflicts, ptp.Conflict(c).String(), n)
 	}
 	for r, n := range st.Counters.Rejected {
 		count(s.Dropped, ptp.Reason(r).String(), n)

@@ -22,7 +22,8 @@ const (
 )
 
 // findUTCOffset settles what TAI − UTC is: as the followed source states it, else another one that tells the truth, else a
-// leap-seconds list that has not expired, what was known before, an expired list, the configuration, or the state file.
+// leap-seconds list that has not expired, what was known before, an expired list, the configuration, or the state file. A
+// port that nobody has configured is believed only where nothing else tells.
 func (e *Engine) findUTCOffset(now clock.Mono) {
 	found := e.statedUTCOffset(now)
 	if !e.utc.known || !found.known || found.seconds == e.utc.seconds {
@@ -45,7 +46,7 @@ func (e *Engine) statedUTCOffset(now clock.Mono) (found utcOffset) {
 	found.origin = unknownOrigin
 	known := e.utc.known && !e.discredited(e.utc.origin)
 	switch {
-	case e.statedByPort(&found):
+	case e.statedByPort(&found, false):
 	case e.listed(now, &found) && !(e.listExpired(now) && known):
 	case known:
 		found = e.utc // nobody says it any more, but it has not changed by that
@@ -53,6 +54,7 @@ func (e *Engine) statedUTCOffset(now clock.Mono) (found utcOffset) {
 		found = utcOffset{e.cfg.UTC.Offset, true, configuredOrigin}
 	case e.env.Saved.UTCOffset != 0:
 		found = utcOffset{e.env.Saved.UTCOffset, true, "state file"}
+	case e.statedByPort(&found, true):
 	}
 	return found
 }
@@ -111,11 +113,12 @@ func (e *Engine) relateScale(leader *tracked) {
 	e.tree.SetUTCOffset(e.utc.seconds, known)
 }
 
-// statedByPort takes the offset that a master announces as valid: the followed one's first.
-func (e *Engine) statedByPort(found *utcOffset) bool {
+// statedByPort takes the offset that a master announces as valid: the followed one's first. It asks the ports that somebody
+// has configured, or those that nobody has.
+func (e *Engine) statedByPort(found *utcOffset, unconfigured bool) bool {
 	for _, leaders := range [2]bool{true, false} {
 		for _, p := range e.ports {
-			if (&p.tracked == e.leader) == leaders && p.stated() {
+			if (&p.tracked == e.leader) == leaders && p.options.Unconfigured == unconfigured && p.stated() {
 				*found = utcOffset{int(p.time.UTCOffset), true, p.origin}
 				return true
 			}
@@ -135,7 +138,7 @@ func (e *Engine) listed(now clock.Mono, found *utcOffset) bool {
 		return false
 	}
 	for _, p := range e.ports {
-		if p.has && p.time.PTPTimescale && p.samples > 0 && p.clock != clock.System {
+		if p.has && p.time.PTPTimescale && p.samples > 0 && p.clock != clock.System && !p.options.Unconfigured {
 			tai := p.sample.At.Nanoseconds() - p.sample.Offset
 			if s, ok := e.env.Leaps.TAIOffset(clock.Instant{Nanoseconds: tai, Scale: clock.TAI}); ok {
 				*found = utcOffset{s, true, e.listOrigin}

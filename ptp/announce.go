@@ -3,7 +3,7 @@
 package ptp
 
 import (
-	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -12,15 +12,18 @@ import (
 // maxStepsRemoved: messages with this many or more are refused (IEEE 1588-2019 §9.3.2.5).
 const maxStepsRemoved = 255
 
-func (p *Port) onAnnounce(now clock.Mono, b []byte, from netip.Addr) Reason {
+func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 	var m Announce
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
-	if r := p.eligible(&m); r != accepted {
+	if r := p.eligible(&m, from); r != accepted {
 		return r
 	}
-	row := p.masters.find(m.Source)
+	if p.impersonated(&m, from) {
+		return p.otherAddress(now, from)
+	}
+	row := p.masters.find(m.Source, from)
 	if row < 0 {
 		var r Reason
 		if row, r = p.admit(now, &m, from); row < 0 {
@@ -28,11 +31,12 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from netip.Addr) Reason {
 		}
 	}
 	f := &p.masters.rows[row]
-	if f.announce.Address != from {
-		return p.otherAddress(now, row)
-	}
 	// Replayed messages must not use up the master's budget.
-	if r := f.sequence.accept(now, m.SequenceID); r != accepted {
+	r, forked := f.sequence.accept(now, m.SequenceID, f.interval)
+	if forked && row == p.parent {
+		p.conflicting(now, conflictSequence, from)
+	}
+	if r != accepted {
 		return r
 	}
 	if !f.limit.take(now, announceEach, announceBurst) {
@@ -54,7 +58,7 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from netip.Addr) Reason {
 }
 
 // admit gives a row to a master that has none. Once all are taken, a stranger has to announce himself twice.
-func (p *Port) admit(now clock.Mono, m *Announce, from netip.Addr) (row int, r Reason) {
+func (p *Port) admit(now clock.Mono, m *Announce, from Address) (row int, r Reason) {
 	t := &p.masters
 	f := foreignMaster{used: true, announce: parentOf(m, from)}
 	f.interval = f.announce.AnnounceInterval
@@ -77,9 +81,11 @@ func (p *Port) admit(now clock.Mono, m *Announce, from netip.Addr) (row int, r R
 	return row, accepted
 }
 
-// eligible applies IEEE 1588-2019 §9.3.2.5 as far as the message itself decides.
-func (p *Port) eligible(m *Announce) Reason {
+// eligible applies IEEE 1588-2019 §9.3.2.5 as far as the message itself decides, and the configuration.
+func (p *Port) eligible(m *Announce, from Address) Reason {
 	switch {
+	case !p.allowed(m.Source, from):
+		return ReasonNotAllowed
 	case m.StepsRemoved >= maxStepsRemoved:
 		return ReasonStepsRemoved
 	case m.Flags.Has(FlagAlternateMaster):
@@ -90,12 +96,25 @@ func (p *Port) eligible(m *Announce) Reason {
 	return accepted
 }
 
-// otherAddress refuses a message of a known master from elsewhere. A master other than the parent that fell silent may
-// have moved, and is forgotten so that it can begin anew.
-func (p *Port) otherAddress(now clock.Mono, row int) Reason {
-	if f := &p.masters.rows[row]; row != p.parent && now.Sub(f.last) > foreignWindow*f.announce.AnnounceInterval {
-		*f = foreignMaster{}
+// allowed reports whether the configuration has the sender followed.
+func (p *Port) allowed(sender PortIdentity, from Address) bool {
+	return len(p.cfg.Masters) == 0 ||
+		slices.ContainsFunc(p.cfg.Masters, func(m MasterID) bool { return m.is(sender, from) })
+}
+
+// impersonated reports whether the parent is heard, and this message of its identity comes from elsewhere.
+func (p *Port) impersonated(m *Announce, from Address) bool {
+	if p.parent < 0 {
+		return false
 	}
+	f := &p.masters.rows[p.parent]
+	return f.announce.Port == m.Source && f.announce.Address != from && !f.useless
+}
+
+// otherAddress refuses a message with the parent's identity from another address. As long as the parent is heard it cannot
+// have moved there.
+func (p *Port) otherAddress(now clock.Mono, from Address) Reason {
+	p.conflicting(now, conflictAddress, from)
 	return ReasonAddress
 }
 
@@ -124,6 +143,7 @@ func (p *Port) follow(now clock.Mono, row int, why string) {
 	p.parent = row
 	f := &p.masters.rows[row]
 	p.announceBy = now.Add(p.announceTimeoutInterval(f.interval))
+	p.usedBy = now.Add(firstUse)
 	p.out.ParentChanged(&f.announce)
 	p.setState(Uncalibrated, why)
 }

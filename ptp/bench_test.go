@@ -4,7 +4,6 @@ package ptp_test
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -12,30 +11,36 @@ import (
 	"github.com/lockstep-time/lockstep/ptp"
 )
 
-type counting struct{ measured int }
+type counting struct {
+	measured int
+	sequence uint16 // of the latest Delay_Req
+}
 
-func (c *counting) SendEvent(b []byte) (uint32, error)      { return uint32(b[30])<<8 | uint32(b[31]), nil }
+func (c *counting) SendEvent(b []byte) (uint32, error) {
+	c.sequence = uint16(b[30])<<8 | uint16(b[31])
+	return uint32(c.sequence), nil
+}
 func (c *counting) Measured(*ptp.Measurement)               { c.measured++ }
 func (*counting) StateChanged(ptp.State, ptp.State, string) {}
 func (*counting) ParentChanged(*ptp.Parent)                 {}
+func (*counting) Conflict(string)                           {}
 
 // exchanger runs one Announce, Sync, Follow_Up, Delay_Req and Delay_Resp per round.
 type exchanger struct {
-	port             *ptp.Port
-	out              counting
-	now              clock.Mono
-	seq              uint16
-	buf              []byte
-	addr             netip.Addr
-	announce         ptp.Announce
-	sync             ptp.Sync
-	followUp         ptp.FollowUp
-	resp             ptp.DelayResp
-	delayReqSequence uint16
+	port     *ptp.Port
+	out      counting
+	now      clock.Mono
+	seq      uint16
+	buf      []byte
+	addr     ptp.Address
+	announce ptp.Announce
+	sync     ptp.Sync
+	followUp ptp.FollowUp
+	resp     ptp.DelayResp
 }
 
 func newExchanger() *exchanger {
-	e := &exchanger{buf: make([]byte, 0, 128), addr: netip.AddrFrom4([4]byte{10, 0, 0, 1})}
+	e := &exchanger{buf: make([]byte, 0, 128), addr: at4([4]byte{10, 0, 0, 1})}
 	e.port = ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), &e.out)
 	e.announce, e.sync = announce(1, 0), sync(1, 0)
 	e.sync.Flags |= ptp.FlagTwoStep
@@ -71,9 +76,8 @@ func (e *exchanger) round() {
 	if e.port.Counters().Sent[ptp.MessageDelayReq] == sent {
 		return
 	}
-	e.delayReqSequence++
-	e.port.Transmitted(e.now, uint32(e.delayReqSequence), clock.At(clientPHC, epoch+int64(e.now)))
-	e.resp.SequenceID = e.delayReqSequence
+	e.port.Transmitted(e.now, uint32(e.out.sequence), clock.At(clientPHC, epoch+int64(e.now)))
+	e.resp.SequenceID = e.out.sequence
 	e.resp.Receive, _ = ptp.TimestampOf(epoch + int64(e.now) + 1000)
 	b, err = e.resp.Append(e.buf)
 	e.receive(b, err, clock.Timestamp{})

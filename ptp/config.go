@@ -17,6 +17,11 @@ type Config struct {
 	// Domain and SdoID are those of the messages to follow; others are refused.
 	Domain uint8
 	SdoID  uint16
+	// Masters that may be followed; empty: any. What others announce is refused.
+	Masters []MasterID
+	// FirstSequenceID is the sequenceId of the first Delay_Req. It is to be drawn at random, so that nobody can answer the
+	// requests who does not see them.
+	FirstSequenceID uint16
 	// MinorVersion is what is sent as minorVersionPTP: 0 or 1. All are understood.
 	MinorVersion uint8
 	// AnnounceReceiptTimeout is how many announce intervals a parent may be silent, 2 to 255, default 3 (portDS,
@@ -75,6 +80,9 @@ type Output interface {
 	Measured(m *Measurement)
 	// StateChanged tells that the port's state changed, and why: a short constant phrase.
 	StateChanged(old, new State, why string)
+	// Conflict tells that two senders, or one that is broken, speak as the parent, and how it shows: a clause. It is told
+	// when that begins, and again each 10 minutes while it lasts.
+	Conflict(what string)
 	// ParentChanged tells that the parent, or anything that it announces, changed; nil when there is none any more.
 	// p is valid during the call only.
 	ParentChanged(p *Parent)
@@ -160,4 +168,6 @@ type Status struct {
 	// messages in use.
 	SyncInterval, DelayReqInterval time.Duration
 	Counters                       Counters
+	// Conflict is what Output.Conflict told last of this parent, if it was so within the last minute; else empty.
+	Conflict string
 }

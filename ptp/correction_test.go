@@ -42,7 +42,7 @@ func TestOneAbsurdSyncCorrection(t *testing.T) {
 	} {
 		n, h := locked(t, 40)
 		n.measurements = nil
-		s := sync(1, 500)
+		s := sync(1, 12)
 		s.Correction = interval(t, tc.sync)
 		origin, err := ptp.TimestampOf(epoch + int64(n.now) - 1000)
 		if err != nil {

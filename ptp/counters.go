@@ -28,13 +28,19 @@ const (
 	ReasonNotUsed
 	// ReasonNotParent: from a port that is not the parent.
 	ReasonNotParent
-	// ReasonAddress: not from the address that the sender's Announce messages come from.
+	// ReasonAddress: with the parent's identity, and not from its address.
 	ReasonAddress
+	// ReasonNotAllowed: from a master that Config.Masters does not name.
+	ReasonNotAllowed
+	// ReasonUnicast: sent to this host alone, and no Delay_Resp.
+	ReasonUnicast
 	// ReasonRate: more than the port takes per second.
 	ReasonRate
-	// ReasonDuplicate: the sequenceId has been seen. ReasonStale: it is older than the latest.
+	// ReasonDuplicate: the sequenceId has been seen. ReasonStale: it is older than the latest. ReasonAhead: it is further
+	// ahead of the latest than the time since explains.
 	ReasonDuplicate
 	ReasonStale
+	ReasonAhead
 	// ReasonStepsRemoved: stepsRemoved is 255 or more (IEEE 1588-2019 §9.3.2.5).
 	ReasonStepsRemoved
 	// ReasonAlternateMaster: the alternateMasterFlag is set.
@@ -92,9 +98,12 @@ var reasonNames = [Reasons]string{
 	ReasonNotUsed:         "not_used",
 	ReasonNotParent:       "not_parent",
 	ReasonAddress:         "address",
+	ReasonNotAllowed:      "not_allowed",
+	ReasonUnicast:         "unicast",
 	ReasonRate:            "rate",
 	ReasonDuplicate:       "duplicate",
 	ReasonStale:           "stale",
+	ReasonAhead:           "ahead",
 	ReasonStepsRemoved:    "steps_removed",
 	ReasonAlternateMaster: "alternate_master",
 	ReasonTableFull:       "table_full",
@@ -139,6 +148,8 @@ type Counters struct {
 	Received, Sent [MessageTypes]uint64
 	// Rejected counts what was not used, by Reason.
 	Rejected [Reasons]uint64
+	// Conflicts counts what showed that two senders speak as the parent, by Conflict.
+	Conflicts [Conflicts]uint64
 	// Measurements counts the calls of Output.Measured, Delays the path delays that went into the filter.
 	Measurements, Delays uint64
 }

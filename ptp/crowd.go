@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -32,7 +31,7 @@ type stranger struct {
 
 // meet notes a message, and returns the one that was noted of the same sender within the window, if there is one and their
 // sequenceIds are as close as those of a master are then.
-func (c *crowd) meet(now clock.Mono, m *Announce, from netip.Addr, window time.Duration, rng *rand.Rand) (first stranger, again bool) {
+func (c *crowd) meet(now clock.Mono, m *Announce, from Address, window time.Duration, rng *rand.Rand) (first stranger, again bool) {
 	if c.met == nil {
 		*c = crowd{[2]uint64{rng.Uint64(), rng.Uint64()}, make([]stranger, crowdSize)}
 	}
@@ -49,9 +48,10 @@ func (c *crowd) meet(now clock.Mono, m *Announce, from netip.Addr, window time.D
 }
 
 // hash is one that nobody can aim at without the secret.
-func (c *crowd) hash(id PortIdentity, from netip.Addr) uint64 {
-	a := from.As16()
-	h := mix(binary.BigEndian.Uint64(id.Clock[:])^c.secret[0], uint64(id.Port)^c.secret[1])
+func (c *crowd) hash(id PortIdentity, from Address) uint64 {
+	a := from.IP.As16()
+	mac := uint64(binary.BigEndian.Uint32(from.MAC[:]))<<16 | uint64(binary.BigEndian.Uint16(from.MAC[4:]))
+	h := mix(binary.BigEndian.Uint64(id.Clock[:])^c.secret[0], uint64(id.Port)^mac<<16^c.secret[1])
 	h = mix(h^binary.BigEndian.Uint64(a[:8]), binary.BigEndian.Uint64(a[8:])^c.secret[0])
 	return mix(h^c.secret[1], c.secret[0])
 }
@@ -64,7 +64,7 @@ func mix(a, b uint64) uint64 {
 // formerParents are the latest masters that this port has been measured by. They always get a place in the table.
 type formerParents [4]struct {
 	port    PortIdentity
-	address netip.Addr
+	address Address
 }
 
 func (f *formerParents) remember(p *Parent) {
@@ -76,7 +76,7 @@ func (f *formerParents) remember(p *Parent) {
 	f[0].port, f[0].address = p.Port, p.Address
 }
 
-func (f *formerParents) has(port PortIdentity, address netip.Addr) bool {
+func (f *formerParents) has(port PortIdentity, address Address) bool {
 	for i := range f {
 		if f[i].port == port && f[i].address == address {
 			return true

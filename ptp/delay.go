@@ -124,13 +124,14 @@ func (p *Port) delayReqInterval() time.Duration { return max(p.delay.interval, p
 func (p *Port) sendDelayReq(now clock.Mono) {
 	d := &p.delay
 	d.last, d.next = now, now.Add(p.pause())
+	seq := d.seq
 	d.seq++
 	m := DelayReq{Header: Header{
 		SdoID:        p.cfg.SdoID,
 		MinorVersion: p.cfg.MinorVersion,
 		Domain:       p.cfg.Domain,
 		Source:       p.cfg.Identity,
-		SequenceID:   d.seq,
+		SequenceID:   seq,
 		LogInterval:  NoLogInterval,
 	}}
 	b, err := m.Append(d.buf[:0])
@@ -149,7 +150,7 @@ func (p *Port) sendDelayReq(now clock.Mono) {
 	if e.used {
 		p.giveUp(e)
 	}
-	*e = exchange{used: true, seq: d.seq, id: id, since: now}
+	*e = exchange{used: true, seq: seq, id: id, since: now}
 	d.open++
 }
 

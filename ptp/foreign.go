@@ -4,7 +4,6 @@ package ptp
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -37,6 +36,8 @@ type foreignMaster struct {
 	// last and previous are when the latest two distinct messages came, heard how many there were, 2 at most.
 	last, previous clock.Mono
 	heard          int
+	// useless: it was parent, and no Sync of it could be used.
+	useless bool
 }
 
 func (f *foreignMaster) qualified(now clock.Mono) bool {
@@ -50,9 +51,11 @@ type foreignTable struct {
 	crowd    crowd
 }
 
-func (t *foreignTable) find(id PortIdentity) int {
+// find returns the row of a port that announces itself from an address, -1 if it has none. Who announces another's identity
+// from elsewhere has a row of its own.
+func (t *foreignTable) find(id PortIdentity, from Address) int {
 	for i := range t.rows {
-		if t.rows[i].used && t.rows[i].announce.Port == id {
+		if a := &t.rows[i].announce; t.rows[i].used && a.Port == id && a.Address == from {
 			return i
 		}
 	}
@@ -92,7 +95,8 @@ func (t *foreignTable) displace(now clock.Mono, parent int, former *formerParent
 }
 
 // best returns the best of the qualified masters and the parent (E_rbest of §9.3.2.3), -1 if there is none. Of two that
-// compare equal the parent stays.
+// compare equal the parent stays, unless its Syncs are of no use: they have the same identity and different addresses, and
+// one of them only says that it is a master.
 func (t *foreignTable) best(now clock.Mono, parent int) int {
 	best := parent
 	for i := range t.rows {
@@ -100,11 +104,16 @@ func (t *foreignTable) best(now clock.Mono, parent int) int {
 		if !f.used || i == parent || !f.qualified(now) {
 			continue
 		}
-		if best < 0 || Compare(&f.data, &t.rows[best].data) < 0 {
+		if best < 0 || f.better(&t.rows[best]) {
 			best = i
 		}
 	}
 	return best
+}
+
+func (f *foreignMaster) better(o *foreignMaster) bool {
+	c := Compare(&f.data, &o.data)
+	return c < 0 || c == Same && o.useless && !f.useless
 }
 
 // Parent is the port that a client follows and what it announces (parentDS and timePropertiesDS, IEEE 1588-2019 §8.2.3
@@ -112,7 +121,7 @@ func (t *foreignTable) best(now clock.Mono, parent int) int {
 type Parent struct {
 	// Port is parentPortIdentity, Address where its Announce messages come from; zero where the transport has none.
 	Port    PortIdentity
-	Address netip.Addr
+	Address Address
 	// The grandmaster's attributes.
 	Grandmaster          ClockIdentity
 	Priority1, Priority2 uint8
@@ -124,7 +133,7 @@ type Parent struct {
 	AnnounceInterval time.Duration
 }
 
-func parentOf(m *Announce, from netip.Addr) Parent {
+func parentOf(m *Announce, from Address) Parent {
 	return Parent{
 		Port:             m.Source,
 		Address:          from,

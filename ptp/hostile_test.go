@@ -4,7 +4,6 @@ package ptp_test
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -56,7 +55,7 @@ func locked(t *testing.T, seed uint64) (*net, *host) {
 }
 
 func TestEveryRejectionIsCounted(t *testing.T) {
-	other := netip.AddrFrom4([4]byte{10, 0, 0, 66})
+	other := at4([4]byte{10, 0, 0, 66})
 	stamp := clock.At(clientPHC, epoch)
 	edit := func(m message, f func(b []byte)) func(*testing.T) []byte {
 		return func(t *testing.T) []byte {
@@ -66,12 +65,12 @@ func TestEveryRejectionIsCounted(t *testing.T) {
 		}
 	}
 	whole := func(m message) func(*testing.T) []byte { return edit(m, func([]byte) {}) }
-	a, s := announce(1, 500), sync(1, 500)
+	a, s := announce(1, 12), sync(1, 12)
 	cases := []struct {
 		want ptp.Reason
 		b    func(*testing.T) []byte
 		ts   clock.Timestamp
-		from netip.Addr
+		from ptp.Address
 	}{
 		{want: ptp.ReasonTruncated, b: func(*testing.T) []byte { return make([]byte, 10) }},
 		{want: ptp.ReasonLength, b: edit(&s, func(b []byte) { b[2] = 1 })},
@@ -97,6 +96,8 @@ func TestEveryRejectionIsCounted(t *testing.T) {
 		{want: ptp.ReasonDuplicate, b: edit(&a, func(b []byte) { b[30], b[31] = 0, 11 })},
 		{want: ptp.ReasonStale, b: edit(&a, func(b []byte) { b[30], b[31] = 0, 3 })},
 		{want: ptp.ReasonDuplicate, b: edit(&s, func(b []byte) { b[30], b[31] = 0, 11 }), ts: stamp},
+		{want: ptp.ReasonAhead, b: edit(&a, func(b []byte) { b[30] = 1 })},
+		{want: ptp.ReasonAhead, b: edit(&s, func(b []byte) { b[30] = 1 }), ts: stamp},
 		{want: ptp.ReasonStepsRemoved, b: edit(&a, func(b []byte) { b[62] = 255 })},
 		{want: ptp.ReasonAlternateMaster, b: edit(&a, func(b []byte) { b[6] = 1 })},
 		{want: ptp.ReasonUnstamped, b: whole(&s)},
@@ -108,7 +109,7 @@ func TestEveryRejectionIsCounted(t *testing.T) {
 	for i, tc := range cases {
 		n, h := locked(t, 20)
 		before, measured := *n.port.Counters(), len(n.measurements)
-		if !tc.from.IsValid() {
+		if tc.from.IsZero() {
 			tc.from = h.addr
 		}
 		n.port.Receive(n.now, tc.b(t), tc.ts, tc.from)
@@ -138,7 +139,7 @@ func TestSdoIDOfOldDevices(t *testing.T) {
 // 10,000 hostile datagrams per second of every kind do not change what a locked port measures.
 func TestFloodWhileLocked(t *testing.T) {
 	n, _ := locked(t, 22)
-	attacker := netip.AddrFrom4([4]byte{10, 0, 0, 66})
+	attacker := at4([4]byte{10, 0, 0, 66})
 	states := len(n.log)
 	measured := len(n.measurements)
 	var seq uint16
@@ -151,6 +152,9 @@ func TestFloodWhileLocked(t *testing.T) {
 	}
 	flood()
 	n.run(20 * time.Second)
+	if len(n.conflicts) != 1 {
+		t.Errorf("conflicts: %q", n.conflicts)
+	}
 	if len(n.log) != states {
 		t.Errorf("the state changed: %q", n.log[states:])
 	}
@@ -171,7 +175,7 @@ func TestFloodWhileLocked(t *testing.T) {
 
 // flood has 10,000 masters per second announce themselves once each, all better than any true one.
 func (n *net) flood() {
-	attacker := netip.AddrFrom4([4]byte{10, 0, 0, 66})
+	attacker := at4([4]byte{10, 0, 0, 66})
 	var next func()
 	next = func() {
 		n.after(100*time.Microsecond, next)
@@ -236,7 +240,7 @@ func TestTwiceAnnouncedFlood(t *testing.T) {
 		a := announce(0, uint16(i%2))
 		a.Source.Clock = ptp.ClockIdentityFromMAC([6]byte{2, 0, 0, 1, byte(i / 2 >> 8), byte(i / 2)})
 		a.Grandmaster, a.Priority1 = a.Source.Clock, byte(200-i/1000)
-		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, netip.AddrFrom4([4]byte{10, 0, 0, 66}))
+		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, at4([4]byte{10, 0, 0, 66}))
 		n.now = n.now.Add(100 * time.Microsecond)
 	}
 	if got := len(n.log) - parents; got > 100 {
@@ -284,10 +288,10 @@ func hostile(rng *rand.Rand, seq uint16) []byte {
 func TestParentFlood(t *testing.T) {
 	n, h := locked(t, 23)
 	calls := len(n.measurements)
-	s := sync(1, 1000)
+	s := sync(1, 12)
 	b := encode(t, &s)
 	for i := range 10_000 {
-		b[30], b[31] = byte((1000+i)>>8), byte(1000+i)
+		b[30], b[31] = byte((12+i)>>8), byte(12+i)
 		n.port.Receive(n.now.Add(time.Duration(i)*100*time.Microsecond), b, n.osc.stamp(n.now).Add(time.Duration(i)), h.addr)
 	}
 	if got := len(n.measurements) - calls; got > 1400 || got < 1000 {
@@ -303,12 +307,12 @@ func TestForeignMasterTable(t *testing.T) {
 		for i := range byte(15) {
 			a := announce(100+i, round)
 			a.Priority1 = 200
-			n.port.Receive(at, encode(t, &a), clock.Timestamp{}, netip.AddrFrom4([4]byte{10, 0, 1, i}))
+			n.port.Receive(at, encode(t, &a), clock.Timestamp{}, at4([4]byte{10, 0, 1, i}))
 		}
 	}
 	a := announce(50, 1)
 	a.Priority1 = 1
-	n.port.Receive(at, encode(t, &a), clock.Timestamp{}, netip.Addr{})
+	n.port.Receive(at, encode(t, &a), clock.Timestamp{}, ptp.Address{})
 	s := n.port.Status(at)
 	if s.Masters != 16 || s.Parent.Address != h.addr || n.rejected(ptp.ReasonTableFull) != 1 {
 		t.Errorf("%d masters, %d refused", s.Masters, n.rejected(ptp.ReasonTableFull))
@@ -317,7 +321,7 @@ func TestForeignMasterTable(t *testing.T) {
 	n.run(5 * time.Second)
 	for seq := range uint16(2) {
 		a.SequenceID = seq
-		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, netip.Addr{})
+		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, ptp.Address{})
 	}
 	if s := n.port.Status(n.now); s.Parent.Port != a.Source {
 		t.Errorf("does not follow %v but %v", a.Source, s.Parent.Port)
@@ -335,7 +339,7 @@ func FuzzReceive(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p := ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), &failing{})
-		addr := netip.AddrFrom4([4]byte{10, 0, 0, 1})
+		addr := at4([4]byte{10, 0, 0, 1})
 		now := clock.Mono(0)
 		data = data[:min(len(data), 4096)]
 		for seq := range uint16(3) {

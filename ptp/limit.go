@@ -24,40 +24,57 @@ func (l *limiter) take(now clock.Mono, each time.Duration, burst int) bool {
 }
 
 // sequence accepts the sequenceIds of one sender and message type, each once and in order.
+//
+// A message whose sequenceId is further ahead than the time since the latest one explains is refused: a single one that is
+// forged would otherwise make all true ones stale. A sender that begins anew counts from anywhere; it is accepted once it
+// has sent several in order, and none that continue the former ones have come for longer than usual.
 type sequence struct {
 	started bool
 	last    uint16
-	// at is when last was accepted; gap is the longest recent time between two that were.
-	at           clock.Mono
-	gap          time.Duration
+	// at is when last was accepted; gap is the longest recent time between two that were; interval is the stated one.
+	at            clock.Mono
+	gap, interval time.Duration
+	// ahead is the latest one that was refused as being too far ahead, if isAhead.
+	isAhead      bool
+	ahead        uint16
 	restart      uint16
 	restartCount int
 }
 
 const (
-	// restartAfter is how many messages in order, all older than the latest, show that their sender began anew.
+	// restartAfter is how many messages in order, all of them refused, show that their sender began anew.
 	restartAfter = 3
 	// restartSilence is how long a sender that begins anew has been silent at least.
 	restartSilence = time.Second
+	// queued is for how long messages may wait to be read, and then come at once, some of them lost: as long as the queue
+	// holds those of a fast master.
+	queued = 250 * time.Millisecond
 )
 
-// accept returns accepted, ReasonDuplicate or ReasonStale. A sender that was restarted counts from anywhere; so do
-// replayed messages, but those have to come in order, and when the sender has been silent for longer than it is wont to.
-func (s *sequence) accept(now clock.Mono, id uint16) Reason {
-	switch d := int16(id - s.last); {
+// accept returns accepted, ReasonDuplicate, ReasonStale or ReasonAhead. interval is the one that the sender states. forked
+// says that one that was ReasonAhead is followed by one that continues what came before: there are two senders.
+func (s *sequence) accept(now clock.Mono, id uint16, interval time.Duration) (r Reason, forked bool) {
+	d := int16(id - s.last)
+	switch {
 	case !s.started:
-		*s = sequence{started: true, last: id, at: now}
-		return accepted
-	case d > 0:
-		*s = sequence{started: true, last: id, at: now, gap: max(now.Sub(s.at), s.gap-s.gap/8)}
-		return accepted
+		*s = sequence{started: true, last: id, at: now, interval: interval}
+		return accepted, false
 	case d == 0:
-		return ReasonDuplicate
-	case now.Sub(s.at) <= max(2*s.gap, restartSilence):
-		return ReasonStale
+		return ReasonDuplicate, false
+	case d > 0 && s.continues(d, now):
+		forked = s.isAhead && int16(id-s.ahead) < 0
+		*s = sequence{started: true, last: id, at: now, gap: max(now.Sub(s.at), s.gap-s.gap/8), interval: interval}
+		return accepted, forked
+	}
+	r = ReasonStale
+	if d > 0 {
+		r, s.isAhead, s.ahead = ReasonAhead, true, id
+	}
+	if now.Sub(s.at) <= max(2*s.gap, restartSilence) {
+		return r, false
 	}
 	if s.restartCount > 0 && id == s.restart {
-		return ReasonDuplicate
+		return ReasonDuplicate, false
 	}
 	if s.restartCount > 0 && int16(id-s.restart) > 0 {
 		s.restartCount++
@@ -66,10 +83,19 @@ func (s *sequence) accept(now clock.Mono, id uint16) Reason {
 	}
 	s.restart = id
 	if s.restartCount < restartAfter {
-		return ReasonStale
+		return r, false
 	}
-	*s = sequence{started: true, last: id, at: now, gap: s.gap}
-	return accepted
+	*s = sequence{started: true, last: id, at: now, gap: s.gap, interval: interval}
+	return accepted, false
+}
+
+// continues reports whether d messages, d > 0, can have been sent since the latest one: all but one of them got lost.
+func (s *sequence) continues(d int16, now clock.Mono) bool {
+	pace := s.interval
+	if s.gap > 0 {
+		pace = min(pace, s.gap) // it sends more often than it states
+	}
+	return d == 1 || time.Duration(d-1)*pace <= now.Sub(s.at)+queued
 }
 
 // seen reports whether a message with this or a later sequenceId has been accepted.

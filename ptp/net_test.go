@@ -91,7 +91,12 @@ type net struct {
 	log          []string
 	onMeasured   func(*ptp.Measurement)
 	delayReqs    []clock.Mono
+	sequenceIDs  map[uint32]uint16 // of the Delay_Req messages, by id
+	conflicts    []string
 }
+
+// at4 is an IPv4 address.
+func at4(ip [4]byte) ptp.Address { return ptp.Address{IP: netip.AddrFrom4(ip)} }
 
 func fixed(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 
@@ -99,7 +104,7 @@ func newNet(t *testing.T, seed uint64, cfg ptp.Config) *net {
 	n := &net{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)),
 		toClient: fixed(1000), toMaster: fixed(1000),
-		general: fixed(50 * time.Microsecond), stampDelay: fixed(time.Millisecond),
+		sequenceIDs: map[uint32]uint16{}, general: fixed(50 * time.Microsecond), stampDelay: fixed(time.Millisecond),
 	}
 	cfg.Identity, cfg.Clock = clientPort, clientPHC
 	n.port = ptp.NewPort(cfg, rand.New(rand.NewPCG(seed, 2)), n)
@@ -175,6 +180,7 @@ func (n *net) SendEvent(b []byte) (uint32, error) {
 	held := n.held()
 	b = corrected(b, held)
 	n.delayReqs = append(n.delayReqs, n.now)
+	n.sequenceIDs[id] = binary.BigEndian.Uint16(b[30:])
 	for _, h := range n.masters {
 		n.deliver(n.toMaster()+held, 0, b, func(b []byte) { h.master.Receive(n.now, b, h.stamp()) })
 	}
@@ -195,6 +201,8 @@ func (n *net) Measured(m *ptp.Measurement) {
 func (n *net) StateChanged(old, new ptp.State, why string) {
 	n.log = append(n.log, fmt.Sprintf("%v -> %v: %s", old, new, why))
 }
+
+func (n *net) Conflict(what string) { n.conflicts = append(n.conflicts, what) }
 
 func (n *net) ParentChanged(p *ptp.Parent) {
 	if p == nil {
@@ -223,14 +231,14 @@ func (n *net) rejected(r ptp.Reason) uint64 { return n.port.Counters().Rejected[
 type host struct {
 	n      *net
 	master *ptptest.Master
-	addr   netip.Addr
+	addr   ptp.Address
 	nextID uint32
 	early  time.Duration // by which messages leave before their timestamp
 	held   time.Duration // the latest Sync
 }
 
 func (n *net) addMaster(last byte, cfg ptptest.Config) *host {
-	h := &host{n: n, addr: netip.AddrFrom4([4]byte{10, 0, 0, last})}
+	h := &host{n: n, addr: at4([4]byte{10, 0, 0, last})}
 	cfg.Identity = ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, last}), Port: 1}
 	h.master = ptptest.NewMaster(cfg, h)
 	n.masters = append(n.masters, h)

@@ -59,14 +59,14 @@ const base = epoch + 100_000_000_000
 
 func TestPairing(t *testing.T) {
 	p := newPair(t, 30)
-	p.followUp(101, base) // first the Follow_Up
-	p.followUp(101, base) // and once more
-	p.sync(101, base+2012)
-	p.followUp(101, base) // and late again
-	p.sync(102, base+1000)
-	p.sync(103, base+5012) // both are on their way
-	p.followUp(103, base+2000)
-	p.followUp(102, base) // too late to be used after 103
+	p.followUp(12, base) // first the Follow_Up
+	p.followUp(12, base) // and once more
+	p.sync(12, base+2012)
+	p.followUp(12, base) // and late again
+	p.sync(13, base+1000)
+	p.sync(14, base+5012) // both are on their way
+	p.followUp(14, base+2000)
+	p.followUp(13, base) // too late to be used after 14
 	p.forwards(2000, 3000)
 	if p.rejected(ptp.ReasonDuplicate) != 1 || p.rejected(ptp.ReasonUnmatched) != 1 || p.rejected(ptp.ReasonStale) != 1 {
 		t.Errorf("rejected %v", p.n.port.Counters().Rejected)
@@ -75,12 +75,12 @@ func TestPairing(t *testing.T) {
 
 func TestFollowUpTimeout(t *testing.T) {
 	p := newPair(t, 31)
-	p.sync(101, base)
-	p.followUp(102, base)
+	p.sync(12, base)
+	p.followUp(13, base)
 	p.n.now = p.n.now.Add(5 * time.Second)
 	p.n.port.Wake(p.n.now)
-	p.followUp(101, base)
-	p.sync(102, base+10)
+	p.followUp(12, base)
+	p.sync(13, base+10)
 	p.forwards()
 	// One Sync and one Follow_Up expired, the Follow_Up of the former then found nothing.
 	if p.rejected(ptp.ReasonNoFollowUp) != 1 || p.rejected(ptp.ReasonUnmatched) != 2 {
@@ -91,11 +91,11 @@ func TestFollowUpTimeout(t *testing.T) {
 // A Sync that waits for its Follow_Up while the clock is stepped is of the clock's new time then.
 func TestStepWhileWaiting(t *testing.T) {
 	p := newPair(t, 32)
-	p.sync(101, base+1_000_012)
+	p.sync(12, base+1_000_012)
 	p.n.port.Stepped(p.n.now, -1_000_000)
-	p.followUp(101, base)
-	p.sync(102, base+77) // so soon after the step nobody knows
-	p.followUp(102, base)
+	p.followUp(12, base)
+	p.sync(13, base+77) // so soon after the step nobody knows
+	p.followUp(13, base)
 	p.forwards(0)
 	if got := p.rejected(ptp.ReasonSettling); got != 1 {
 		t.Errorf("%d settling", got)
@@ -107,8 +107,8 @@ func TestClockSetBack(t *testing.T) {
 	p := newPair(t, 33)
 	for i := range int64(3) {
 		t1 := base + i*1_000_000_000
-		p.sync(uint16(101+i), t1-3600_000_000_000*(i/2)+12)
-		p.followUp(uint16(101+i), t1)
+		p.sync(uint16(12+i), t1-3600_000_000_000*(i/2)+12)
+		p.followUp(uint16(12+i), t1)
 	}
 	p.forwards(0, 0, -time.Hour)
 }
@@ -122,14 +122,14 @@ type manual struct {
 func newManual(t *testing.T, seed uint64) manual {
 	n, h := locked(t, seed)
 	h.master.Faults.Silent, n.stampLoss = true, 1
-	seq := uint16(300)
+	seq := uint16(11) // the latest of the master
 	m := manual{pair{n: n, h: h, t: t}, &seq}
 	m.oneStep() // ends what is under way
 	m.before = *n.port.Counters()
 	return m
 }
 
-// request waits for the next Delay_Req and returns its id and sequenceId.
+// request waits for the next Delay_Req and returns its id.
 func (m manual) request() uint32 {
 	for sent := m.n.nextID; m.n.nextID == sent; {
 		m.n.now = m.n.port.NextWake()
@@ -138,9 +138,12 @@ func (m manual) request() uint32 {
 	return m.n.nextID
 }
 
-func (m manual) respond(seq uint32) {
+// respond answers the Delay_Req that has the id.
+func (m manual) respond(id uint32) { m.respondTo(m.n.sequenceIDs[id]) }
+
+func (m manual) respondTo(seq uint16) {
 	t4, _ := ptp.TimestampOf(epoch + int64(m.n.now) + 1000)
-	r := ptp.DelayResp{Header: sync(1, uint16(seq)).Header, Receive: t4, Requesting: clientPort}
+	r := ptp.DelayResp{Header: sync(1, seq).Header, Receive: t4, Requesting: clientPort}
 	m.n.port.Receive(m.n.now, encode(m.t, &r), clock.Timestamp{}, m.h.addr)
 }
 
@@ -183,7 +186,7 @@ func TestDelayExchangeOrders(t *testing.T) {
 	m.n.port.Transmitted(m.n.now, id, clock.Timestamp{})
 	id = m.request()
 	m.n.port.Transmitted(m.n.now, id, clock.At(clock.System, epoch))
-	m.respond(9999)
+	m.respondTo(m.n.sequenceIDs[id] + 9999)
 	m.oneStep()
 	m.expect(2, map[ptp.Reason]uint64{
 		ptp.ReasonDuplicate: 1, ptp.ReasonNoTransmitStamp: 1, ptp.ReasonOtherClock: 1, ptp.ReasonUnmatched: 1,

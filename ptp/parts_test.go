@@ -36,7 +36,7 @@ func TestSequence(t *testing.T) {
 	} {
 		var s sequence
 		for j, id := range tc.ids {
-			if got := s.accept(clock.Mono(tc.at[j])*clock.Mono(time.Second/10), id); got != tc.want[j] {
+			if got, _ := s.accept(clock.Mono(tc.at[j])*clock.Mono(time.Second/10), id, 100*time.Millisecond); got != tc.want[j] {
 				t.Errorf("case %d, %d: %v, want %v", i, id, got, tc.want[j])
 			}
 		}

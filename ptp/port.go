@@ -4,7 +4,6 @@ package ptp
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -40,6 +39,7 @@ type Port struct {
 	announceBy clock.Mono
 	graced     bool
 	limit      limiter
+	conflict   conflict
 
 	settled clock.Mono
 	// syncBy is when Sync messages have been missing for too long, usedBy when usable ones have.
@@ -61,14 +61,21 @@ func NewPort(cfg Config, rng *rand.Rand, out Output) *Port {
 	p := &Port{cfg: cfg.complete(), rng: rng, out: out, state: Listening, parent: -1}
 	p.clock = p.cfg.Clock
 	p.forgetMaster()
+	p.delay.seq = p.cfg.FirstSequenceID
 	return p
 }
 
-// Receive handles a datagram. ts is when it arrived by the NIC or the kernel; the zero Timestamp if that is not known,
-// and for general messages, which need none. from is the sender's address, the zero Addr where the transport has none:
-// once a master has announced itself, messages of the same identity from other addresses are refused.
-func (p *Port) Receive(now clock.Mono, b []byte, ts clock.Timestamp, from netip.Addr) {
-	p.reject(p.receive(now, b, ts, from))
+// Receive handles a datagram that was sent to the group of all ports. ts is when it arrived by the NIC or the kernel; the
+// zero Timestamp if that is not known, and for general messages, which need none. from is the sender's address, the zero
+// Address where the transport has none: of the parent's identity, messages from other addresses are refused.
+func (p *Port) Receive(now clock.Mono, b []byte, ts clock.Timestamp, from Address) {
+	p.reject(p.receive(now, b, ts, from, false))
+}
+
+// ReceiveUnicast handles a datagram that was sent to this host alone. Of these only the parent's Delay_Resp messages that
+// answer a request under way are used, which some masters send so (hybrid mode, RFC 9760 §8).
+func (p *Port) ReceiveUnicast(now clock.Mono, b []byte, from Address) {
+	p.reject(p.receive(now, b, clock.Timestamp{}, from, true))
 }
 
 func (p *Port) reject(r Reason) {
@@ -77,7 +84,7 @@ func (p *Port) reject(r Reason) {
 	}
 }
 
-func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from netip.Addr) Reason {
+func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Address, unicast bool) Reason {
 	if p.down() {
 		return ReasonPortDown
 	}
@@ -90,17 +97,22 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from netip.
 		return r
 	}
 	switch h.Type {
-	case MessageAnnounce:
-		return p.onAnnounce(now, b, from)
-	case MessageSync, MessageFollowUp, MessageDelayResp:
+	case MessageAnnounce, MessageSync, MessageFollowUp:
+		if unicast {
+			return ReasonUnicast
+		}
+	case MessageDelayResp:
 	default:
 		return ReasonNotUsed
+	}
+	if h.Type == MessageAnnounce {
+		return p.onAnnounce(now, b, from)
 	}
 	if p.parent < 0 || h.Source != p.masters.rows[p.parent].announce.Port {
 		return ReasonNotParent
 	}
 	if from != p.masters.rows[p.parent].announce.Address {
-		return ReasonAddress
+		return p.otherAddress(now, from)
 	}
 	// Messages that were had before, and those for other ports, must not use up the parent's budget.
 	switch h.Type {
@@ -214,6 +226,7 @@ func (p *Port) forgetMaster() {
 	p.announceBy, p.syncBy, p.usedBy, p.graced = clock.Never, clock.Never, clock.Never, false
 	p.syncInterval = 0
 	p.syncs = syncs{}
+	p.conflict = conflict{}
 	p.track.clear()
 	p.delay.reset(&p.cfg)
 }
@@ -274,6 +287,7 @@ func (p *Port) Status(now clock.Mono) Status {
 	}
 	if s.HasParent {
 		s.Parent = p.masters.rows[p.parent].announce
+		s.Conflict = p.conflict.shown(now)
 	}
 	return s
 }

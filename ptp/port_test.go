@@ -6,7 +6,6 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -87,7 +86,13 @@ func TestDelayWhileSteered(t *testing.T) {
 }
 
 func TestStepped(t *testing.T) {
-	n := newNet(t, 4, ptp.Config{})
+	for seed := range uint64(20) {
+		stepped(t, seed)
+	}
+}
+
+func stepped(t *testing.T, seed uint64) {
+	n := newNet(t, seed, ptp.Config{})
 	n.addMaster(1, ptptest.Config{LogSyncInterval: -3, LogMinDelayReqInterval: -3})
 	n.osc.ppm, n.osc.reading = 50, -50*365*86400e9 // decades behind
 	stepped := false
@@ -102,7 +107,8 @@ func TestStepped(t *testing.T) {
 		if stepped && (!m.DelayKnown || m.Offset.Abs() > 2*time.Millisecond) {
 			t.Errorf("at %v after the step: %v, delay known %v", time.Duration(n.now), m.Offset, m.DelayKnown)
 		}
-		if d := m.MeanPathDelay.Nanoseconds() - 1000; m.DelayKnown && math.Abs(d) > 20 {
+		// The clock is off by 50 ppm, and what one delay is made of lies up to 2 ms from the Sync nearest to it.
+		if d := m.MeanPathDelay.Nanoseconds() - 1000; m.DelayKnown && math.Abs(d) > 100 {
 			t.Errorf("at %v: delay wrong by %.1f ns", time.Duration(n.now), d)
 		}
 	}
@@ -287,7 +293,7 @@ func TestLateWake(t *testing.T) {
 		n.state(ptp.Slave)
 		want := ptp.Listening
 		if waiting {
-			a := announce(1, 100)
+			a := announce(1, 12)
 			n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, h.addr)
 			want = ptp.Slave
 		}
@@ -366,7 +372,7 @@ func TestDeadParentIsLeft(t *testing.T) {
 		hear := func(last byte, priority uint8, log int8, seq int) {
 			a := announce(last, uint16(seq))
 			a.Priority1, a.LogInterval = priority, log
-			p.Receive(now, encode(t, &a), clock.Timestamp{}, netip.AddrFrom4([4]byte{10, 0, 0, last}))
+			p.Receive(now, encode(t, &a), clock.Timestamp{}, at4([4]byte{10, 0, 0, last}))
 		}
 		for i := range 100 {
 			now = clock.Mono(i) * clock.Mono(time.Second)
@@ -458,7 +464,7 @@ func TestSendFailure(t *testing.T) {
 	out := &failing{}
 	p := ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), out)
 	a, s := announce(1, 1), sync(1, 1)
-	addr := netip.AddrFrom4([4]byte{10, 0, 0, 1})
+	addr := at4([4]byte{10, 0, 0, 1})
 	p.Receive(0, encode(t, &a), clock.Timestamp{}, addr)
 	a.SequenceID++
 	p.Receive(1e9, encode(t, &a), clock.Timestamp{}, addr)
@@ -481,3 +487,4 @@ func (f *failing) SendEvent([]byte) (uint32, error) {
 func (*failing) Measured(*ptp.Measurement)                 {}
 func (*failing) StateChanged(ptp.State, ptp.State, string) {}
 func (*failing) ParentChanged(*ptp.Parent)                 {}
+func (*failing) Conflict(string)                           {}

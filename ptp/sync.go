@@ -10,6 +10,8 @@ import (
 )
 
 const (
+	// firstUse is how long after it was chosen a parent may take until a Sync of it can be used: longer than any interval.
+	firstUse = 20 * time.Second
 	// Longer intervals than 16 s would have the end of the Sync messages go unnoticed for minutes.
 	minLogSync, maxLogSync int8 = -7, 4
 	// minPairTimeout and pairIntervals bound how long a Sync and its Follow_Up wait for each other.
@@ -84,7 +86,24 @@ type syncs struct {
 	sequence sequence
 	// waiting Syncs, and early Follow_Ups.
 	waiting, early halves
+	// sync and followUp are what the latest of each said.
+	sync, followUp statement
 }
+
+// statement is what a master said of a Sync. What is on the way may change the correctionField, but not this.
+type statement struct {
+	made   bool
+	seq    uint16
+	flags  Flags
+	origin Timestamp
+}
+
+func statementOf(h *Header, origin Timestamp) statement {
+	return statement{true, h.SequenceID, h.Flags, origin}
+}
+
+// contradicts reports whether two statements of the same Sync differ.
+func (s *statement) contradicts(o statement) bool { return s.made && s.seq == o.seq && *s != o }
 
 func (s *syncs) step(d int64) {
 	for i := range s.waiting.slot {
@@ -97,9 +116,19 @@ func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
-	if r := p.syncs.sequence.accept(now, m.SequenceID); r != accepted {
+	interval := statedInterval(m.LogInterval, minLogSync, maxLogSync)
+	r, forked := p.syncs.sequence.accept(now, m.SequenceID, interval)
+	if forked {
+		p.conflicting(now, conflictSequence, Address{})
+	}
+	said := statementOf(&m.Header, m.Origin)
+	if r == ReasonDuplicate && p.syncs.sync.contradicts(said) {
+		p.conflicting(now, conflictContent, Address{})
+	}
+	if r != accepted {
 		return r
 	}
+	p.syncs.sync = said
 	if !p.limit.take(now, parentEach, parentBurst) {
 		return ReasonRate
 	}
@@ -140,8 +169,12 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
+	said := statementOf(&m.Header, m.PreciseOrigin)
 	waiting := p.syncs.waiting.has(m.SequenceID)
 	if !waiting && p.syncs.sequence.seen(m.SequenceID) {
+		if p.syncs.followUp.contradicts(said) {
+			p.conflicting(now, conflictContent, Address{})
+		}
 		return ReasonUnmatched
 	}
 	if !p.limit.take(now, parentEach, parentBurst) {
@@ -157,11 +190,16 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	f := half{true, m.SequenceID, t1, m.Correction, now}
 	p.expireSyncs(now)
 	if s, ok := p.syncs.waiting.take(m.SequenceID); ok {
+		p.syncs.followUp = said
 		return p.synced(now, s, f)
 	}
 	if waiting {
 		return ReasonUnmatched // its Sync has waited for too long
 	}
+	if p.syncs.followUp.contradicts(said) {
+		p.conflicting(now, conflictContent, Address{})
+	}
+	p.syncs.followUp = said
 	if _, twice := p.syncs.early.take(m.SequenceID); twice {
 		p.syncs.early.put(f)
 		return ReasonDuplicate
@@ -176,6 +214,9 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 func (p *Port) syncSeen(now clock.Mono, log int8) {
 	p.syncInterval = statedInterval(log, minLogSync, maxLogSync)
 	p.syncBy = now.Add(p.syncPatience())
+	if p.usedBy == clock.Never {
+		p.usedBy = now.Add(firstUse)
+	}
 	p.startDelay(now)
 }
 
@@ -193,6 +234,8 @@ func (p *Port) syncTimeout() {
 // useTimeout: Sync messages come, but each lacks something.
 func (p *Port) useTimeout() {
 	p.usedBy = clock.Never
+	p.masters.rows[p.parent].useless = true
+	p.syncs.sequence = sequence{} // it may follow somebody who forges Sync messages
 	p.setState(Uncalibrated, "no usable Sync messages")
 }
 
@@ -230,6 +273,7 @@ func (p *Port) synced(now clock.Mono, s, f half) Reason {
 		return ReasonCorrection
 	}
 	p.usedBy = now.Add(p.syncPatience())
+	p.masters.rows[p.parent].useless = false
 	p.measured(s.ns, forward)
 	return accepted
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/sim/expr"
 )
 
@@ -288,7 +289,7 @@ func (h *Host) arrived(e *event) {
 		if b[0]&0x0f < 4 { // an event message (IEEE 1588-2019 table 36)
 			ts = h.portClock(int(e.n)).stamp(w.now)
 		}
-		h.engine.PTPReceived(now, int(e.n), b, ts, address(int(e.src)))
+		h.engine.PTPReceived(now, int(e.n), b, ts, ptp.Address{IP: address(int(e.src))})
 		return
 	}
 	for i := range h.assocs {

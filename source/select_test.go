@@ -38,6 +38,9 @@ func trust(c *Candidate)    { c.Trust = true }
 func noselect(c *Candidate) { c.NoSelect = true }
 func suspect(c *Candidate)  { c.Suspect = true }
 
+func unconfigured(c *Candidate) { c.Unconfigured = true }
+func unreachable(c *Candidate)  { c.State, c.Reason = Unreachable, Reason{Code: NoAnswer} }
+
 // states returns "id=state" of all candidates, and checks that each verdict has a reason.
 func states(t *testing.T, candidates []Candidate, r Result) string {
 	t.Helper()
@@ -85,6 +88,28 @@ func TestSelect(t *testing.T) {
 		{name: "two against the host",
 			candidates: []Candidate{candidate("a", 10*ms, ms), candidate("b", 10*ms, ms)}, own: own(ms),
 			leader: "a", states: "a=selected b=combined"},
+		{name: "an unconfigured source alone", candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured)},
+			leader: "", states: "ptp=unconfirmed"},
+		{name: "an unconfigured source alone, with a host that agrees",
+			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured)}, own: own(ms), leader: "", states: "ptp=unconfirmed"},
+		{name: "an unconfigured source with a majority", candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured),
+			candidate("a", 0, 2*ms), candidate("b", 0, 2*ms), candidate("c", 90*ms, ms)},
+			leader: "ptp", states: "ptp=selected a=usable b=usable c=falseticker"},
+		{name: "an unconfigured source that the majority contradicts",
+			candidates: []Candidate{candidate("ptp", 50*ms, ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms)},
+			leader:     "a", states: "ptp=falseticker a=selected b=combined"},
+		{name: "unconfigured sources have no vote", candidates: []Candidate{candidate("ptp0", 50*ms, ms).with(unconfigured),
+			candidate("ptp1", 50*ms, ms).with(unconfigured), candidate("ptp2", 50*ms, ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms)},
+			leader: "a", states: "ptp0=falseticker ptp1=falseticker ptp2=falseticker a=selected b=combined"},
+		{name: "one server of several does not confirm",
+			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms).with(unreachable)},
+			leader:     "a", states: "ptp=unconfirmed a=selected b=unreachable"},
+		{name: "the only server confirms",
+			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured), candidate("a", 0, ms)},
+			leader:     "ptp", states: "ptp=selected a=usable"},
+		{name: "two of four are no majority, with a host that agrees",
+			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms), candidate("c", 50*ms, ms), candidate("d", 90*ms, ms)},
+			own:        own(ms), leader: "a", states: "ptp=unconfirmed a=selected b=combined c=falseticker d=falseticker"},
 		{name: "the host alone cannot be followed", own: own(ms), leader: "", states: ""},
 		{name: "preferred of two that disagree",
 			candidates: []Candidate{candidate("a", 10*ms, ms), candidate("b", 0, ms).with(prefer)},

@@ -116,7 +116,7 @@ type Source struct {
 	Kind    string    `json:"kind"`
 	Name    string    `json:"name"`
 	Address string    `json:"address,omitempty"`
-	// State: "unreachable", "warming up", "usable", "falseticker", "selected", "combined", "noselect".
+	// State: "unreachable", "warming up", "usable", "falseticker", "selected", "combined", "noselect", "unconfirmed".
 	State string `json:"state"`
 	// Why it is in that state, as a sentence.
 	Reason string `json:"reason"`
@@ -186,6 +186,10 @@ type Port struct {
 	Sent     map[string]uint64 `json:"sent,omitempty"`
 	Dropped  map[string]uint64 `json:"dropped,omitempty"`
 	Error    string            `json:"error,omitempty"`
+	// Conflict says how it shows that two senders speak as the parent, as a clause, if it did within the last minute.
+	// Conflicts counts what showed it, by kind: "address", "sequence", "content".
+	Conflict  string            `json:"conflict,omitempty"`
+	Conflicts map[string]uint64 `json:"conflicts,omitempty"`
 	// Socket counts what the port's sockets have seen.
 	Socket Socket `json:"socket,omitzero"`
 }

@@ -43,6 +43,8 @@ func collectPort(p *status.Port, out chan<- prometheus.Metric) {
 		{counter("port_received_messages_total", "PTP messages received, by type.", portLabels("type")...), p.Received},
 		{counter("port_sent_messages_total", "PTP messages sent, by type.", portLabels("type")...), p.Sent},
 		{counter("port_dropped_messages_total", "PTP messages dropped, by reason.", portLabels("reason")...), p.Dropped},
+		{counter("port_parent_conflicts_total", "Messages that show that two senders speak as the parent: from another address, "+
+			"with a second course of sequenceIds, or with another content.", portLabels("kind")...), p.Conflicts},
 	} {
 		for name, n := range c.values {
 			c.family.send(out, float64(n), key.with(name)...)

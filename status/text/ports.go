@@ -67,9 +67,11 @@ func (p *page) port(port *status.Port) {
 	if port.Grandmaster != "" {
 		p.fact("grandmaster", fmt.Sprintf("%s, timescale %s", clean(port.Grandmaster), dash(clean(port.Timescale))))
 	}
+	p.fact("conflict", clean(port.Conflict))
 	p.fact("received", clean(counters(port.Received)))
 	p.fact("sent", clean(counters(port.Sent)))
 	p.fact("dropped", clean(counters(port.Dropped)))
+	p.fact("conflicts", clean(counters(port.Conflicts)))
 	p.fact("sockets", socketTroubles(&port.Socket))
 }
 

@@ -166,7 +166,7 @@ func stateInk(state string) ink {
 	switch state {
 	case "locked", "selected", "combined", "slave", "master":
 		return green
-	case "starting", "acquiring", "holdover", "warming up", "uncalibrated", "listening":
+	case "starting", "acquiring", "holdover", "warming up", "unconfirmed", "uncalibrated", "listening":
 		return yellow
 	case "unsynchronised", "panic", "falseticker", "unreachable", "faulty":
 		return red

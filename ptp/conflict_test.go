@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ptp_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/ptptest"
+)
+
+// every calls f once per interval, from 10 ms after now on.
+func (n *net) every(interval time.Duration, f func()) {
+	var next func()
+	next = func() {
+		n.after(interval, next)
+		f()
+	}
+	n.after(10*time.Millisecond, next)
+}
+
+// requireUndisturbed runs for 30 s and checks that as many Syncs are measured as before, all of them right, and that the
+// conflict is told once and shown.
+func (n *net) requireUndisturbed(h *host, syncs int, conflict string) {
+	n.t.Helper()
+	changes, measured := len(n.log), len(n.measurements)
+	n.run(30 * time.Second)
+	if len(n.log) != changes {
+		n.t.Errorf("changes: %q", n.log[changes:])
+	}
+	if got := len(n.measurements) - measured; got < syncs-1 {
+		n.t.Errorf("%d measurements, want %d", got, syncs)
+	}
+	for _, m := range n.measurements[measured:] {
+		if m.Offset.Abs() > time.Microsecond {
+			n.t.Fatalf("offset %v", m.Offset)
+		}
+	}
+	s := n.port.Status(n.now)
+	if s.Parent.Address != h.addr || s.Conflict != conflict {
+		n.t.Errorf("parent %v, conflict %q, want %v, %q", s.Parent.Address, s.Conflict, h.addr, conflict)
+	}
+	if !slices.Equal(n.conflicts, []string{conflict}) {
+		n.t.Errorf("told %q, want %q once", n.conflicts, conflict)
+	}
+	h.master.Faults.Silent = false
+	n.run(30 * time.Second)
+}
+
+const twoCourses = "its messages have two courses of sequenceIds"
+
+// A forged Sync or Announce per second that is far ahead, with the parent's identity and address, makes none of the true
+// ones stale: neither at once, nor after it has come many times.
+func TestForgedSequence(t *testing.T) {
+	for _, ahead := range []uint16{20, 1000, 20_000, 32_700} {
+		for _, log := range []int8{0, -3} {
+			n := newNet(t, 60, ptp.Config{})
+			h := n.addMaster(1, ptptest.Config{LogSyncInterval: log})
+			n.run(10500 * time.Millisecond)
+			n.state(ptp.Slave)
+			n.every(time.Second, func() {
+				seq := uint16(n.now/clock.Mono(time.Second>>-log)) + 1 + ahead
+				s := sync(1, seq)
+				s.Flags |= ptp.FlagTwoStep
+				n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
+				f := ptp.FollowUp{Header: s.Header, PreciseOrigin: ptp.Timestamp{Seconds: 1}}
+				n.port.Receive(n.now, encode(t, &f), clock.Timestamp{}, h.addr)
+				a := announce(1, seq)
+				n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, h.addr)
+			})
+			n.requireUndisturbed(h, 30<<-log, twoCourses)
+			if c := n.port.Counters(); c.Conflicts[1] < 29 || c.Rejected[ptp.ReasonAhead] < 29 {
+				t.Errorf("ahead %d: %d conflicts, %d ahead", ahead, c.Conflicts[1], c.Rejected[ptp.ReasonAhead])
+			}
+		}
+	}
+}
+
+// Syncs that nobody follows up keep a port from those of its master for seconds at most, even if they came first.
+func TestForgedSyncFirst(t *testing.T) {
+	n := newNet(t, 61, ptp.Config{})
+	h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3, LogAnnounceInterval: -2})
+	seq := uint16(30_000)
+	n.every(time.Second, func() {
+		seq++
+		s := sync(1, seq)
+		s.Flags |= ptp.FlagTwoStep
+		n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
+	})
+	n.run(60 * time.Second)
+	n.state(ptp.Slave)
+	if len(n.measurements) < 8*40 {
+		t.Errorf("%d measurements", len(n.measurements))
+	}
+}
+
+// Who has the parent's identity and another address is neither heard nor followed, however good a clock it claims to be.
+func TestParentFromElsewhere(t *testing.T) {
+	for _, from := range []ptp.Address{at4([4]byte{10, 0, 0, 66}), {MAC: [6]byte{2, 0, 0, 0, 0, 66}}} {
+		n, h := locked(t, 62)
+		seq := uint16(11)
+		n.every(time.Second, func() {
+			seq++
+			a := announce(1, seq)
+			a.Priority1, a.Quality.Class = 0, 1
+			n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, from)
+			s := sync(1, seq)
+			n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), from)
+			r := ptp.DelayResp{Header: s.Header, Requesting: clientPort}
+			n.port.ReceiveUnicast(n.now, encode(t, &r), from)
+		})
+		n.requireUndisturbed(h, 30, "messages with its identity come from "+from.String()+" as well")
+		if s := n.port.Status(n.now); s.Masters != 1 {
+			t.Errorf("%d masters", s.Masters)
+		}
+	}
+}
+
+// Two Follow_Up messages, or two Syncs, that say different things of the same Sync are told of.
+func TestContradictingMessages(t *testing.T) {
+	p := newPair(t, 63)
+	p.sync(12, base+12)
+	p.followUp(12, base)
+	p.followUp(12, base) // the network has doubled it
+	p.sync(12, base+500)
+	if len(p.n.conflicts) != 0 {
+		t.Fatalf("conflicts: %q", p.n.conflicts)
+	}
+	p.followUp(12, base-1_000_000)
+	if want := []string{"two of its messages with one sequenceId differ"}; !slices.Equal(p.n.conflicts, want) {
+		t.Errorf("conflicts: %q, want %q", p.n.conflicts, want)
+	}
+	for i, f := range []func(pair){
+		func(p pair) { p.followUp(12, base); p.followUp(12, base+1); p.sync(12, base) },
+		func(p pair) {
+			s := sync(1, 12)
+			p.n.port.Receive(p.n.now, encode(p.t, &s), clock.At(clientPHC, base), p.h.addr)
+			s.Origin.Seconds++
+			p.n.port.Receive(p.n.now, encode(p.t, &s), clock.At(clientPHC, base), p.h.addr)
+		},
+	} {
+		p := newPair(t, 64)
+		if f(p); len(p.n.conflicts) != 1 || p.n.port.Counters().Conflicts[2] != 1 {
+			t.Errorf("case %d: conflicts %q", i, p.n.conflicts)
+		}
+	}
+}
+
+// A conflict that has ended is not shown any more, and one that begins again after a while is told again.
+func TestConflictEnds(t *testing.T) {
+	n, h := locked(t, 65)
+	other := at4([4]byte{10, 0, 0, 66})
+	forge := func() {
+		s := sync(1, 500)
+		n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), other)
+	}
+	forge()
+	n.run(59 * time.Second)
+	if s := n.port.Status(n.now); s.Conflict == "" {
+		t.Error("it is not shown")
+	}
+	n.run(2 * time.Second)
+	if s := n.port.Status(n.now); s.Conflict != "" || s.Parent.Address != h.addr {
+		t.Errorf("shown: %q", s.Conflict)
+	}
+	forge()
+	if len(n.conflicts) != 1 {
+		t.Errorf("told again within a minute: %q", n.conflicts)
+	}
+	n.run(10 * time.Minute)
+	forge()
+	if len(n.conflicts) != 2 {
+		t.Errorf("told %q", n.conflicts)
+	}
+}
+
+// A standby whose identity somebody announces from elsewhere is found all the same when the parent falls silent.
+func TestStandbyIdentityOccupied(t *testing.T) {
+	n, h := locked(t, 66)
+	other := at4([4]byte{10, 0, 0, 66})
+	seq := uint16(0)
+	n.every(500*time.Millisecond, func() {
+		seq++
+		a := announce(2, seq)
+		a.Priority1 = 255
+		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, other)
+	})
+	n.run(5 * time.Second)
+	standby := n.addMaster(2, ptptest.Config{})
+	standby.master.Properties.Priority1 = 200
+	n.run(10 * time.Second)
+	h.master.Faults.Silent = true
+	n.run(40 * time.Second)
+	if s := n.port.Status(n.now); s.State != ptp.Slave || s.Parent.Address != standby.addr {
+		t.Errorf("%v, parent %v at %v", s.State, s.Parent.Port, s.Parent.Address)
+	}
+}
+
+// A sequence that begins anew is taken up within seconds, ahead or behind.
+func TestMasterBeginsAnew(t *testing.T) {
+	for _, fresh := range []uint16{0, 40_000} {
+		n, h := locked(t, 67)
+		h.master.Faults.Silent = true
+		n.run(1500 * time.Millisecond)
+		h.master.Faults.Silent = false
+		seq := fresh
+		h.master.Faults.Lose = func(m ptp.MessageType) bool { return m != ptp.MessageDelayResp }
+		n.every(time.Second, func() {
+			seq++
+			a := announce(1, seq)
+			n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, h.addr)
+			s := sync(1, seq)
+			s.Origin, _ = ptp.TimestampOf(epoch + int64(n.now) - 1000)
+			n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
+		})
+		measured := len(n.measurements)
+		n.run(10 * time.Second)
+		n.state(ptp.Slave)
+		if got := len(n.measurements) - measured; got < 5 || len(n.conflicts) != 0 {
+			t.Errorf("from %d: %d measurements, conflicts %q", fresh, got, n.conflicts)
+		}
+	}
+}
+
+// Lost messages are no conflict, nor do they hold up those that come.
+func TestLossIsNoConflict(t *testing.T) {
+	for _, log := range []int8{0, -3, -7} {
+		n := newNet(t, 68, ptp.Config{})
+		n.addMaster(1, ptptest.Config{LogSyncInterval: log})
+		n.loss, n.dup = 0.4, 0.1
+		n.general = func() time.Duration { return time.Duration(n.rng.Int64N(int64(20 * time.Millisecond))) }
+		n.run(300 * time.Second)
+		want := 280 << -log * 36 / 100
+		if got := len(n.measurements); got < want*8/10 || len(n.conflicts) != 0 || n.rejected(ptp.ReasonAhead) > uint64(got/50) {
+			t.Errorf("log %d: %d measurements, want %d, %d ahead, conflicts %q", log, got, want, n.rejected(ptp.ReasonAhead), n.conflicts)
+		}
+	}
+}
