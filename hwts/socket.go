@@ -94,7 +94,11 @@ func (s *socket) openUDP() error {
 		return err
 	}
 	for _, g := range s.config.Groups {
-		if err := s.join(g); err != nil {
+		err := s.join(g)
+		if errors.Is(err, unix.ENOBUFS) {
+			err = fmt.Errorf("%w; raise net.ipv4.igmp_max_memberships, or close sockets that have joined groups", err)
+		}
+		if err != nil {
 			return fmt.Errorf("join %v: %w", g.UDP.Addr(), err)
 		}
 	}

@@ -209,8 +209,9 @@ func TestPTPFloodFromElsewhere(t *testing.T) {
 	d := newDaemon(t, w.host, ptpPort)
 	forged := forgedPTP(t)
 	watchedFlood(t, d, 1,
-		sender(t, w, attacker, netip.AddrPortFrom(hostAddress, hwts.EventPort), newGarbage(1, forged).datagram),
-		sender(t, w, attacker, netip.AddrPortFrom(hostAddress, hwts.GeneralPort), newGarbage(2, forged).datagram))
+		sender(t, w, attacker, hwts.UDP4.Primary(hwts.EventPort).UDP, newGarbage(1, forged).datagram),
+		sender(t, w, attacker, hwts.UDP4.Primary(hwts.GeneralPort).UDP, newGarbage(2, forged).datagram),
+		sender(t, w, attacker, netip.AddrPortFrom(hostAddress, hwts.GeneralPort), newGarbage(3, forged).datagram))
 }
 
 // TestPTPReplay sends the grandmaster's own messages of a while ago again, by its own address.
@@ -229,8 +230,8 @@ func TestPTPReplay(t *testing.T) {
 		return func() []byte { i++; return messages[i%len(messages)] }
 	}
 	watchedFlood(t, d, 1,
-		sender(t, w, peerAddress, netip.AddrPortFrom(hostAddress, hwts.EventPort), again(event)),
-		sender(t, w, peerAddress, netip.AddrPortFrom(hostAddress, hwts.GeneralPort), again(general)))
+		sender(t, w, peerAddress, hwts.UDP4.Primary(hwts.EventPort).UDP, again(event)),
+		sender(t, w, peerAddress, hwts.UDP4.Primary(hwts.GeneralPort).UDP, again(general)))
 }
 
 // TestNTPFlood comes from the server's own address and port: all but the cookie is right in the forged answers.

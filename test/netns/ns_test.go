@@ -166,16 +166,24 @@ func newWire(t *testing.T) *wire {
 // connect makes the interfaces and their wire.
 func (w *wire) connect(t *testing.T) {
 	t.Helper()
+	joinNamespaces(t, w.host, "eth0", w.peers, "eth1")
+	w.host.address(t, "eth0", netip.PrefixFrom(hostAddress, 24))
+	w.peers.address(t, "eth1", netip.PrefixFrom(peerAddress, 24))
+}
+
+// joinNamespaces makes an interface in each of two namespaces, and the wire between them.
+func joinNamespaces(t *testing.T, a *namespace, aName string, b *namespace, bName string) {
+	t.Helper()
 	const peerInfo = 1 // VETH_INFO_PEER
-	w.host.request(t, unix.RTM_NEWLINK, netlink.Create|netlink.Excl, linkMessage(0, 0, 0), func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.IFLA_IFNAME, "eth0")
+	a.request(t, unix.RTM_NEWLINK, netlink.Create|netlink.Excl, linkMessage(0, 0, 0), func(ae *netlink.AttributeEncoder) {
+		ae.String(unix.IFLA_IFNAME, aName)
 		ae.Nested(unix.IFLA_LINKINFO, func(ae *netlink.AttributeEncoder) error {
 			ae.String(unix.IFLA_INFO_KIND, "veth")
 			ae.Nested(unix.IFLA_INFO_DATA, func(ae *netlink.AttributeEncoder) error {
 				ae.Do(peerInfo, func() ([]byte, error) {
 					peer := netlink.NewAttributeEncoder()
-					peer.String(unix.IFLA_IFNAME, "eth1")
-					peer.Uint32(unix.IFLA_NET_NS_FD, uint32(w.peers.fd))
+					peer.String(unix.IFLA_IFNAME, bName)
+					peer.Uint32(unix.IFLA_NET_NS_FD, uint32(b.fd))
 					b, err := peer.Encode()
 					return append(linkMessage(0, 0, 0), b...), err
 				})
@@ -184,10 +192,8 @@ func (w *wire) connect(t *testing.T) {
 			return nil
 		})
 	})
-	w.host.setUp(t, "eth0", true)
-	w.peers.setUp(t, "eth1", true)
-	w.host.address(t, "eth0", netip.PrefixFrom(hostAddress, 24))
-	w.peers.address(t, "eth1", netip.PrefixFrom(peerAddress, 24))
+	a.setUp(t, aName, true)
+	b.setUp(t, bName, true)
 }
 
 // patience is how long anything may take that happens within a second or two on a machine with nothing else to do.

@@ -19,10 +19,15 @@ import (
 // taiOffset is what the grandmaster's time is ahead of the machine's.
 const taiOffset = 37 * time.Second
 
-// grandmaster serves the machine's time over UDP/IPv4.
+// grandmaster serves the machine's time.
 type grandmaster struct {
-	mu             sync.Mutex
-	core           *ptptest.Master
+	mu      sync.Mutex
+	core    *ptptest.Master
+	network hwts.Network
+	// unicast has Delay_Req messages be answered to client alone, which sent the latest.
+	unicast bool
+	client  hwts.Addr
+	// event and general are one on Ethernet.
 	event, general *hwts.Conn
 	stop           chan struct{}
 	running        sync.WaitGroup
@@ -35,15 +40,25 @@ func masterIdentity() ptp.PortIdentity {
 	return ptp.PortIdentity{Clock: ptp.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 1}, Port: 1}
 }
 
-// newGrandmaster starts a grandmaster with 16 Sync messages per second on the peers' interface.
+// newGrandmaster starts a grandmaster over UDP/IPv4 with 16 Sync messages per second on the peers' interface.
 func newGrandmaster(t *testing.T, w *wire) *grandmaster {
 	t.Helper()
-	g := &grandmaster{stop: make(chan struct{})}
+	return newGrandmasterOver(t, w, hwts.UDP4)
+}
+
+// newGrandmasterOver is newGrandmaster over another network.
+func newGrandmasterOver(t *testing.T, w *wire, network hwts.Network) *grandmaster {
+	t.Helper()
+	g := &grandmaster{network: network, stop: make(chan struct{})}
 	w.peers.do(t, func() (err error) {
-		c := hwts.Config{Network: hwts.UDP4, Interface: "eth1", Port: hwts.EventPort, Stamps: hwts.Kernel,
-			Groups: []hwts.Addr{hwts.UDP4.Primary(hwts.EventPort)}}
+		c := hwts.Config{Network: network, Interface: "eth1", Port: hwts.EventPort, Stamps: hwts.Kernel,
+			Groups: []hwts.Addr{network.Primary(hwts.EventPort)}}
 		if g.event, err = hwts.Listen(c); err != nil {
 			return err
+		}
+		if network == hwts.Ethernet {
+			g.general = g.event
+			return nil
 		}
 		c.Port, c.Stamps, c.Groups = hwts.GeneralPort, hwts.NoStamps, nil
 		g.general, err = hwts.Listen(c)
@@ -57,7 +72,7 @@ func newGrandmaster(t *testing.T, w *wire) *grandmaster {
 	t.Cleanup(func() {
 		close(g.stop)
 		g.event.Close()
-		g.general.Close()
+		g.general.Close() // once more, on Ethernet
 		g.running.Wait()
 	})
 	return g
@@ -96,10 +111,18 @@ func (g *grandmaster) recorded() (events, generals [][]byte) {
 	return slices.Clone(g.events), slices.Clone(g.generals)
 }
 
-// Received implements hwts.Handler.
-func (g *grandmaster) Received(b []byte, _ hwts.Addr, ts clock.Timestamp) {
+// answerByUnicast has Delay_Resp messages be sent to those that asked.
+func (g *grandmaster) answerByUnicast() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.unicast = true
+}
+
+// Received implements hwts.Handler.
+func (g *grandmaster) Received(b []byte, from hwts.Addr, ts clock.Timestamp) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.client = hwts.UDPAddr(netip.AddrPortFrom(from.UDP.Addr(), hwts.GeneralPort))
 	g.core.Receive(clock.Monotonic(), b, ts)
 }
 
@@ -113,13 +136,17 @@ func (g *grandmaster) Transmitted(id uint32, ts clock.Timestamp) {
 // SendEvent implements ptptest.Output.
 func (g *grandmaster) SendEvent(b []byte) (uint32, error) {
 	g.events = record(g.events, b)
-	return g.event.Send(b, hwts.UDP4.Primary(hwts.EventPort))
+	return g.event.Send(b, g.network.Primary(hwts.EventPort))
 }
 
 // SendGeneral implements ptptest.Output.
 func (g *grandmaster) SendGeneral(b []byte) error {
 	g.generals = record(g.generals, b)
-	_, err := g.general.Send(b, hwts.UDP4.Primary(hwts.GeneralPort))
+	to := g.network.Primary(hwts.GeneralPort)
+	if g.unicast && ptp.MessageType(b[0]&0xf) == ptp.MessageDelayResp {
+		to = g.client
+	}
+	_, err := g.general.Send(b, to)
 	return err
 }
 
