@@ -5,6 +5,8 @@ package source
 import (
 	"slices"
 	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
 )
 
 // Options are what the configuration says of a source.
@@ -120,7 +122,7 @@ func (s *Selector) eligible(c *Candidate) Verdict {
 }
 
 func (c *Candidate) covers(point time.Duration) bool {
-	return c.Offset-c.MaxError <= point && point <= c.Offset+c.MaxError
+	return clock.Sum(c.Offset, -c.MaxError) <= point && point <= clock.Sum(c.Offset, c.MaxError)
 }
 
 // intersect marks in s.best the largest set of candidates that all overlap, and returns its weight.
@@ -136,7 +138,7 @@ func (s *Selector) intersect(candidates []Candidate, own Own) (best vote) {
 	}
 	for i := range candidates {
 		if s.verdicts[i].State == Usable {
-			try(candidates[i].Offset - candidates[i].MaxError)
+			try(clock.Sum(candidates[i].Offset, -candidates[i].MaxError))
 		}
 	}
 	if own.Known {
@@ -217,7 +219,7 @@ func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
 		switch {
 		case !s.best[i]:
 			*v = Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: agree.voters}}
-		case c.Suspect && own.Known && (c.Offset-c.Bias).Abs() > limit:
+		case c.Suspect && own.Known && clock.Sum(c.Offset, -c.Bias).Abs() > limit:
 			*v = Verdict{Falseticker, Reason{Code: HasJumped, A: c.Offset, B: limit}}
 		}
 	}
