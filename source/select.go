@@ -3,6 +3,7 @@
 package source
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -215,7 +216,7 @@ func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
 		if v.State != Usable {
 			continue
 		}
-		limit := agreementSigmas * hypot(c.Sigma, own.Sigma)
+		limit := clock.Nanoseconds(agreementSigmas * math.Hypot(float64(c.Sigma), float64(own.Sigma)))
 		switch {
 		case !s.best[i]:
 			*v = Verdict{Falseticker, Reason{Code: Disagrees, A: c.Offset, B: c.MaxError, N: agree.members, M: agree.voters}}
@@ -306,10 +307,4 @@ func (s *Selector) explain(candidates []Candidate, leader int, agree vote) {
 			v.Reason = Reason{Code: LeaderRanksHigher, Other: l.ID}
 		}
 	}
-}
-
-func hypot(a, b time.Duration) time.Duration {
-	// good to 6 % without a square root: the larger plus three eighths of the smaller
-	a, b = max(a, b), min(a, b)
-	return a + b*3/8
 }
