@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/sim/report"
 	"github.com/lockstep-time/lockstep/sim/scenario"
 )
@@ -144,7 +145,7 @@ func (a *app) showSimulation(outcomes []*scenario.Outcome, s simulation) error {
 	var err error
 	switch {
 	case a.json:
-		err = report.JSON(a.out, outcomes)
+		err = report.JSON(plain.Writer(a.out), outcomes)
 	case s.csv:
 		err = report.CSV(a.out, outcomes)
 	default:
