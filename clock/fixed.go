@@ -15,7 +15,9 @@ const (
 )
 
 // fixedRate returns f, −1 < f ≤ 1, in units of 2^-rateBits.
-func fixedRate(f float64) int64 { return int64(math.RoundToEven(math.Ldexp(f, rateBits))) }
+func fixedRate(f float64) int64 {
+	return int64(math.RoundToEven(math.Ldexp(f, rateBits))) // in range: 2^62 at most
+}
 
 // multiply returns span × rate + fraction as whole nanoseconds, rounded down, and the rest.
 // rate and both fractions are in units of 2^-rateBits, the fractions at least 0 and less than 1.

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sort"
 	"time"
+
+	"github.com/lockstep-time/lockstep/internal/files"
 )
 
 // DefaultLeapSeconds is where tzdata puts its leap-seconds.list.
@@ -51,14 +52,7 @@ func LoadLeapSeconds(path string) (*LeapTable, error) {
 }
 
 func readBounded(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
+	f, err := files.OpenLinked(path)
 	if err != nil {
 		return nil, err
 	}

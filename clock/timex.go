@@ -49,10 +49,10 @@ func timexFrequency(ppb float64) (tick, freq int64) {
 	tick = nominalTick
 	if math.Abs(ppb) > timexMaxPPB {
 		n := math.Round(ppb / ppbPerTick)
-		tick += int64(n)
+		tick += int64(n) // in range: of frequencies below 10 %
 		ppb -= n * ppbPerTick
 	}
-	return tick, int64(math.Round(ppb * timexUnitsPerPPM / 1000))
+	return tick, int64(math.Round(ppb * timexUnitsPerPPM / 1000)) // in range: timexMaxPPB at most
 }
 
 // timexPPB is the reverse of timexFrequency.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/viper"
+
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // MaxSize is the size in bytes that a configuration file may have.
@@ -78,7 +80,7 @@ func syntaxProblem(name string, err error) *Problem {
 		p.Line, _ = at.Position()
 		p.What = strings.TrimPrefix(at.Error(), "toml: ")
 	}
-	p.What = "not TOML: " + clip(strings.ReplaceAll(p.What, "\n", " "))
+	p.What = "not TOML: " + plain.Text(clip(strings.ReplaceAll(p.What, "\n", " ")))
 	return p
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // problemCases are files with what is said of them.
@@ -260,5 +262,37 @@ func TestValidate(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, strings.Split(c.Validate().Error(), "\n")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestProblemsCannotSpeakToTheTerminal: a configuration may come from a stranger, to be checked.
+func TestProblemsCannotSpeakToTheTerminal(t *testing.T) {
+	const escaped = `\u001b]0;x\u0007\u009b31m\u007f`
+	for name, text := range map[string]string{
+		"key":         `"` + escaped + `" = 1`,
+		"table":       `["` + escaped + `"]`,
+		"key of ours": "[log]\n\"" + escaped + "\" = 1",
+		"value":       "[log]\nlevel = \"" + escaped + "\"",
+		"list":        "[selection]\nprefer_kinds = [\"" + escaped + "\"]",
+		"raw C1":      "[log]\nlevel = \"\u009b31m\"",
+		"raw key":     "[log]\n\u009b31m = 1",
+		"raw":         "\x1b]0;x\a",
+		"no UTF-8":    "[log]\nlevel = \"\xff\"",
+	} {
+		_, err := Parse("x.toml", []byte(text))
+		if err == nil {
+			t.Errorf("%s: no problem", name)
+			continue
+		}
+		if got := err.Error(); plain.Lines(got) != got {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// TestDescriptionCannotSpeakToTheTerminal: and what is right in it is shown.
+func TestDescriptionCannotSpeakToTheTerminal(t *testing.T) {
+	if got, want := quote("a\x1b\u009b\x7f\u202e\U000e0001é\""), `"a\u001B\u009B\u007F\u202E\U000E0001é\""`; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

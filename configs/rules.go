@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // rule is what the value of one key may be. A rule reads and writes the key's field, whose type it was made for.
@@ -54,7 +57,7 @@ func show(raw any) string {
 	case []any, map[string]any:
 		return "this"
 	}
-	return clip(fmt.Sprint(raw))
+	return plain.Text(clip(fmt.Sprint(raw)))
 }
 
 // clip shortens a text of the file for a message.
@@ -372,7 +375,9 @@ func quote(s string) string {
 		case r == '"' || r == '\\':
 			b.WriteByte('\\')
 			b.WriteRune(r)
-		case r < ' ' || r == 0x7f:
+		case !unicode.IsPrint(r) && r > 0xffff:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		case !unicode.IsPrint(r):
 			fmt.Fprintf(&b, `\u%04X`, r)
 		default:
 			b.WriteRune(r)

@@ -11,10 +11,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/internal/files"
 )
 
 const (
@@ -29,7 +29,7 @@ func loadState(path string) (engine.Saved, error) {
 	if path == "" {
 		return s, nil
 	}
-	f, err := os.Open(path)
+	f, err := files.Open(path) // a pipe would keep the daemon from starting
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	} else if err != nil {
@@ -67,7 +67,7 @@ func saveState(path string, s engine.Saved) error {
 		return fmt.Errorf("daemon: write state: %w", err)
 	}
 	// always the same name, so that a crash leaves one behind at most; there is one writer at a time
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
+	f, err := files.Replace(path + ".new")
 	if err != nil {
 		return fmt.Errorf("daemon: write state: %w", err)
 	}

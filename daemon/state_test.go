@@ -3,14 +3,17 @@
 package daemon
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/internal/files"
 )
 
 func TestStateComesBack(t *testing.T) {
@@ -118,5 +121,48 @@ func TestStateStaysWhole(t *testing.T) {
 	// a file where a directory should be
 	if err := saveState(filepath.Join(dir, "file", "state.json", "state.json"), engine.Saved{}); err == nil {
 		t.Error("no error where a directory cannot be made")
+	}
+}
+
+// TestStateIsARegularFile: a pipe in its place must not keep the daemon from starting, nor a device be read.
+func TestStateIsARegularFile(t *testing.T) {
+	dir := t.TempDir()
+	pipe, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "link")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink("/dev/zero", link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, link, "/dev/zero", dir} {
+		if got, err := loadState(path); !errors.Is(err, files.ErrNotRegular) || got.Frequencies != nil {
+			t.Errorf("%s: %+v, %v", path, got, err)
+		}
+	}
+}
+
+// TestStateIsWrittenIntoNothingThatIsThere has somebody put something where the new state is written first.
+func TestStateIsWrittenIntoNothingThatIsThere(t *testing.T) {
+	for name, put := range map[string]func(path, other string) error{
+		"a link":      func(path, other string) error { return os.Symlink(other, path) },
+		"a hard link": func(path, other string) error { return os.Link(other, path) },
+		"a pipe":      func(path, _ string) error { return syscall.Mkfifo(path, 0o666) },
+		"a file":      func(path, _ string) error { return os.WriteFile(path, []byte("x"), 0o666) },
+	} {
+		path := filepath.Join(t.TempDir(), "state.json")
+		other := filepath.Join(t.TempDir(), "other")
+		if err := errors.Join(os.WriteFile(other, []byte("other"), 0o600), put(path+".new", other)); err != nil {
+			t.Fatal(err)
+		}
+		if err := saveState(path, engine.Saved{UTCOffset: 37}); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, err := loadState(path); err != nil || got.UTCOffset != 37 {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		if b, err := os.ReadFile(other); err != nil || string(b) != "other" {
+			t.Errorf("%s: what is none of the daemon's now has %q, %v", name, b, err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
 	}
 }

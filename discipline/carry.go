@@ -3,8 +3,6 @@
 package discipline
 
 import (
-	"time"
-
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/servo"
 )
@@ -30,6 +28,6 @@ func (t *Tree) OnSystem(now clock.Mono, m Measurement) (_ Measurement, ok bool) 
 	if m.DelayVariance > 0 {
 		m.DelayVariance += est.OffsetVar
 	}
-	m.MaxError += time.Duration(open.most(0)) + 1
+	m.MaxError = clock.Sum(m.MaxError, clock.Nanoseconds(open.most(0)), 1)
 	return m, true
 }

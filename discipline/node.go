@@ -97,7 +97,7 @@ func (n *node) ran(now clock.Mono) int64 {
 // for what steering adds to cancelling the oscillator's error.
 func (n *node) reading(now clock.Mono) clock.Timestamp {
 	d := now.Sub(n.anchorMono)
-	return n.anchor.Add(d + time.Duration(float64(d)*(n.applied-n.servoHold())/1e9))
+	return n.anchor.Add(clock.Sum(d, clock.Nanoseconds(float64(d)*(n.applied-n.servoHold())/1e9)))
 }
 
 // correction returns how far steering has moved the clock when it reads at.
@@ -140,7 +140,7 @@ func (n *node) up(est servo.Estimate, base, at int64) (servo.Estimate, int64, in
 		return est, base, at, false
 	}
 	offset, e := n.edge.At(n.edge.Time())
-	at += offset + int64(e.Offset) // what the system clock's oscillator shows, but for what they part in the meantime
+	at = clock.Sum(at, offset, clock.Int64(e.Offset)) // what the system clock's oscillator shows, but for what they part in the meantime
 	offset, e = n.edge.At(at)
 	est.Frequency *= pace(e.Frequency)
 	return est.Plus(e), base + offset, at, true
@@ -154,7 +154,7 @@ func (n *node) down(est servo.Estimate, base, at int64) (servo.Estimate, int64, 
 	offset, e := n.edge.At(at)
 	est = est.Minus(e)
 	est.Frequency /= pace(e.Frequency)
-	return est, base - offset, at - offset - int64(e.Offset), true
+	return est, base - offset, clock.Sum(at, -offset, -clock.Int64(e.Offset)), true
 }
 
 // pace returns how fast a PHC runs by the system clock, for an edge whose offset grows by ppb. What nothing runs at is not

@@ -48,7 +48,7 @@ func (t *Tree) Reports(now clock.Mono, dst []Report) []Report {
 func (t *Tree) report(n *node, now clock.Mono) Report {
 	r := Report{ID: n.id, Scale: n.scale, Root: n == t.root, Steered: n.servo != nil, Frequency: n.applied,
 		Learned: n.servoHold(), Locked: n.locked, Updated: n.steered, Steps: n.steps, Method: n.method, Window: n.window,
-		Err: n.err, Offset: time.Duration(n.offset), OffsetRMS: time.Duration(n.rms())}
+		Err: n.err, Offset: clock.Nanoseconds(n.offset), OffsetRMS: clock.Nanoseconds(n.rms())}
 	if n.servo != nil {
 		r.Servo = n.servo.Name()
 	}

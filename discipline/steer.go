@@ -93,7 +93,7 @@ func (t *Tree) Accept(now clock.Mono, m Measurement) time.Duration {
 	if !ok || t.root == nil || t.root.id != m.At.Clock() {
 		return 0
 	}
-	d := m.Offset + int64(math.Round(m.OffsetFraction)) - int64(est.Offset)
+	d := clock.Sum(m.Offset, clock.Int64(math.Round(m.OffsetFraction)), -clock.Int64(est.Offset))
 	t.ref.Jump(d, math.Sqrt(m.Variance))
 	t.margins.moved(float64(d))
 	t.margins.admit(float64(m.MaxError))
@@ -103,13 +103,13 @@ func (t *Tree) Accept(now clock.Mono, m Measurement) time.Duration {
 // Doubt has the maximum error allow for a jump of the source by d being wrong, as long as this source is followed. slowly
 // has the clocks take their time on the way: there are others who may come to see that it is wrong.
 func (t *Tree) Doubt(d time.Duration, slowly bool) {
-	t.doubt += d.Abs()
+	t.doubt = min(clock.Sum(t.doubt, d.Abs()), Unlimited)
 	t.slowly = slowly
 }
 
 // Misgive has the maximum error allow for d more, as long as this source is followed or until it is told otherwise: the
 // sources contradict this host.
-func (t *Tree) Misgive(d time.Duration) { t.misgiving = d }
+func (t *Tree) Misgive(d time.Duration) { t.misgiving = min(d, Unlimited) }
 
 // Cross takes in a comparison of a PHC (A) with the system clock (B).
 func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
@@ -144,7 +144,7 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	system.saw(now, c.B)
 	switch v {
 	case servo.Jumped:
-		d := o.Offset - base - int64(est.Offset)
+		d := clock.Sum(o.Offset, -base, -clock.Int64(est.Offset))
 		if abs(d) < foreignAtLeast {
 			n.edge.Jump(d, float64(abs(d)))
 			n.between.moved(float64(d))
@@ -225,9 +225,9 @@ func (t *Tree) foreignStep(now clock.Mono, n, system *node, d int64, ppb float64
 	n.sounded()
 	at := victim.reading(now)
 	if victim == system { // the edge is a function of its time
-		by += int64(float64(by) * ppb / 1e9)
+		by = clock.Sum(by, clock.Int64(float64(by)*ppb/1e9))
 	}
-	by += int64(float64(by) * victim.applied / 1e9) // what was skipped has been reckoned with the correction in force
+	by = clock.Sum(by, clock.Int64(float64(by)*victim.applied/1e9)) // what was skipped has been reckoned with the correction in force
 	victim.history.Step(at.Add(-time.Duration(by)), time.Duration(by))
 	if victim != system { // its device was reset: frequency and time have to be set again
 		victim.everLocked, victim.locked = false, false
@@ -345,7 +345,7 @@ const (
 // note keeps the books, and tells of a lock found or lost.
 func (t *Tree) note(n *node, est servo.Estimate, now clock.Mono) {
 	if c, changed := n.note(est, t.reach()); changed {
-		t.act.Changed(n.id, c, time.Duration(est.Offset))
+		t.act.Changed(n.id, c, clock.Nanoseconds(est.Offset))
 	}
 }
 
@@ -365,7 +365,7 @@ func (t *Tree) beyond(n *node, now clock.Mono, est servo.Estimate) bool {
 			t.apply(o, now, o.servo.Hold())
 		}
 	}
-	t.act.Changed(n.id, Panicked, time.Duration(est.Offset))
+	t.act.Changed(n.id, Panicked, clock.Nanoseconds(est.Offset))
 	return true
 }
 
@@ -388,7 +388,7 @@ func (t *Tree) step(n *node, now clock.Mono, est servo.Estimate) bool {
 	if t.ref.Observations() < 2 && est.FrequencyVar > WellKnown*WellKnown && t.interval <= soonEnough {
 		return true // the next sample tells the frequency too, and the step then is one for good
 	}
-	d := -time.Duration(est.Offset)
+	d := -clock.Nanoseconds(est.Offset)
 	at, err := t.act.Step(n.id, d)
 	if n.failed(err) {
 		return true

@@ -336,16 +336,16 @@ func (t *Tree) bound(root bracket, now clock.Mono, id clock.ID) (time.Duration, 
 	if !ok {
 		return 0, false
 	}
-	ns := b.most(est.Offset)
-	if ns > math.MaxInt64/4 {
-		return math.MaxInt64 / 4, true
-	}
-	ns += float64(t.doubt + t.misgiving)
+	ns := min(b.most(est.Offset), float64(Unlimited)) + float64(t.doubt+t.misgiving)
 	if n.scale == clock.UTC {
 		ns += float64(t.misreckon)
 	}
-	return time.Duration(ns) + 1, true
+	return clock.Sum(clock.Nanoseconds(ns), 1), true
 }
+
+// Unlimited is a maximum error that says nothing. The parts of one are bounded by it, so that the sum of all four is none
+// that wraps, and holds what has to be taken off it again.
+const Unlimited time.Duration = math.MaxInt64 / 4
 
 // across returns where the truth is beside what is believed of the clock now.
 func (t *Tree) across(b bracket, n *node, now clock.Mono) (_ bracket, ok bool) {
@@ -367,9 +367,9 @@ func (t *Tree) across(b bracket, n *node, now clock.Mono) (_ bracket, ok bool) {
 func (t *Tree) Sigma(now clock.Mono, id clock.ID) time.Duration {
 	est, ok := t.Estimate(now, id)
 	if !ok {
-		return math.MaxInt64 / 4
+		return Unlimited
 	}
-	return time.Duration(min(est.Sigma(), 1e15))
+	return clock.Nanoseconds(min(est.Sigma(), 1e15))
 }
 
 // Panicked reports whether steering has stopped because of an offset beyond the panic threshold.
@@ -477,7 +477,7 @@ func (t *Tree) NoLeapSecond(leap clock.Leap) {
 
 // Misreckon has the maximum error of clocks on UTC allow for d more, until it is told otherwise: what is known of UTC may be
 // wrong by that.
-func (t *Tree) Misreckon(d time.Duration) { t.misreckon = d }
+func (t *Tree) Misreckon(d time.Duration) { t.misreckon = min(d, Unlimited) }
 
 // Frequency returns the correction in force of a clock, in ppb, and about what the clock reads now.
 func (t *Tree) Frequency(now clock.Mono, id clock.ID) (at clock.Timestamp, ppb float64, ok bool) {

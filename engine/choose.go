@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/source"
 )
@@ -111,13 +112,13 @@ func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
 	p, bound := s.best(now, rate)
 	if s.kind == source.PTP {
 		p = *s.latest()
-		bound = p.bound + time.Duration(rate*float64(now.Sub(p.at)))
+		bound = clock.Sum(p.bound, clock.Nanoseconds(rate*float64(now.Sub(p.at))))
 	}
-	c.Offset = time.Duration(p.residual + trend*float64(now.Sub(p.at)))
-	c.Sigma = time.Duration(s.jitter(trend))
-	c.MaxError = bound + 3*c.Sigma
+	c.Offset = clock.Nanoseconds(p.residual + trend*float64(now.Sub(p.at)))
+	c.Sigma = clock.Nanoseconds(s.jitter(trend))
+	c.MaxError = clock.Sum(bound, c.Sigma, c.Sigma, c.Sigma)
 	if s.bias.known() {
-		c.Bias = time.Duration(s.bias.ns)
+		c.Bias = clock.Nanoseconds(s.bias.ns)
 	}
 	for _, port := range e.ports {
 		if s == &port.tracked {
@@ -175,13 +176,13 @@ func (e *Engine) misgive(now clock.Mono) {
 			continue
 		}
 		p := s.latest()
-		off := time.Duration(math.Abs(p.residual))
+		off := clock.Nanoseconds(math.Abs(p.residual))
 		if off-p.bound <= e.own.MaxError {
 			e.doubted = 0
 			e.tree.Misgive(0)
 			return
 		}
-		most = max(most, off+p.bound-e.own.MaxError)
+		most = max(most, min(clock.Sum(off, p.bound, -e.own.MaxError), discipline.Unlimited))
 	}
 	if most > e.doubted {
 		e.doubted = most

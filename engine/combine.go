@@ -4,7 +4,6 @@ package engine
 
 import (
 	"math"
-	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
@@ -75,7 +74,7 @@ func (e *Engine) learnBias(now clock.Mono, s *tracked, residual float64, m *disc
 func (e *Engine) corrected(s *tracked, m discipline.Measurement) discipline.Measurement {
 	ns := e.correction(s)
 	m.OffsetFraction -= ns
-	m.MaxError += time.Duration(math.Abs(ns))
+	m.MaxError = clock.Sum(m.MaxError, clock.Nanoseconds(math.Abs(ns)))
 	return m
 }
 

@@ -21,7 +21,7 @@ func (e *Engine) tellKernel(now clock.Mono) {
 	if bound, ok := e.tree.MaxError(now, clock.System); ok {
 		s.MaxError = bound
 		if est, ok := e.tree.Estimate(now, clock.System); ok {
-			s.EstError = time.Duration(min(math.Abs(est.Offset)+est.Sigma(), 16e9))
+			s.EstError = clock.Nanoseconds(min(math.Abs(est.Offset)+est.Sigma(), 16e9))
 		}
 		s.Synchronized = e.state == status.Locked || e.state == status.Holdover ||
 			e.state == status.Acquiring && e.tree.Trusted(clock.System)

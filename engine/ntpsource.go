@@ -226,7 +226,7 @@ func (c *association) adaptPoll() {
 		return
 	}
 	miss := c.latest().residual - c.bias.value()
-	c.core.Hint(e.now, time.Duration(miss), time.Duration(c.jitter(0)))
+	c.core.Hint(e.now, clock.Nanoseconds(miss), clock.Nanoseconds(c.jitter(0)))
 }
 
 // hurry has all servers asked as often as they may be: they stand in for PTP now.

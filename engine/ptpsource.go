@@ -197,10 +197,10 @@ func (p *port) Measured(m *ptp.Measurement) {
 		return
 	}
 	r := p.read(m)
-	p.delay = time.Duration(r.delay)
+	p.delay = clock.Nanoseconds(r.delay)
 	r.whole += p.toClockScale(m.At.Clock())
 	e.take(e.now, &p.tracked, discipline.Measurement{At: m.At, Offset: r.whole, OffsetFraction: r.fraction,
-		Variance: r.alike, DelayVariance: r.own, MaxError: p.accuracy() + time.Duration(r.open), Even: time.Duration(r.even),
+		Variance: r.alike, DelayVariance: r.own, MaxError: clock.Sum(p.accuracy(), clock.Nanoseconds(r.open)), Even: clock.Nanoseconds(r.even),
 		Interval: m.Interval.Seconds(), OneWay: r.oneWay})
 }
 

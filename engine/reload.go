@@ -103,7 +103,7 @@ func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief servo.Estimate, bo
 	e.tree.Follow(now, root)
 	e.doubted = 0
 	whole := math.Round(belief.Offset)
-	e.tree.Sample(now, discipline.Measurement{At: at, Offset: int64(whole), OffsetFraction: belief.Offset - whole,
+	e.tree.Sample(now, discipline.Measurement{At: at, Offset: clock.Int64(whole), OffsetFraction: belief.Offset - whole,
 		Variance: max(belief.OffsetVar, 1), MaxError: bound, Interval: 1})
 	if e.leader == nil {
 		e.tree.Follow(now, 0)

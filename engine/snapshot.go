@@ -35,7 +35,7 @@ func (e *Engine) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]D
 	}
 	shown := e.shown()
 	if est, ok := e.tree.Estimate(now, shown); ok {
-		s.Offset = time.Duration(est.Offset)
+		s.Offset = clock.Nanoseconds(est.Offset)
 		s.MaxError, _ = e.tree.MaxError(now, shown)
 	}
 	for _, r := range e.tree.Reports(now, nil) {
@@ -92,14 +92,14 @@ func (e *Engine) clockStatus(r discipline.Report, d Device, when func(clock.Mono
 func (e *Engine) sourceStatus(now clock.Mono, t *tracked, when func(clock.Mono) time.Time) status.Source {
 	s := status.Source{ID: t.id, Kind: t.kind.String(), Name: t.name, State: t.verdict.State.String(),
 		Reason: t.verdict.Reason.String(), Prefer: t.options.Prefer, Trust: t.options.Trust,
-		Jitter: time.Duration(t.jitter(0)), Delay: t.delay, LastSample: when(t.last), Samples: t.samples,
+		Jitter: clock.Nanoseconds(t.jitter(0)), Delay: t.delay, LastSample: when(t.last), Samples: t.samples,
 		Rejected: t.refused}
 	if t == e.leader && !t.relate {
 		s.State, s.Reason = source.Selected.String(), e.why(t)
 	}
 	if t.n > 0 {
 		p := t.latest()
-		s.Offset, s.MaxError = time.Duration(p.residual), p.bound
+		s.Offset, s.MaxError = clock.Nanoseconds(p.residual), p.bound
 		s.Estimate = t.estimated(now)
 	}
 	for _, p := range e.ports {
@@ -121,7 +121,7 @@ func (s *tracked) estimated(now clock.Mono) (e status.Estimate) {
 		return e
 	}
 	base, est := s.estimate.At(int64(now))
-	return status.Estimate{Offset: time.Duration(base) + time.Duration(est.Offset), OffsetSD: time.Duration(est.Sigma()),
+	return status.Estimate{Offset: clock.Sum(time.Duration(base), clock.Nanoseconds(est.Offset)), OffsetSD: clock.Nanoseconds(est.Sigma()),
 		Frequency: est.Frequency, FrequencySD: math.Sqrt(max(0, est.FrequencyVar)), Samples: s.estimate.Observations()}
 }
 

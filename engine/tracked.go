@@ -110,7 +110,7 @@ func (s *tracked) shift(ns float64) {
 		s.point(i).residual -= ns
 	}
 	s.bias.ns -= ns
-	s.estimate.Jump(-int64(math.Round(ns)), 0)
+	s.estimate.Jump(-clock.Int64(math.Round(ns)), 0)
 }
 
 // forgetBefore drops what was measured before then.
@@ -125,7 +125,7 @@ func (s *tracked) best(now clock.Mono, rate float64) (p point, bound time.Durati
 	bound = math.MaxInt64
 	for i := range s.n {
 		q := *s.point(i)
-		b := q.bound + time.Duration(rate*float64(now.Sub(q.at)))
+		b := clock.Sum(q.bound, clock.Nanoseconds(rate*float64(now.Sub(q.at))))
 		if b <= bound {
 			p, bound = q, b
 		}
@@ -141,7 +141,7 @@ func (s *tracked) trend() (ratio, rate float64) {
 	}
 	first, last := s.point(s.n-1), s.point(0)
 	span := float64(max(1, last.at.Sub(first.at)))
-	if rate = float64(first.bound+last.bound) / span; rate >= wildRate {
+	if rate = float64(clock.Sum(first.bound, last.bound)) / span; rate >= wildRate {
 		return 0, wildRate
 	}
 	return (last.residual - first.residual) / span, rate
@@ -230,7 +230,7 @@ func (e *Engine) steerBy(now clock.Mono, s *tracked, residual float64, m discipl
 func (e *Engine) jumped(now clock.Mono, s *tracked, residual float64, m discipline.Measurement) {
 	known := m.MaxError
 	if !e.proven { // the source before it knew no better than the host does
-		known += e.own.MaxError
+		known = clock.Sum(known, e.own.MaxError)
 	}
 	if math.Abs(residual) < float64(known) || s.kind == source.NTP && !e.tree.Trusted(e.tree.Root()) {
 		e.moveTo(now, s, m)
@@ -239,7 +239,7 @@ func (e *Engine) jumped(now clock.Mono, s *tracked, residual float64, m discipli
 	if !s.suspect {
 		s.suspect, s.since = true, now
 		s.n = min(s.n, 1) // what it said before tells nothing of how it scatters now
-		e.note(now, string(s.id)+" has jumped by "+time.Duration(residual).String())
+		e.note(now, string(s.id)+" has jumped by "+clock.Nanoseconds(residual).String())
 	}
 	e.soon(now)
 }
@@ -261,7 +261,7 @@ func (e *Engine) estimate(now clock.Mono, s *tracked, residual float64, m *disci
 		return
 	}
 	whole := math.Floor(residual)
-	o := servo.Observation{Time: int64(now), Offset: int64(whole), OffsetFraction: residual - whole, Variance: m.Variance,
+	o := servo.Observation{Time: int64(now), Offset: clock.Int64(whole), OffsetFraction: residual - whole, Variance: m.Variance,
 		DelayVariance: m.DelayVariance}
 	if s.estimate.Observe(o) == servo.Jumped {
 		s.renew()
@@ -284,7 +284,7 @@ func (e *Engine) observe(now clock.Mono, id clock.ID) {
 		return
 	}
 	if est, ok := e.tree.Estimate(now, id); ok {
-		e.observer.Steered(id, time.Duration(est.Offset))
+		e.observer.Steered(id, clock.Nanoseconds(est.Offset))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // Capabilities says what an interface is and what its NIC can timestamp. All but Up, Speed, Duplex and Statistics
@@ -150,7 +151,7 @@ func (p *prober) close() {
 
 func (p *prober) probe(l *link) Capabilities {
 	c := Capabilities{
-		Interface: l.name, Index: l.index, MAC: l.hardware, Kind: l.kind, NIC: l.name, PHC: -1, Up: l.up(),
+		Interface: l.name, Index: l.index, MAC: l.hardware, Kind: plain.Short(l.kind), NIC: l.name, PHC: -1, Up: l.up(),
 		Duplex: "unknown",
 	}
 	nic := p.nic(l)
@@ -162,7 +163,7 @@ func (p *prober) probe(l *link) Capabilities {
 	c.PHC, c.TxTypes, c.RxFilters, c.Flags = info.phc, info.tx, info.rx, info.flags
 	c.Provider, c.Statistics = info.provider, info.statistics
 	if d, err := unix.IoctlGetEthtoolDrvinfo(p.fd, nic.name); err == nil {
-		c.Driver, c.Bus = unix.ByteSliceToString(d.Driver[:]), unix.ByteSliceToString(d.Bus_info[:])
+		c.Driver, c.Bus = plain.Short(unix.ByteSliceToString(d.Driver[:])), plain.Short(unix.ByteSliceToString(d.Bus_info[:]))
 	}
 	p.link(&c)
 	return c

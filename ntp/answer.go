@@ -185,7 +185,7 @@ func (c *Client) uncertainty(delay, precision time.Duration, stamped bool) time.
 	if !stamped {
 		stamps = math.Hypot(stamps, float64(c.cfg.UserLatency))
 	}
-	return max(time.Duration(math.Hypot(stamps, c.delays.excess(delay)*excessToSD)), 1)
+	return max(clock.Nanoseconds(math.Hypot(stamps, c.delays.excess(delay)*excessToSD)), 1)
 }
 
 // offset returns ((t1−t2)+(t4−t3))/2, our clock less the server's. Not ok if beyond what a Duration holds.

@@ -261,7 +261,7 @@ func Between(a, b Clock, n int) (clock.Crossing, error) {
 	advance := a2.A.Nanoseconds() - a1.A.Nanoseconds()
 	at := a1.A.Nanoseconds() + part
 	if whole > 0 {
-		at += int64(float64(part) / float64(whole) * float64(advance-whole))
+		at = clock.Sum(at, clock.Int64(float64(part)/float64(whole)*float64(advance-whole)))
 	}
 	return clock.Crossing{
 		A: clock.At(a.ID(), at), B: mid.A,

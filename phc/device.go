@@ -242,7 +242,7 @@ func (d *Device) SetFrequency(ppb float64) error {
 			Detail: fmt.Sprintf("%s ppb is not within ±%.0f ppb", strconv.FormatFloat(ppb, 'f', -1, 64), d.MaxFrequency())}
 	}
 	d.timex = unix.Timex{Modes: unix.ADJ_FREQUENCY}
-	assign(&d.timex.Freq, int64(math.Round(ppb*perPPB)))
+	assign(&d.timex.Freq, int64(math.Round(ppb*perPPB))) // in range: MaxFrequency at most
 	return d.steering("set frequency", d.retry(d.adjust))
 }
 

@@ -167,7 +167,7 @@ func (k *fakeKernel) read1() int64 {
 	k.osc.advance(k.config.Now())
 	ns := k.osc.ns
 	if k.config.WhitePhase > 0 {
-		ns += int64(math.Round(k.osc.frac + k.config.WhitePhase*k.config.Rand.NormFloat64()))
+		ns += clock.Int64(math.Round(k.osc.frac + k.config.WhitePhase*k.config.Rand.NormFloat64()))
 	}
 	if k.config.Tick > 1 {
 		ns -= ns % k.config.Tick
@@ -181,9 +181,9 @@ func (k *fakeKernel) reading(other int64) (before, device, after int64) {
 	if k.config.Latency > 0 {
 		late = k.config.Rand.ExpFloat64() * float64(k.config.Latency)
 	}
-	w := int64(k.config.Window) + int64(late)
+	w := int64(k.config.Window) + clock.Int64(late)
 	before = other - w/2
-	return before, k.read1() + int64(math.Round(late*k.config.Asymmetry)), before + w
+	return before, k.read1() + clock.Int64(math.Round(late*k.config.Asymmetry)), before + w
 }
 
 func (k *fakeKernel) gettime(t *unix.Timespec) error {

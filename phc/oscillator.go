@@ -5,6 +5,8 @@ package phc
 import (
 	"math"
 	"math/rand/v2"
+
+	"github.com/lockstep-time/lockstep/clock"
 )
 
 // oscillator is a clock's course: an integral of a frequency that wanders, and is corrected.
@@ -45,6 +47,6 @@ func (o *oscillator) advance(now int64) {
 func (o *oscillator) shift(whole int64, more float64) {
 	more += o.frac
 	floor := math.Floor(more)
-	o.ns += whole + int64(floor)
+	o.ns += whole + clock.Int64(floor)
 	o.frac = more - floor
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // PinFunction is what a programmable pin does (enum ptp_pin_function).
@@ -71,7 +72,7 @@ func (d *Device) Pin(index int) (Pin, error) {
 		return Pin{}, d.optional(fmt.Sprintf("get pin %d", index), "3.15", err)
 	}
 	name, _, _ := bytes.Cut(p.Name[:], []byte{0})
-	return Pin{Index: index, Name: string(name), Function: PinFunction(p.Func), Channel: int(p.Chan)}, nil
+	return Pin{Index: index, Name: plain.Short(string(name)), Function: PinFunction(p.Func), Channel: int(p.Chan)}, nil
 }
 
 // Pins returns the configuration of all pins.

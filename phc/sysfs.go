@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // sysRoot is where the kernel's file systems are; tests have trees of their own.
@@ -18,9 +20,10 @@ const sysRoot = "/"
 func ptpDir(index int) string               { return "sys/class/ptp/ptp" + strconv.Itoa(index) }
 func ptpAttr(index int, name string) string { return ptpDir(index) + "/" + name }
 
+// readString reads a name that a driver, a device or another process has given itself: it has nothing that a terminal obeys.
 func readString(root, path string) (string, error) {
 	b, err := os.ReadFile(filepath.Join(root, path))
-	return strings.TrimSpace(string(b)), err
+	return plain.Short(strings.TrimSpace(string(b))), err
 }
 
 func readInt(root, path string) (int, error) {
@@ -43,7 +46,7 @@ func driverName(root string, index int) string {
 	if err != nil {
 		return clockName(root, index)
 	}
-	return filepath.Base(target)
+	return plain.Short(filepath.Base(target))
 }
 
 // Info is what sysfs tells of a clock without opening it.
@@ -112,7 +115,7 @@ func inspect(root string, index int, permanent func(string) string) Info {
 				i.Parent = p
 			}
 		} else {
-			i.Bus = base
+			i.Bus = plain.Short(base)
 		}
 	}
 	i.Driver = driverName(root, index)
@@ -241,7 +244,7 @@ func ofInterface(root, name string, ask func(string) (int, error)) (int, error) 
 	}
 	driver := "its driver"
 	if target, err := os.Readlink(filepath.Join(root, "sys/class/net", name, "device/driver")); err == nil {
-		driver = "driver " + filepath.Base(target)
+		driver = "driver " + plain.Short(filepath.Base(target))
 	}
 	return 0, fmt.Errorf("interface %s: %w: %s has registered none", name, ErrNotPHC, driver)
 }

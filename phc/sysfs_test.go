@@ -330,3 +330,33 @@ func FuzzFdinfo(f *testing.F) {
 	f.Add("flags:")
 	f.Fuzz(func(t *testing.T, s string) { opensForWriting(s) })
 }
+
+// TestNamesCannotSpeakToTheTerminal has a driver, a device and a process with names that a terminal obeys.
+func TestNamesCannotSpeakToTheTerminal(t *testing.T) {
+	const evil, want = "\x1b]0;x\a\u009b31m\x7f\xff", "?]0;x??31m??"
+	root := tree(t, map[string]string{
+		"sys/class/ptp/ptp0/clock_name":         evil,
+		"sys/class/ptp/ptp0/dev":                null,
+		"sys/class/ptp/ptp1/clock_name":         "driven",
+		"sys/devices/" + evil + "/serialnum":    evil,
+		"sys/bus/pci/drivers/" + evil + "/keep": "",
+		"proc/20/comm":                          evil,
+		"proc/20/fdinfo/5":                      "flags:\t0100002",
+	}, map[string]string{
+		"sys/class/ptp/ptp1/device":       "sys/devices/" + evil,
+		"sys/devices/" + evil + "/driver": "sys/bus/pci/drivers/" + evil,
+		"proc/20/fd/5":                    "/dev/null",
+	})
+	infos, err := list(root, noPermanent)
+	if err != nil || len(infos) != 2 {
+		t.Fatal(infos, err)
+	}
+	got := []string{infos[0].ClockName, infos[0].Driver, infos[1].Driver, infos[1].Bus, infos[1].Serial}
+	if d := cmp.Diff([]string{want, want, want, want, want}, got); d != "" {
+		t.Error(d)
+	}
+	found, _, err := holders(root, 0, 30)
+	if d := cmp.Diff([]Holder{{20, want, true}}, found); err != nil || d != "" {
+		t.Error(err, d)
+	}
+}

@@ -89,7 +89,7 @@ func intervalOf(ns float64) (c TimeInterval, ok bool) {
 	if !(math.Abs(ns) < maxIntervalNs) {
 		return 0, false
 	}
-	return TimeInterval(math.Round(ns * 65536)), true
+	return TimeInterval(math.Round(ns * 65536)), true // in range: 39 hours
 }
 
 func addInt64(a, b int64) (sum int64, ok bool) {

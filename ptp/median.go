@@ -30,7 +30,7 @@ func (m *median) add(d TimeInterval) {
 		work[i] = max(v-m.value, m.value-v)
 	}
 	// 1.4826 makes the median absolute deviation of normal noise its standard deviation.
-	m.deviation = TimeInterval(float64(middle(work)) * 1.4826)
+	m.deviation = TimeInterval(float64(middle(work)) * 1.4826) // in range: delays are below 1 s
 }
 
 // middle sorts v and returns its median.

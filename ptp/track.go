@@ -2,6 +2,8 @@
 
 package ptp
 
+import "github.com/lockstep-time/lockstep/clock"
+
 // point is one Sync: at reading t2 of the measured clock, t2 − t1 − corrections was forward.
 type point struct {
 	t2      int64
@@ -78,7 +80,7 @@ func (t *track) forwardAt(at int64, s *steering) (p point, where bracket, ok boo
 		ns := share*(drift.Nanoseconds()-s.moved(a.t2, b.t2)) + s.moved(a.t2, at)
 		moved, within := intervalOf(ns)
 		forward, ok := a.forward.Add(moved.span())
-		correction := a.correction + TimeInterval(share*float64(b.correction-a.correction))
+		correction := a.correction + TimeInterval(clock.Int64(share*(float64(b.correction)-float64(a.correction))))
 		return point{t2: at, forward: forward, correction: correction, mixed: a.doubtful != b.doubtful},
 			bracketed, within && ok
 	}

@@ -3,8 +3,11 @@
 package source
 
 import (
+	"math"
 	"slices"
 	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
 )
 
 // Options are what the configuration says of a source.
@@ -124,7 +127,7 @@ func (s *Selector) eligible(c *Candidate) Verdict {
 }
 
 func (c *Candidate) covers(point time.Duration) bool {
-	return c.Offset-c.MaxError <= point && point <= c.Offset+c.MaxError
+	return clock.Sum(c.Offset, -c.MaxError) <= point && point <= clock.Sum(c.Offset, c.MaxError)
 }
 
 // intersect marks in s.best the largest set of candidates that all overlap, and returns its weight.
@@ -140,7 +143,7 @@ func (s *Selector) intersect(candidates []Candidate, own Own) (best vote) {
 	}
 	for i := range candidates {
 		if s.verdicts[i].State == Usable {
-			try(candidates[i].Offset - candidates[i].MaxError)
+			try(clock.Sum(candidates[i].Offset, -candidates[i].MaxError))
 		}
 	}
 	if own.Known {
@@ -245,11 +248,11 @@ func (s *Selector) judge(candidates []Candidate, own Own, agree vote) {
 		if v.State != Usable {
 			continue
 		}
-		limit := agreementSigmas * hypot(c.Sigma, own.Sigma)
+		limit := clock.Nanoseconds(agreementSigmas * math.Hypot(float64(c.Sigma), float64(own.Sigma)))
 		switch {
 		case !s.best[i]:
 			*v = disagrees(c, agree)
-		case c.Suspect && own.Known && (c.Offset-c.Bias).Abs() > limit:
+		case c.Suspect && own.Known && clock.Sum(c.Offset, -c.Bias).Abs() > limit:
 			*v = Verdict{Falseticker, Reason{Code: HasJumped, A: c.Offset, B: limit}}
 		}
 	}
@@ -336,10 +339,4 @@ func (s *Selector) explain(candidates []Candidate, leader int, agree vote) {
 			v.Reason = Reason{Code: LeaderRanksHigher, Other: l.ID}
 		}
 	}
-}
-
-func hypot(a, b time.Duration) time.Duration {
-	// good to 6 % without a square root: the larger plus three eighths of the smaller
-	a, b = max(a, b), min(a, b)
-	return a + b*3/8
 }

@@ -4,6 +4,8 @@ package source
 
 import (
 	"fmt"
+	"math"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -234,4 +236,19 @@ func TestFalsetickersOfFive(t *testing.T) {
 			t.Errorf("%d of 5 lie and the host agrees with the others: %s leads", liars, leader)
 		}
 	}
+}
+
+// TestCoversExactly: an interval that ends beyond what a Duration holds has all up to there, and does not wrap.
+func TestCoversExactly(t *testing.T) {
+	anything := rapid.OneOf(rapid.Int64Min(-math.MaxInt64), rapid.Int64Range(-1000, 1000),
+		rapid.Int64Min(math.MaxInt64-1000), rapid.Int64Range(-math.MaxInt64, 1000-math.MaxInt64))
+	rapid.Check(t, func(t *rapid.T) {
+		c := Candidate{Offset: time.Duration(anything.Draw(t, "offset"))}
+		c.MaxError = max(0, time.Duration(anything.Draw(t, "bound")))
+		point := anything.Draw(t, "point")
+		away := new(big.Int).Sub(big.NewInt(point), big.NewInt(int64(c.Offset)))
+		if got, want := c.covers(time.Duration(point)), away.CmpAbs(big.NewInt(int64(c.MaxError))) <= 0; got != want {
+			t.Errorf("%d ± %d covers %d: %v, want %v", c.Offset, c.MaxError, point, got, want)
+		}
+	})
 }

@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // version is set by the linker.
@@ -27,7 +29,7 @@ func main() {
 	err := a.execute(ctx, os.Args[1:])
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "lockstepctl:", err)
+		fmt.Fprintln(os.Stderr, "lockstepctl:", plain.Lines(err.Error()))
 	}
 	os.Exit(exitStatus(err))
 }

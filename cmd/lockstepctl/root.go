@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/control"
 	"github.com/lockstep-time/lockstep/status/text"
@@ -166,7 +167,7 @@ func (a *app) execute(ctx context.Context, args []string) error {
 
 func (a *app) printJSON(v any) error {
 	a.printed = true
-	encoder := json.NewEncoder(a.out)
+	encoder := json.NewEncoder(plain.Writer(a.out))
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(v)
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-time/lockstep/internal/files"
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/sim/report"
 	"github.com/lockstep-time/lockstep/sim/scenario"
 )
@@ -95,7 +97,7 @@ func (a *app) runSimulation(c *cobra.Command, files []string, s simulation) erro
 }
 
 // checkSimulation finds out before a run that may take long what would be in its way afterwards.
-func (a *app) checkSimulation(files []string, s simulation) error {
+func (a *app) checkSimulation(names []string, s simulation) error {
 	switch {
 	case s.seeds < 1 || s.seeds > 10000:
 		return usage(fmt.Sprintf("--seeds %d is not 1 to 10000", s.seeds))
@@ -103,7 +105,7 @@ func (a *app) checkSimulation(files []string, s simulation) error {
 		return usage(fmt.Sprintf("--jobs %d is not 1 or more", s.jobs))
 	case s.csv && a.json:
 		return usage("--csv and --json cannot be printed together")
-	case s.plot != "" && len(files) > 1:
+	case s.plot != "" && len(names) > 1:
 		return usage("--plot takes one scenario; --document has a plot of each")
 	case s.plot != "" && !strings.HasSuffix(s.plot, ".svg") && !strings.HasSuffix(s.plot, ".png"):
 		return usage(fmt.Sprintf("--plot %s is not the name of an .svg or .png file", s.plot))
@@ -112,25 +114,9 @@ func (a *app) checkSimulation(files []string, s simulation) error {
 		if x.file == "" {
 			continue
 		}
-		if err := writable(x.file); err != nil {
+		if err := files.Writable(x.file); err != nil {
 			return usage(fmt.Sprintf("%s: %v", x.flag, err))
 		}
-	}
-	return nil
-}
-
-// writable finds out whether a file can be written, and leaves nothing behind that was not there.
-func writable(name string) error {
-	_, before := os.Lstat(name)
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if errors.Is(before, os.ErrNotExist) {
-		return os.Remove(name)
 	}
 	return nil
 }
@@ -144,7 +130,7 @@ func (a *app) showSimulation(outcomes []*scenario.Outcome, s simulation) error {
 	var err error
 	switch {
 	case a.json:
-		err = report.JSON(a.out, outcomes)
+		err = report.JSON(plain.Writer(a.out), outcomes)
 	case s.csv:
 		err = report.CSV(a.out, outcomes)
 	default:

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,5 +128,22 @@ func TestSimulateLeavesNothing(t *testing.T) {
 	text, _ := os.ReadFile(kept)
 	if err != nil || len(files) != 1 || string(text) != "before" {
 		t.Errorf("%d files, %q in the one before: %v", len(files), text, err)
+	}
+}
+
+// TestSimulateWritesIntoNoOtherFile has other names for the files that are to be written: those keep what they have.
+func TestSimulateWritesIntoNoOtherFile(t *testing.T) {
+	dir := t.TempDir()
+	plot, doc, other := filepath.Join(dir, "a.svg"), filepath.Join(dir, "a.md"), filepath.Join(dir, "other")
+	if err := errors.Join(os.WriteFile(other, []byte("other"), 0o600), os.Link(other, plot), os.Link(other, doc)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := simulate(t, "1us", "--plot", plot, "--document", doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{other: "other", plot: "<svg", doc: "# Accuracy"} {
+		if b, err := os.ReadFile(path); err != nil || !strings.Contains(string(b), want) || len(want) != len(b) && path == other {
+			t.Errorf("%s: %v, want %q in %.80q", path, err, want, b)
+		}
 	}
 }

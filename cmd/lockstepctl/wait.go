@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/text"
 )
@@ -163,5 +164,6 @@ func late(g goal, timeout time.Duration, last *status.Snapshot, err error) error
 	if last.MaxError > 0 {
 		bound = text.Bound(last.MaxError)
 	}
-	return fmt.Errorf("%w after %v waiting for %v: it is %s with max error %s: %s", errNotYet, timeout, g, last.State, bound, last.Reason)
+	return fmt.Errorf("%w after %v waiting for %v: it is %s with max error %s: %s", errNotYet, timeout, g,
+		plain.Short(string(last.State)), bound, plain.Short(last.Reason))
 }

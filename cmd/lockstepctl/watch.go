@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/control"
 	"github.com/lockstep-time/lockstep/status/text"
@@ -50,7 +51,7 @@ type view interface {
 func (a *app) view() view {
 	switch {
 	case a.json:
-		return &jsonView{app: a, encoder: json.NewEncoder(a.out)}
+		return &jsonView{app: a, encoder: json.NewEncoder(plain.Writer(a.out))}
 	case a.terminal != nil:
 		return &screenView{terminal: a.terminal, out: a.out, style: a.style()}
 	}
@@ -142,7 +143,7 @@ func (v *lineView) lost(failure error) error {
 		return nil
 	}
 	v.gone = true
-	_, err := fmt.Fprintln(v.out, failure)
+	_, err := fmt.Fprintln(v.out, plain.Text(failure.Error()))
 	return err
 }
 
@@ -163,7 +164,7 @@ func (v *screenView) show(s *status.Snapshot) error {
 
 func (v *screenView) lost(failure error) error {
 	return v.terminal.draw("The daemon does not answer. Waiting for it; this is the last that was heard:\n" +
-		failure.Error() + "\n\n" + v.last)
+		plain.Text(failure.Error()) + "\n\n" + v.last)
 }
 
 func (v *screenView) end() error {

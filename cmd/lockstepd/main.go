@@ -20,6 +20,7 @@ import (
 	"github.com/lockstep-time/lockstep/daemon"
 	"github.com/lockstep-time/lockstep/daemon/sdnotify"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // version is set by the linker.
@@ -30,7 +31,7 @@ const defaultConfig = "/etc/lockstep/lockstepd.toml"
 
 func main() {
 	if err := command().Execute(); err != nil {
-		fmt.Fprintln(os.Stderr, "lockstepd:", err)
+		fmt.Fprintln(os.Stderr, "lockstepd:", plain.Lines(err.Error()))
 		os.Exit(1)
 	}
 }
@@ -141,7 +142,7 @@ func run(file string) error {
 	if err != nil {
 		return err
 	}
-	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(cfg.Log), Version: version, Notify: notify,
+	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(os.Stderr, cfg.Log), Version: version, Notify: notify,
 		Watchdog: watchdog, Reload: reload})
 }
 
@@ -165,12 +166,13 @@ func hangups(ctx context.Context) <-chan struct{} {
 	return reload
 }
 
-func logger(cfg configs.Log) *slog.Logger {
+// logger writes to w. Neither format has anything that a terminal obeys: the handler of texts quotes it.
+func logger(w io.Writer, cfg configs.Log) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Level)) // the configuration allows known levels only
 	opts := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, opts))
+		return slog.New(slog.NewJSONHandler(plain.Writer(w), opts))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, opts))
+	return slog.New(slog.NewTextHandler(w, opts))
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -118,5 +121,16 @@ func TestReloadFindsTheSame(t *testing.T) {
 	}
 	if !cmp.Equal(read[0], read[1]) || !read[0].Discovered {
 		t.Errorf("(-first +second):\n%s", cmp.Diff(read[0], read[1]))
+	}
+}
+
+func TestLogCannotSpeakToTheTerminal(t *testing.T) {
+	for _, format := range []string{"json", "text"} {
+		var b bytes.Buffer
+		logger(&b, configs.Log{Level: "info", Format: format}).Info("\x1b]0;x\a", "what", "\u009b31m\x7f\xff", "\u0085", 1)
+		line := strings.TrimSuffix(b.String(), "\n")
+		if !strings.Contains(line, "31m") || strings.ContainsFunc(line, unicode.IsControl) || !utf8.ValidString(line) {
+			t.Errorf("%s: %q", format, line)
+		}
 	}
 }

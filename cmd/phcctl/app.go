@@ -16,6 +16,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/phc"
 )
 
@@ -171,7 +172,7 @@ func (a *app) print(r result) error {
 	}
 	var b bytes.Buffer
 	r.text(&b)
-	if _, err := a.out.Write(b.Bytes()); err != nil {
+	if _, err := io.WriteString(a.out, plain.Lines(b.String())); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil
@@ -179,7 +180,7 @@ func (a *app) print(r result) error {
 
 // printJSON writes one line.
 func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.out)
+	e := json.NewEncoder(plain.Writer(a.out))
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("print: %w", err)

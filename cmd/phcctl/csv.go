@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/lockstep-time/lockstep/internal/files"
 )
 
 // csvFile takes comparisons as comma-separated values; the zero one takes none.
@@ -23,7 +25,7 @@ func openCSV(name string, stdout io.Writer) (*csvFile, error) {
 	case "-":
 		c.w = stdout
 	default:
-		f, err := os.Create(name)
+		f, err := files.Create(name)
 		if err != nil {
 			return nil, fmt.Errorf("--csv: %w", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/phc"
 )
 
@@ -43,7 +44,7 @@ func (e *heldError) Error() string {
 func names(holders []phc.Holder) string {
 	var who []string
 	for _, h := range holders {
-		who = append(who, fmt.Sprintf("%s (pid %d)", h.Command, h.PID))
+		who = append(who, fmt.Sprintf("%s (pid %d)", plain.Short(h.Command), h.PID))
 	}
 	return strings.Join(who, ", ")
 }

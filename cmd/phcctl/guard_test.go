@@ -5,6 +5,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/lockstep-time/lockstep/phc"
 )
@@ -101,6 +102,25 @@ func TestReadOnly(t *testing.T) {
 		b := newBench(t, phc.FakeConfig{})
 		if b.must(args...); b.written != 1 {
 			t.Errorf("%v opens a clock for writing %d times", args, b.written)
+		}
+	}
+}
+
+// TestStrangersCannotSpeakToTheTerminal has another user's process, and a driver, with a name that a terminal obeys.
+func TestStrangersCannotSpeakToTheTerminal(t *testing.T) {
+	const evil = "\x1b]0;x\a\u009b31m\x7f"
+	b := newBench(t, phc.FakeConfig{})
+	b.app.holders = func(int) ([]phc.Holder, bool, error) {
+		return []phc.Holder{{PID: 7, Command: evil, Writable: true}}, true, nil
+	}
+	b.app.list = func() ([]phc.Info, error) {
+		return []phc.Info{{Device: "/dev/ptp0", ClockName: evil, Driver: evil, Bus: evil, Interfaces: []string{evil}}}, nil
+	}
+	for _, args := range [][]string{{"list"}, {"--json", "list"}, {"step", "1s"}, {"get", evil}} {
+		b.run(args...)
+		text := b.out.String() + b.err.String()
+		if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }) {
+			t.Errorf("%q: %q", args, text)
 		}
 	}
 }

@@ -432,3 +432,18 @@ func TestNICUnreadable(t *testing.T) {
 	setErr = unix.EPERM
 	b.want(exitPermission, "CAP_NET_ADMIN", "nic", "set", "eth0", "--tx", "on", "--rx", "ntp")
 }
+
+// TestWritesIntoNoOtherFile has other names for the files that are to be written: those keep what they have.
+func TestWritesIntoNoOtherFile(t *testing.T) {
+	dir := t.TempDir()
+	csv, plot, other := filepath.Join(dir, "a.csv"), filepath.Join(dir, "a.PNG"), filepath.Join(dir, "other")
+	if err := errors.Join(os.WriteFile(other, []byte("other"), 0o600), os.Link(other, csv), os.Link(other, plot)); err != nil {
+		t.Fatal(err)
+	}
+	newBench(t, phc.FakeConfig{Window: 100}).must("cmp", "ptp0", "--count", "3", "--csv", csv, "--plot", plot)
+	for path, want := range map[string]string{other: "other", csv: "at_ns,offset_ns", plot: "\x89PNG"} {
+		if b, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(b), want) || path == other && len(b) != len(want) {
+			t.Errorf("%s: %v, want %q in %.80q", path, err, want, b)
+		}
+	}
+}

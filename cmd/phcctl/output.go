@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/phc"
 )
 
@@ -92,7 +93,7 @@ func parseDuty(s string, period time.Duration) (time.Duration, error) {
 	if err != nil || !(v > 0 && v < 1) {
 		return 0, usagef("duty %q: want a share of the period between 0 and 1, like 0.25 or 25%%", s)
 	}
-	high := time.Duration(v * float64(period))
+	high := clock.Nanoseconds(v * float64(period))
 	if high == 0 {
 		return 0, usagef("duty %q of %v is less than a nanosecond", s, period)
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -15,6 +13,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+
+	"github.com/lockstep-time/lockstep/internal/files"
 )
 
 const plotWidth, plotHeight = 24 * vg.Centimeter, 12 * vg.Centimeter
@@ -36,24 +36,23 @@ func tryPlot(name string) error {
 	if name == "" {
 		return nil
 	}
-	_, err := os.Stat(name)
-	absent := errors.Is(err, fs.ErrNotExist)
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
-	if err != nil {
-		return fmt.Errorf("--plot: %w", err)
-	}
-	err = f.Close()
-	if absent {
-		err = errors.Join(err, os.Remove(name))
-	}
-	if err != nil {
+	if err := files.Writable(name); err != nil {
 		return fmt.Errorf("--plot: %w", err)
 	}
 	return nil
 }
 
 func savePlot(p *plot.Plot, name string) error {
-	if err := p.Save(plotWidth, plotHeight, name); err != nil {
+	picture, err := p.WriterTo(plotWidth, plotHeight, strings.ToLower(strings.TrimPrefix(filepath.Ext(name), ".")))
+	if err != nil {
+		return fmt.Errorf("--plot: %w", err)
+	}
+	f, err := files.Create(name)
+	if err != nil {
+		return fmt.Errorf("--plot: %w", err)
+	}
+	_, err = picture.WriteTo(f)
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("--plot: %w", err)
 	}
 	return nil

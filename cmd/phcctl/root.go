@@ -14,6 +14,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/phc"
 )
 
@@ -30,7 +31,7 @@ func run(ctx context.Context, a *app, args []string) int {
 		return code
 	default:
 		line := strings.ReplaceAll(err.Error(), "\n", "; ") // joined errors have a line each
-		fmt.Fprintf(a.err, "phcctl: %s%s\n", plainMinus(line), advice(err, line, c))
+		fmt.Fprintf(a.err, "phcctl: %s%s\n", plain.Text(plainMinus(line)), advice(err, line, c))
 		return code
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // ErrHeld: another process, or another part of this one, has the lock.
@@ -93,11 +95,16 @@ func holder(info fs.FileInfo) string {
 	if pid == 0 {
 		return ""
 	}
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	if err != nil {
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return describe(pid, comm, err == nil)
+}
+
+// describe says which process it is; comm is what /proc has of that name. Each process can call itself whatever it likes.
+func describe(pid int, comm []byte, known bool) string {
+	if !known {
 		return fmt.Sprintf("process %d", pid)
 	}
-	return fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(name)))
+	return fmt.Sprintf("process %d (%s)", pid, plain.Short(strings.TrimSpace(string(comm))))
 }
 
 // find looks in what /proc/locks shows (proc_locks(5)) for the process that has the flock on a file, 0 if none is shown:

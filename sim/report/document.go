@@ -4,11 +4,13 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/lockstep-time/lockstep/internal/files"
 	"github.com/lockstep-time/lockstep/sim/scenario"
 )
 
@@ -73,7 +75,12 @@ func Document(name string, outcomes []*scenario.Outcome) error {
 			return err
 		}
 	}
-	if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
+	f, err := files.Create(name)
+	if err != nil {
+		return fmt.Errorf("write document: %w", err)
+	}
+	_, err = f.Write(b.Bytes())
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write document: %w", err)
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"image/color"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/internal/files"
 	"github.com/lockstep-time/lockstep/sim"
 	"github.com/lockstep-time/lockstep/sim/scenario"
 	"github.com/lockstep-time/lockstep/source"
@@ -36,7 +36,7 @@ const (
 
 // PlotFile writes a file with the plot of a host in a run, as Plot does: SVG, or PNG where the name ends in .png.
 func PlotFile(name string, r *scenario.Result, host string) error {
-	f, err := os.Create(name)
+	f, err := files.Create(name)
 	if err != nil {
 		return fmt.Errorf("write plot: %w", err)
 	}

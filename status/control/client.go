@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -55,7 +56,7 @@ func (c *Client) Status(ctx context.Context) (*status.Snapshot, error) {
 	defer body.Close()
 	s := new(status.Snapshot)
 	if err := json.NewDecoder(io.LimitReader(body, maxAnswerBytes)).Decode(s); err != nil {
-		return nil, fmt.Errorf("read the status from %s: %w", c.socket, err)
+		return nil, fmt.Errorf("read the status from %s: %w", c.socket, shown{err})
 	}
 	return s, nil
 }
@@ -76,7 +77,7 @@ func (c *Client) Watch(ctx context.Context, interval time.Duration) iter.Seq2[*s
 		for lines.Scan() {
 			s := new(status.Snapshot)
 			if err := json.Unmarshal(lines.Bytes(), s); err != nil {
-				yield(nil, fmt.Errorf("watch %s: %w", c.socket, err))
+				yield(nil, fmt.Errorf("watch %s: %w", c.socket, shown{err}))
 				return
 			}
 			if !yield(s, nil) {
@@ -87,7 +88,7 @@ func (c *Client) Watch(ctx context.Context, interval time.Duration) iter.Seq2[*s
 		if err == nil {
 			err = io.EOF
 		}
-		yield(nil, fmt.Errorf("watch %s: %w", c.socket, err))
+		yield(nil, fmt.Errorf("watch %s: %w", c.socket, shown{err}))
 	}
 }
 
@@ -130,7 +131,7 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("connect to %s: %w; use sudo, or join the group that owns the socket", c.socket, fs.ErrPermission)
 	}
-	return fmt.Errorf("ask lockstepd on %s: %w", c.socket, err)
+	return fmt.Errorf("ask lockstepd on %s: %w", c.socket, shown{err})
 }
 
 // refusal turns an answer that is not 200 into an error.
@@ -139,6 +140,7 @@ func (c *Client) refusal(answer *http.Response) error {
 	if b, err := io.ReadAll(io.LimitReader(answer.Body, maxBodyBytes)); err == nil {
 		_ = json.Unmarshal(b, &why) // what is not JSON leaves the status line to tell
 	}
+	why.Error = plain.Short(why.Error) // nobody knows who listens there
 	switch answer.StatusCode {
 	case http.StatusServiceUnavailable:
 		return fmt.Errorf("%w (%s): %s", ErrNotReady, c.socket, why.Error)
@@ -147,3 +149,10 @@ func (c *Client) refusal(answer *http.Response) error {
 	}
 	return fmt.Errorf("lockstepd on %s: %s", c.socket, why.Error)
 }
+
+// shown is an error whose text may quote what was answered, made fit for a terminal.
+type shown struct{ error }
+
+func (e shown) Error() string { return plain.Short(e.error.Error()) }
+
+func (e shown) Unwrap() error { return e.error }

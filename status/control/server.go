@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/internal/serve"
 )
@@ -113,7 +114,7 @@ func (s *Server) answer(w http.ResponseWriter, code int, v any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	if _, err := w.Write(append(b, '\n')); err != nil {
+	if _, err := w.Write(append(plain.JSON(b), '\n')); err != nil {
 		s.log.Debug("control: client went away", "error", err)
 	}
 }

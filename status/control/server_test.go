@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -150,4 +151,17 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("the answer to %s %s is no JSON: %q, %v", r.Method, r.URL, body, err)
 		}
 	})
+}
+
+// TestAnswersCannotSpeakToTheTerminal: whoever asks by curl has the answer on a terminal.
+func TestAnswersCannotSpeakToTheTerminal(t *testing.T) {
+	s := statustest.Locked()
+	s.Reason, s.Clocks[0].Error, s.Sources[0].Name = "\u009b31m\x7f", "\x1b]0;x\a", "\u0085"
+	server := control.NewServer(show(s), func(context.Context) error { return errors.New("\u009b31m\x7f") }, quiet)
+	for _, c := range [][2]string{{"GET", "/v1/status"}, {"GET", "/v1/sources"}, {"GET", "/v1/clocks"}, {"POST", "/v1/resume"}} {
+		w := ask(server, c[0], c[1])
+		if body := w.Body.String(); strings.ContainsFunc(strings.TrimSuffix(body, "\n"), unicode.IsControl) || !json.Valid([]byte(body)) {
+			t.Errorf("%s: %q", c[1], body)
+		}
+	}
 }

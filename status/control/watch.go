@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -83,7 +84,7 @@ func (s *Server) writeLine(w http.ResponseWriter, out *http.ResponseController, 
 	if err := out.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	if _, err := w.Write(append(b, '\n')); err != nil {
+	if _, err := w.Write(append(plain.JSON(b), '\n')); err != nil {
 		return err
 	}
 	return out.Flush()

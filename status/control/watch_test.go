@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/control"
@@ -179,4 +180,17 @@ func TestWatchersAreBounded(t *testing.T) {
 			t.Errorf("a watcher after the others left: %d", w.code)
 		}
 	})
+}
+
+func TestWatchCannotSpeakToTheTerminal(t *testing.T) {
+	s := statustest.Locked()
+	s.Reason = "\u009b31m\x7f"
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it shows what there is, once
+	w := httptest.NewRecorder()
+	control.NewServer(show(s), nil, quiet).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/v1/watch", nil))
+	body := strings.TrimSuffix(w.Body.String(), "\n")
+	if !strings.Contains(body, `\u009b31m\u007f`) || strings.ContainsFunc(body, unicode.IsControl) {
+		t.Errorf("%q", body)
+	}
 }

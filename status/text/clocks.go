@@ -124,7 +124,7 @@ func (p *page) clock(s *status.Snapshot, c *status.Clock) {
 	if len(c.Interfaces) > 0 {
 		about += ", of " + clean(strings.Join(c.Interfaces, " "))
 	}
-	p.line(plain, about)
+	p.line(normal, about)
 	follows := "nothing, it runs free"
 	if c.Follows != "" {
 		follows = clean(c.Follows)

@@ -14,7 +14,7 @@ import (
 func Ports(s *status.Snapshot, style Style) string {
 	p := &page{style: style}
 	if len(s.Ports) == 0 {
-		p.line(plain, "No PTP port is configured.")
+		p.line(normal, "No PTP port is configured.")
 		return p.String()
 	}
 	columns := []column{
@@ -49,16 +49,16 @@ func link(port *status.Port) cell {
 	case !port.LinkUp:
 		return cell{"down", red}
 	case port.Speed == 0:
-		return cell{"up", plain}
+		return cell{"up", normal}
 	case port.Speed%1e9 == 0:
-		return cell{fmt.Sprintf("%d Gb/s", port.Speed/1e9), plain}
+		return cell{fmt.Sprintf("%d Gb/s", port.Speed/1e9), normal}
 	}
-	return cell{fmt.Sprintf("%d Mb/s", port.Speed/1e6), plain}
+	return cell{fmt.Sprintf("%d Mb/s", port.Speed/1e6), normal}
 }
 
 func (p *page) port(port *status.Port) {
 	p.put(bold, clean(port.Interface))
-	p.line(plain, fmt.Sprintf(" %s, stamps by %s", dash(clean(port.Identity)), dash(clean(port.Clock))))
+	p.line(normal, fmt.Sprintf(" %s, stamps by %s", dash(clean(port.Identity)), dash(clean(port.Clock))))
 	p.fact("error", clean(port.Error))
 	if port.SdoID != 0 {
 		p.fact("sdo_id", fmt.Sprintf("%#x", port.SdoID))

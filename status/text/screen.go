@@ -41,7 +41,7 @@ func (p *page) headline(s *status.Snapshot) {
 	}
 	p.line(faint, " for "+Age(s.Time.Sub(s.Changed)))
 	for _, l := range wrap(clean(s.Reason), Width-2) {
-		p.line(plain, "  "+l)
+		p.line(normal, "  "+l)
 	}
 	if s.State == status.Panicked {
 		p.line(yellow, "  Nothing is steered until `lockstepctl resume`, or a restart.")
@@ -58,7 +58,7 @@ func (p *page) headline(s *status.Snapshot) {
 func (p *page) fact(name, value string) {
 	for _, l := range wrap(value, Width-factIndent) {
 		p.put(faint, fmt.Sprintf("  %-*s", factIndent-2, name))
-		p.line(plain, l)
+		p.line(normal, l)
 		name = ""
 	}
 }
@@ -131,7 +131,7 @@ func (p *page) events(s *status.Snapshot) {
 				stamp = strings.Repeat(" ", len(stamp))
 			}
 			p.put(faint, "  "+stamp)
-			p.line(plain, "  "+l)
+			p.line(normal, "  "+l)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func stateInk(state string) ink {
 	case "unsynchronised", "panic", "falseticker", "unreachable", "faulty":
 		return red
 	}
-	return plain
+	return normal
 }
 
 // since returns the age of an instant, or "-" for none.

@@ -52,7 +52,7 @@ func (p *page) sources(s *status.Snapshot) {
 func Sources(s *status.Snapshot, style Style) string {
 	p := &page{style: style}
 	if len(s.Sources) == 0 {
-		p.line(plain, "No source is configured.")
+		p.line(normal, "No source is configured.")
 		return p.String()
 	}
 	p.sources(s)
@@ -80,7 +80,7 @@ func (p *page) source(s *status.Snapshot, src *status.Source) {
 			about += ", " + option.name
 		}
 	}
-	p.line(plain, about)
+	p.line(normal, about)
 	p.fact(clean(src.State), clean(src.Reason))
 	if src.Samples > 0 {
 		p.fact("reference", reference(src))

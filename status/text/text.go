@@ -6,8 +6,9 @@ package text
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
 // Width is how many columns the screens are made for.
@@ -23,7 +24,7 @@ type Style struct {
 type ink string
 
 const (
-	plain  ink = ""
+	normal ink = ""
 	bold   ink = "1"
 	faint  ink = "2"
 	red    ink = "31"
@@ -39,7 +40,7 @@ type page struct {
 
 // put writes text in the given ink.
 func (p *page) put(i ink, text string) {
-	if !p.style.Color || i == plain || strings.TrimSpace(text) == "" {
+	if !p.style.Color || i == normal || strings.TrimSpace(text) == "" {
 		p.WriteString(text)
 		return
 	}
@@ -53,14 +54,7 @@ func (p *page) line(i ink, text string) {
 }
 
 // clean replaces what would not print, which a terminal might obey.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-}
+func clean(s string) string { return plain.Text(s) }
 
 // cut shortens s to n columns, and shows that it did.
 func cut(s string, n int) string {

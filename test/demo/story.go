@@ -151,7 +151,7 @@ func (s *story) play(ctx context.Context, c chapter) error {
 	}
 	s.say(c.doing)
 	began, steps := time.Now(), s.last.Steps
-	length := time.Duration(c.share * float64(s.opt.duration))
+	length := clock.Nanoseconds(c.share * float64(s.opt.duration))
 	end := time.NewTimer(max(length, c.within))
 	if !s.opt.fast {
 		end.Reset(length)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -39,7 +40,7 @@ func (t *truth) calibrate(s *status.Snapshot, v configs.Virtual, host float64) e
 			return errSteered
 		}
 	}
-	drift := time.Duration((v.Frequency - host) / 1e9 * float64(s.Time.Sub(s.Started)))
+	drift := clock.Nanoseconds((v.Frequency - host) / 1e9 * float64(s.Time.Sub(s.Started)))
 	if begun := s.Started.Add(-v.Offset - drift); t.begun.IsZero() || begun.Before(t.begun) {
 		t.begun = begun
 	}

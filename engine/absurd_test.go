@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/source"
+)
+
+// absurd returns an engine with one usable source of the kind, whose residuals are given, one second apart.
+func absurd(kind source.Kind, bound time.Duration, residuals ...float64) (*Engine, *tracked, clock.Mono) {
+	e := &Engine{tree: discipline.New(discipline.Config{}, nil)}
+	e.tree.Add(0, discipline.Info{ID: clock.System, Reading: clock.At(clock.System, 0)})
+	p := &port{engine: e, core: &ptp.Port{}, has: true, info: PortInfo{LinkUp: true}}
+	p.tracked = tracked{id: "absurd", kind: kind, clock: clock.System, estimate: servo.NewEstimator()}
+	e.ports, e.sources = []*port{p}, []*tracked{&p.tracked}
+	now := clock.Mono(0)
+	for _, ns := range residuals {
+		now = now.Add(time.Second)
+		p.add(point{now, ns, bound})
+	}
+	return e, &p.tracked, now
+}
+
+// TestAbsurdOffsetsHaveHugeErrors: what is beyond all times must not come out as a small or a negative error, with which a
+// source would outvote others.
+func TestAbsurdOffsetsHaveHugeErrors(t *testing.T) {
+	const most = time.Duration(math.MaxInt64)
+	for name, c := range map[string]struct {
+		bound     time.Duration
+		residuals []float64
+		least     time.Duration // of the maximum error
+	}{
+		"jitter beyond a Duration":        {0, []float64{-9e18, 9e18}, most},
+		"jitter of 317 years":             {0, []float64{0, 1e19}, most},
+		"jitter of 200 years":             {0, []float64{0, 6e18}, most},
+		"residuals beyond a Duration":     {0, []float64{1e19, 1e19, 1e19}, 0},
+		"residuals that are no numbers":   {0, []float64{math.NaN(), math.NaN()}, most},
+		"infinite residuals":              {0, []float64{math.Inf(-1), math.Inf(1)}, most},
+		"the largest bound":               {most, []float64{0, 0}, most},
+		"the largest bound, and a jitter": {most, []float64{-9e18, 9e18, -9e18, 9e18, -9e18}, most},
+	} {
+		for _, kind := range []source.Kind{source.PTP, source.NTP} {
+			for _, known := range []bool{false, true} {
+				e, s, now := absurd(kind, c.bound, c.residuals...)
+				e.own.Known = known
+				got := e.candidate(now.Add(time.Second), s)
+				if got.State != source.Usable {
+					t.Fatalf("%s: %v, %v", name, got.State, got.Reason)
+				}
+				if got.Sigma < 0 || got.MaxError < c.least {
+					t.Errorf("%s, %v: sigma %d, maximum error %d, want %d at least", name, kind, got.Sigma, got.MaxError, c.least)
+				}
+				if c.least == most && outvotes(e, got) {
+					t.Errorf("%s, %v: it is followed against two that tell the truth", name, kind)
+				}
+			}
+		}
+	}
+}
+
+// outvotes reports whether a candidate makes one of two others a falseticker that agree with each other.
+func outvotes(e *Engine, c source.Candidate) bool {
+	honest := source.Candidate{ID: "a", Kind: source.NTP, State: source.Usable, Sigma: 1, MaxError: time.Millisecond}
+	other := honest
+	other.ID = "b"
+	s := source.NewSelector(source.Policy{MinSources: 1, MaxDistance: 24 * time.Hour, Kinds: []source.Kind{c.Kind}})
+	r := s.Select([]source.Candidate{c, honest, other}, e.own)
+	return r.Leader == c.ID || r.Verdicts[1].State == source.Falseticker || r.Verdicts[2].State == source.Falseticker
+}
+
+func TestAnyOffsetsHaveErrors(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		residuals := rapid.SliceOfN(rapid.OneOf(rapid.Float64(), rapid.Float64Range(-1e19, 1e19), rapid.Float64Range(-1e3, 1e3)),
+			1, recentPoints).Draw(t, "residuals")
+		bound := time.Duration(rapid.Int64Min(0).Draw(t, "bound"))
+		kind := rapid.SampledFrom([]source.Kind{source.PTP, source.NTP}).Draw(t, "kind")
+		e, s, now := absurd(kind, bound, residuals...)
+		e.own = source.Own{Known: rapid.Bool().Draw(t, "known"), MaxError: time.Duration(rapid.Int64Min(0).Draw(t, "own"))}
+		c := e.candidate(now, s)
+		if c.Sigma < 0 || c.MaxError < bound {
+			t.Errorf("sigma %d, maximum error %d, of a bound of %d", c.Sigma, c.MaxError, bound)
+		}
+		e.candidates = []source.Candidate{c}
+		e.misgive(now)
+		if e.doubted < 0 {
+			t.Errorf("%d is doubted", e.doubted)
+		}
+		m := e.corrected(s, discipline.Measurement{MaxError: bound})
+		s.shift(residuals[0])
+		if m.MaxError < bound {
+			t.Errorf("maximum error %d, of a bound of %d", m.MaxError, bound)
+		}
+	})
+}
