@@ -136,7 +136,7 @@ func (r Reason) String() string {
 		}
 		return "its port is of no use: " + r.Word
 	case Denied:
-		return fmt.Sprintf("it denies its service (%s), and is not asked any more", r.Word)
+		return fmt.Sprintf("it denies its service (%s), and is asked again in %v", r.Word, r.A.Round(time.Second))
 	}
 	return ""
 }
