@@ -144,7 +144,7 @@ type Association struct {
 	MinPoll time.Duration `key:"min_poll" default:"16s" range:"62.5ms..131072s" is:"pow2"`
 	// Interval between requests to a server that stands in for PTP, if it answers within a millisecond: one of the same site. Other servers are asked at min_poll then.
 	StandInPoll time.Duration `key:"stand_in_poll" default:"1s" range:"62.5ms..131072s" is:"pow2"`
-	// Longest interval between requests.
+	// Longest interval between requests. A server can ask for up to four times that (the kiss code RATE), for a while.
 	MaxPoll time.Duration `key:"max_poll" default:"1024s" range:"62.5ms..131072s" is:"pow2"`
 	// Begin with a few quick exchanges, so that the first estimate takes seconds.
 	Burst bool `key:"burst" default:"true"`

@@ -37,7 +37,7 @@ func (d *Daemon) reloads(ctx context.Context) {
 }
 
 // reload takes another configuration. What the clocks' servos have learned stays; sources start anew. One that is as it was
-// disturbs nothing.
+// disturbs nothing, but NTP servers that have denied their service, or asked for longer intervals, are tried anew.
 func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config) {
 	d.keepFixed(cfg)
 	if reflect.DeepEqual(cfg, d.cfg) {
@@ -45,6 +45,7 @@ func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config
 		if leaps := d.leaps(); leaps != nil {
 			d.engine.SetLeaps(leaps)
 		}
+		d.engine.ForgetKisses(now)
 		d.inspect(now)
 		return
 	}

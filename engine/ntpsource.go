@@ -40,7 +40,8 @@ type association struct {
 	leap      clock.Leap
 	polled    time.Duration // the interval at the last sample
 	lies      lies
-	useless   string // why, as told last
+	useless   string     // why, as told last
+	forged    clock.Mono // when a forged kiss-o'-death was told of last, 0 if it was not
 }
 
 // lies are what a server of a pool has been outvoted with in a row.
@@ -132,7 +133,8 @@ func (e *Engine) NTPTransmitted(now clock.Mono, n int, id uint32, ts clock.Times
 	e.clients[n].core.Transmitted(now, id, ts)
 }
 
-// NetworkChanged tells that a link came up or an address changed: servers may be reachable again.
+// NetworkChanged tells that a link came up or an address changed: servers may be reachable again, and kisses-o'-death that
+// came the way that the network was before are forgotten.
 func (e *Engine) NetworkChanged(now clock.Mono) {
 	e.now = now
 	for _, p := range e.pools {
@@ -141,6 +143,17 @@ func (e *Engine) NetworkChanged(now clock.Mono) {
 	for _, c := range e.clients {
 		if c.connected {
 			c.core.NetworkChanged(now)
+		}
+	}
+}
+
+// ForgetKisses has the servers asked as if none had ever sent a kiss-o'-death: those that have denied their service are
+// asked again soon, and those that have asked for longer intervals at the configured ones. The others notice nothing.
+func (e *Engine) ForgetKisses(now clock.Mono) {
+	e.now = now
+	for _, c := range e.clients {
+		if c.connected {
+			c.core.ForgetKisses(now)
 		}
 	}
 }
@@ -156,7 +169,7 @@ func (p *pool) Use(slot int, addr netip.AddrPort) error {
 		e.note(e.now, fmt.Sprintf("%s: server %v in place of %v", c.id, addr.Addr(), c.server.Addr()))
 	}
 	c.reset()
-	c.server, c.connected, c.n, c.samples, c.lies, c.useless = addr, true, 0, 0, lies{}, ""
+	c.server, c.connected, c.n, c.samples, c.lies, c.useless, c.forged = addr, true, 0, 0, lies{}, "", 0
 	c.core.Reset(e.now)
 	return err
 }
@@ -177,6 +190,21 @@ func (c *association) Replace(why string) {
 	}
 	c.pool.core.Replace(c.engine.now, c.slot)
 }
+
+// FalseKiss implements ntp.Output.
+func (c *association) FalseKiss(code string) {
+	now := c.engine.now
+	if c.forged != 0 && now.Sub(c.forged) < forgedPause {
+		return
+	}
+	c.forged = now
+	c.engine.note(now, fmt.Sprintf("%s (%v): kiss-o'-death %s is ignored: somebody else sent it, as the server has answered the same request",
+		c.id, c.server.Addr(), code))
+}
+
+// forgedPause is how long nothing more is told of forged kisses of a server: there may be one with every request, and few
+// events are kept.
+const forgedPause = time.Hour
 
 // Measured implements ntp.Output.
 func (c *association) Measured(s *source.Sample) {
@@ -268,7 +296,7 @@ func (c *association) standing(now clock.Mono) (source.State, source.Reason) {
 	case !c.connected:
 		return source.Unreachable, source.Reason{Code: source.NoAnswer}
 	case status.Stopped:
-		return source.Unreachable, source.Reason{Code: source.Denied, Word: status.Kiss}
+		return source.Unreachable, source.Reason{Code: source.Denied, Word: status.Kiss, A: max(0, status.Until.Sub(now))}
 	case c.samples == 0 && status.Received > 0:
 		return source.WarmingUp, source.Reason{Code: source.Unsynchronized}
 	case c.samples == 0 || status.Reach&unanswered == 0 && c.age(now) > status.Interval:
@@ -283,8 +311,8 @@ func (c *association) standing(now clock.Mono) (source.State, source.Reason) {
 // eight, in which time a host at the usual intervals would not know for minutes that it is on its own.
 const unanswered = 0x0f
 
-// stalePolls is how many polls old the last sample can be, whatever the reach register says: a server may ask to be left
-// alone for hours.
+// stalePolls is how many polls old the last sample can be, whatever the reach register says: a server may ask for intervals
+// of four times the configured ones.
 const stalePolls = 6
 
 // weed has pools replace servers that have been outvoted for a while. A server that the configuration names stays.

@@ -22,7 +22,7 @@ max_poll = "16s"
 
 // TestDenied has the only server deny its service, or ask to be left alone for 36 hours: it is not a source any more.
 func TestDenied(t *testing.T) {
-	for code, reason := range map[string]string{"DENY": "(DENY)", "RSTR": "(RSTR)", "RATE": "old"} {
+	for code, reason := range map[string]string{"DENY": "(DENY)", "RSTR": "(RSTR)", "RATE": "no answer"} {
 		t.Run(code, func(t *testing.T) {
 			s := newSite(t, oneServer, 500*second)
 			defer s.story()

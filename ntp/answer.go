@@ -49,16 +49,19 @@ func (c *Client) receive(now clock.Mono, b []byte, ts clock.Timestamp) Refusal {
 	if x.answered {
 		return ErrDuplicate
 	}
-	x.answered, x.done = true, true
+	// What is refused does not answer the request: who saw it can send that, and the server's answer may be on its way.
 	if p.CryptoNAK() {
 		return ErrCryptoNAK
 	}
 	if p.Stratum == 0 {
-		c.kiss(now, &p.Header)
-		return ErrKiss
+		return c.hold(now, x, &p.Header)
 	}
 	if why := sane(&p.Header); why != 0 {
 		return why
+	}
+	x.answered, x.done = true, true
+	if x == &c.flight[held] {
+		c.denyKiss()
 	}
 	if ts.Clock() != c.cfg.Clock || ts.IsZero() {
 		return ErrClock
@@ -85,26 +88,6 @@ func sane(h *Header) Refusal {
 		return ErrServerTime
 	}
 	return 0
-}
-
-// kiss obeys a kiss-o'-death packet (RFC 5905 §7.4). Codes other than these three are for people.
-func (c *Client) kiss(now clock.Mono, h *Header) {
-	code := string(h.ReferenceID[:])
-	c.status.Kiss = h.ReferenceID.Text(0)
-	switch code {
-	case kissRate:
-		c.burst = 0
-		c.drop()
-		c.poll.rate(h.Poll)
-		c.next = now.Add(Log2(c.poll.current))
-		if c.poll.current > c.cfg.MaxPoll {
-			c.out.Replace("the server asks for longer poll intervals than allowed (RATE)")
-		}
-	case kissDeny, kissRstr:
-		c.running = false
-		c.drop()
-		c.out.Replace("the server denies its service (" + c.status.Kiss + ")")
-	}
 }
 
 // finish makes use of an answer that was waiting for the stamp of its request.
@@ -165,8 +148,10 @@ func (c *Client) measured(now clock.Mono, x *exchange) {
 	s := &c.status
 	if c.unanswered > unreachAfter {
 		c.poll.back()
-		c.hasten()
 	}
+	c.poll.answered()
+	c.denials, c.wary = 0, false
+	c.hasten()
 	c.unanswered, c.refused = 0, 0
 	c.reach |= 1
 	s.Samples++

@@ -40,6 +40,7 @@ func (l *loop) Send(b []byte) (uint32, clock.Timestamp, error) {
 }
 func (l *loop) Measured(*source.Sample) { l.samples++ }
 func (l *loop) Rebind()                 {}
+func (l *loop) FalseKiss(string)        {}
 func (l *loop) Replace(string)          {}
 
 func (l *loop) exchange() error {

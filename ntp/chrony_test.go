@@ -94,6 +94,7 @@ func (s *socket) Send(b []byte) (uint32, clock.Timestamp, error) {
 }
 func (s *socket) Measured(m *source.Sample) { s.samples = append(s.samples, *m) }
 func (s *socket) Rebind()                   {}
+func (s *socket) FalseKiss(string)          {}
 func (s *socket) Replace(string)            {}
 
 func TestChronydAsServer(t *testing.T) {

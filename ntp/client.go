@@ -29,7 +29,7 @@ const (
 type Config struct {
 	// MinPoll and MaxPoll limit the interval between requests, as exponents of two in seconds, −4 to 17. They have no
 	// default: 0 is 1 s. RFC 5905 §7.2 has 6 and 10 for servers of others. A server may ask for more than MaxPoll by a
-	// RATE kiss, up to 10 (1024 s).
+	// RATE kiss: up to MaxPoll+2, four times the interval, and at most 17. That wears off while it gives usable answers.
 	MinPoll, MaxPoll int8
 	// Burst has an association start with 6 requests at most 2 s apart.
 	Burst bool
@@ -91,6 +91,9 @@ type Output interface {
 	Rebind()
 	// Replace says that the server is of no use, and why, as a clause. It is repeated while this holds.
 	Replace(why string)
+	// FalseKiss says that a kiss-o'-death with that code was ignored: the server has answered the same request truly, so
+	// the kiss came from somebody else who saw the request.
+	FalseKiss(code string)
 }
 
 // Client is the client side of one association with a server (RFC 5905 §8 to §10, §13).
@@ -103,7 +106,7 @@ type Client struct {
 	rng *rand.Rand
 	out Output
 
-	// running: there is a server, and it has not refused its service.
+	// running: there is a server.
 	running bool
 	poll    pollControl
 	// next is when the next request is due, last when the last one was sent; burst requests of a burst are left.
@@ -115,7 +118,15 @@ type Client struct {
 	rebind, broken bool
 	rebound        clock.Mono
 
-	flight [flights]exchange
+	// kiss is not obeyed yet. until is when a server that denies its service is asked again, 0 if it does not; denials
+	// doubles the time for which it is not asked, and counts since the last usable answer. wary: there was a kiss since.
+	kiss    kiss
+	until   clock.Mono
+	denials int
+	wary    bool
+
+	// flight has the requests under way, and behind them the one that kiss answers.
+	flight [flights + 1]exchange
 	newest int
 
 	// unanswered counts requests since the last usable answer, refused is why the latest answer was not usable.
@@ -162,6 +173,7 @@ func (c *Client) Reset(now clock.Mono) {
 	c.running = true
 	c.poll.reset(c.cfg.MinPoll, c.cfg.MaxPoll)
 	c.drop()
+	c.until, c.denials, c.wary = 0, 0, false
 	c.unanswered, c.refused, c.reach, c.delays = 0, 0, 0, delays{}
 	c.rebind, c.broken, c.sent, c.burst = false, false, false, 0
 	if c.cfg.Burst {
@@ -172,28 +184,39 @@ func (c *Client) Reset(now clock.Mono) {
 	c.next = now.Add(c.random(settle))
 }
 
-// NetworkChanged has the server asked soon, and from a new port: the way to it may be another one.
+// NetworkChanged has the server asked soon, and from a new port: the way to it may be another one, and so may be who
+// sends kisses. They are forgotten as by ForgetKisses, with the same limit to how often the server is asked.
 func (c *Client) NetworkChanged(now clock.Mono) {
 	if !c.running {
 		return
 	}
 	c.drop()
+	c.forgetKisses()
 	c.rebind = true
+	c.soon(now)
+	if c.cfg.Burst && !c.wary {
+		c.burst = max(c.burst, burstLen)
+	}
+}
+
+// soon brings the next request forward as far as soonest allows.
+func (c *Client) soon(now clock.Mono) {
 	next := now.Add(c.random(10 * settle))
 	if c.sent {
 		next = max(next, c.last.Add(c.soonest()))
 	}
 	c.next = min(c.next, next)
-	if c.cfg.Burst && !c.poll.limited() {
-		c.burst = max(c.burst, burstLen)
-	}
 }
 
-// Stepped says that the clock was stepped: requests under way give no sample any more.
+// Stepped says that the clock was stepped: requests under way give no sample any more. A kiss that waits for a true answer
+// to one of them is dropped; the server will repeat it.
 func (c *Client) Stepped() { c.drop() }
 
-// drop forgets the requests under way.
-func (c *Client) drop() { c.flight = [flights]exchange{} }
+// drop forgets the requests under way, and the kiss that is not obeyed yet.
+func (c *Client) drop() { c.flight, c.kiss = [flights + 1]exchange{}, kiss{} }
+
+// dropOpen forgets the requests under way, but not the one that a kiss answers: that is due all the same.
+func (c *Client) dropOpen() { clear(c.flight[:flights]) }
 
 // NextWake returns when Wake is to be called next. It may change with every call of another method.
 func (c *Client) NextWake() clock.Mono {
@@ -206,6 +229,9 @@ func (c *Client) NextWake() clock.Mono {
 			wake = min(wake, x.deadline)
 		}
 	}
+	if c.kiss.due != 0 {
+		wake = min(wake, c.kiss.due)
+	}
 	return wake
 }
 
@@ -216,6 +242,9 @@ func (c *Client) Wake(now clock.Mono) {
 			c.finish(now, x)
 		}
 	}
+	if c.kiss.due != 0 && now >= c.kiss.due {
+		c.obey(now)
+	}
 	if c.running && now >= c.next {
 		c.request(now)
 	}
@@ -223,6 +252,7 @@ func (c *Client) Wake(now clock.Mono) {
 
 // request sends a request, and says so if the server has been silent for too long.
 func (c *Client) request(now clock.Mono) {
+	c.until = 0
 	silent := c.unanswered > 0 && c.unanswered%unreachAfter == 0
 	dead := c.unanswered == deadAfter && c.burst > 0 && c.status.Header.Version == 0
 	switch {
@@ -234,7 +264,7 @@ func (c *Client) request(now clock.Mono) {
 	c.schedule(now)
 	if c.wantsPort(now) {
 		c.rebind, c.broken = false, false
-		c.drop()
+		c.dropOpen()
 		c.out.Rebind()
 	}
 	c.send(now)
@@ -263,7 +293,7 @@ func (c *Client) silence() string {
 
 // schedule sets the time of the next request: a little later than the interval, never earlier.
 func (c *Client) schedule(now clock.Mono) {
-	interval := Log2(c.poll.current)
+	interval := c.interval()
 	if c.burst > 0 {
 		c.burst--
 	}
@@ -303,8 +333,11 @@ func (c *Client) find(cookie Timestamp) *exchange {
 // Transmitted hands over the stamp of the transmission of what Send returned id for.
 // A stamp that is late, of another clock, or of nothing that is known is ignored and counted.
 func (c *Client) Transmitted(now clock.Mono, id uint32, ts clock.Timestamp) {
-	for k := range flights {
-		x := &c.flight[(c.newest+flights-k)%flights]
+	for k := range flights + 1 {
+		x := &c.flight[held]
+		if k < flights { // the latest first, since sockets may count from the start again
+			x = &c.flight[(c.newest+flights-k)%flights]
+		}
 		if x.cookie == 0 || x.id != id || x.stamped || x.done || ts.Clock() != c.cfg.Clock {
 			continue
 		}
@@ -339,19 +372,30 @@ func (c *Client) Hint(now clock.Mono, miss, noise time.Duration) {
 
 // hasten brings the next request forward where the interval has become shorter.
 func (c *Client) hasten() {
-	if c.sent && c.running {
-		interval := Log2(c.poll.current)
+	if c.sent && c.running && c.until == 0 {
+		interval := c.interval()
 		c.next = min(c.next, c.last.Add(interval+interval/16))
 	}
 }
 
-// soonest is the shortest time that must pass between any two requests.
-func (c *Client) soonest() time.Duration {
+// interval between requests outside of bursts. A server that has denied its service gets a single request in the time
+// that it takes to see whether it still does: a round trip and kissHold.
+func (c *Client) interval() time.Duration {
 	interval := Log2(c.poll.current)
-	if c.poll.limited() {
-		return interval
+	if c.denials > 0 {
+		return max(interval, kissHold+time.Second)
 	}
-	return min(interval, burstGap)
+	return interval
+}
+
+// soonest is the shortest time that must pass between any two requests. The network may change all the time, as when a
+// link flaps, and kisses are forgotten each time: a server that has sent one and no usable answer since is asked no more
+// often than Config.MinPoll allows.
+func (c *Client) soonest() time.Duration {
+	if c.wary {
+		return Log2(c.cfg.MinPoll)
+	}
+	return min(c.interval(), burstGap)
 }
 
 // random returns a duration in [0, d).
@@ -366,11 +410,13 @@ func (c *Client) random(d time.Duration) time.Duration {
 type Status struct {
 	// Header is of the last usable answer; zero if there was none.
 	Header Header
-	// Kiss is the code of the last kiss-o'-death packet of this server, empty if there was none (RFC 5905 §7.4).
+	// Kiss is the code of the last kiss-o'-death packet of this server that was obeyed, empty if there was none since Reset,
+	// NetworkChanged or ForgetKisses (RFC 5905 §7.4).
 	Kiss string
-	// Stopped: no requests are sent. There is no server, and Kiss is empty; or the server has refused its service, and
-	// Kiss says how: DENY or RSTR. That lasts until Reset.
+	// Stopped: no requests are sent. There is no server, and Kiss is empty; or the server has denied its service, Kiss says
+	// how, DENY or RSTR, and it is asked again at Until, or soon after NetworkChanged or ForgetKisses.
 	Stopped bool
+	Until   clock.Mono
 	// Reach has a bit for each of the last eight requests, the lowest for the latest: whether it gave a sample.
 	Reach uint8
 	// Interval between requests outside of bursts, and its exponent.
@@ -383,6 +429,8 @@ type Status struct {
 	Sent, SendErrors, Received, Samples, Stamped uint64
 	// StrayStamps are stamps of transmissions that no request was waiting for.
 	StrayStamps uint64
+	// FalseKisses are kisses that were ignored, since a true answer to the same request came after them.
+	FalseKisses uint64
 	// Refused datagrams by reason.
 	Refused Refusals
 }
@@ -390,6 +438,7 @@ type Status struct {
 // Status returns what is known now.
 func (c *Client) Status() Status {
 	s := c.status
-	s.Stopped, s.Reach, s.Poll, s.Interval = !c.running, c.reach, c.poll.current, Log2(c.poll.current)
+	s.Stopped, s.Until = !c.running || c.until != 0, c.until
+	s.Reach, s.Poll, s.Interval = c.reach, c.poll.current, Log2(c.poll.current)
 	return s
 }

@@ -9,9 +9,13 @@ const (
 	minPoll, maxPoll = -4, 17
 	// silentPoll is the longest interval at which a silent server is asked, where the configured ones are shorter: 64 s.
 	silentPoll = 6
-	// ratePoll is the longest interval that a server can impose by RATE, where the configured ones are shorter: 17 min.
-	// A packet that somebody on the way has changed must not put a server out of use for days.
-	ratePoll = 10
+	// rateExcess is how far beyond the configured limit a server can lengthen the interval by RATE: to four times that.
+	// Whoever forges a kiss must not put a server out of use for much longer than its user has agreed to wait.
+	rateExcess = 2
+	// After rateAnswers usable answers at the interval that a server has asked for by RATE, half of it is tried: a server
+	// that limits for good gets one request in nine too early. If it then says RATE again, it takes twice as many answers
+	// the next time, up to maxRateAnswers, with which it is one in 65.
+	rateAnswers, maxRateAnswers = 8, 64
 
 	// A good prediction counts for one, a bad one against four and against all good ones before it; the interval changes
 	// at a sum of ±scoreLimit.
@@ -25,18 +29,24 @@ const (
 type pollControl struct {
 	min, max int8
 	// floor is what the server has asked for by RATE; below minPoll if it has not.
-	floor   int8
-	current int8
-	score   int
+	floor int8
+	// own is the interval that is asked at without a floor, current the longer one of these two.
+	own, current int8
+	score        int
+	// answers is how many usable answers are lacking until the floor is lowered, needed how many that takes. tried: it has
+	// been lowered since the last RATE, and may turn out to be too low.
+	answers, needed int
+	tried           bool
 }
 
 func (p *pollControl) reset(min, max int8) {
-	*p = pollControl{min: min, max: max, floor: minPoll - 1, current: min}
+	*p = pollControl{min: min, max: max, floor: minPoll - 1, own: min, current: min, needed: rateAnswers}
 }
 
 // set moves to poll as far as the limits allow, those of the server first.
 func (p *pollControl) set(poll int8) {
-	p.current = max(min(max(poll, p.min), p.max), p.floor)
+	p.own = min(max(poll, p.min), p.max)
+	p.current = max(p.own, p.floor)
 	p.score = 0
 }
 
@@ -55,21 +65,53 @@ func (p *pollControl) hint(miss, noise time.Duration) {
 	case p.score >= scoreLimit:
 		p.set(p.current + 1)
 	case p.score <= -scoreLimit:
-		p.set(p.current - 1)
+		p.set(p.own - 1)
 	}
 }
 
-// rate obeys a RATE kiss: the interval at least doubles, for good, and is not below what the server says, as far as a
-// server can ask for.
+// rate obeys a RATE kiss: the interval at least doubles, and is not below what the server says, as far as a server can ask
+// for.
 func (p *pollControl) rate(server int8) {
-	p.floor = min(max(p.current+1, server), max(p.max, ratePoll))
-	p.set(p.floor)
+	if p.tried {
+		p.needed = min(2*p.needed, maxRateAnswers)
+	}
+	p.floor = min(max(p.current+1, server), p.max+rateExcess, maxPoll)
+	p.current = max(p.own, p.floor)
+	p.answers, p.tried, p.score = p.needed, false, 0
+}
+
+// answered counts a usable answer, and lowers what the server has asked for by RATE when there were enough of them.
+func (p *pollControl) answered() {
+	if !p.limited() && !p.tried {
+		return
+	}
+	if p.answers--; p.answers > 0 {
+		return
+	}
+	if !p.limited() { // it has limited nothing for as long as that
+		p.tried, p.needed = false, rateAnswers
+		return
+	}
+	p.floor, p.answers, p.tried = p.floor-1, p.needed, true
+	if p.floor <= p.min {
+		p.floor = minPoll - 1
+	}
+	p.current = max(p.own, p.floor)
+}
+
+// forget is the end of what the server has asked for by RATE: the interval is the shortest one again.
+func (p *pollControl) forget() {
+	if p.limited() {
+		p.floor = minPoll - 1
+		p.set(p.min)
+	}
+	p.tried, p.needed = false, rateAnswers
 }
 
 // lost shortens the interval to a server that has become silent, so that its return is noticed soon.
 func (p *pollControl) lost() {
 	if p.current > max(p.min, silentPoll) {
-		p.set(silentPoll)
+		p.set(min(p.own, silentPoll))
 	}
 }
 

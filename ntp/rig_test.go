@@ -36,8 +36,12 @@ type rig struct {
 	twice        bool
 	// stampLag is the time from sending to the stamp of it; negative: no stamps.
 	stampLag time.Duration
+	// late is added to the time that an answer takes.
+	late time.Duration
 	// mangle changes answers on their way, if set.
 	mangle func(b []byte)
+	// forge answers a request in the server's place, if set and not nil, before the server can.
+	forge func(request []byte) []byte
 	// sendErr fails every Send.
 	sendErr error
 
@@ -49,6 +53,7 @@ type rig struct {
 	errs     []error
 	rebinds  int
 	replaced []string
+	lies     []string
 	onSample func(*source.Sample)
 	onRebind func()
 }
@@ -107,6 +112,11 @@ func (r *rig) Send(b []byte) (uint32, clock.Timestamp, error) {
 	if r.twice {
 		copies = 2
 	}
+	if r.forge != nil {
+		if b := r.forge(request); b != nil {
+			r.after(userLatency+r.base/2, func() { r.receive(b) })
+		}
+	}
 	for range copies {
 		if r.rng.Float64() >= r.loss {
 			r.after(userLatency+r.delay(), func() { r.serve(request) })
@@ -124,7 +134,7 @@ func (r *rig) serve(request []byte) {
 	if r.mangle != nil {
 		r.mangle(answer)
 	}
-	r.after(work+r.delay(), func() { r.receive(answer) })
+	r.after(work+r.delay()+r.late, func() { r.receive(answer) })
 }
 
 func (r *rig) receive(answer []byte) {
@@ -147,6 +157,8 @@ func (r *rig) Rebind() {
 }
 
 func (r *rig) Replace(why string) { r.replaced = append(r.replaced, why) }
+
+func (r *rig) FalseKiss(code string) { r.lies = append(r.lies, code) }
 
 // run lets virtual time pass.
 func (r *rig) run(d time.Duration) {

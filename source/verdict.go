@@ -146,7 +146,7 @@ func (r Reason) String() string {
 	case NotAllowed:
 		return "no master that its port allows is heard, only others"
 	case Denied:
-		return fmt.Sprintf("it denies its service (%s), and is not asked any more", r.Word)
+		return fmt.Sprintf("it denies its service (%s), and is asked again in %v", r.Word, r.A.Round(time.Second))
 	}
 	return ""
 }

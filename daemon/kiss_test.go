@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/ntp"
+)
+
+// TestReloadForgetsKisses has a server that has denied its service asked again by a configuration that is as it was.
+func TestReloadForgetsKisses(t *testing.T) {
+	const text = "[[ntp.server]]\naddress = \"127.0.0.1\"\n"
+	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	r := newRig(t, newFakeHost(t), text)
+	r.host.listen = func(hwts.Config) (*hwts.Conn, error) {
+		addr := server.LocalAddr().(*net.UDPAddr).AddrPort()
+		return hwts.Listen(hwts.Config{Network: hwts.UDP4, Connect: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())})
+	}
+	now := r.now()
+	pass := func(d time.Duration) {
+		now = now.Add(d)
+		r.engine.Wake(now)
+	}
+	request := func() ntp.Header {
+		var b [ntp.HeaderLen]byte
+		if err := server.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := server.Read(b[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := ntp.Parse(b[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Header
+	}
+	reason := func() string { return r.engine.Snapshot(now, time.Now(), nil).Sources[0].Reason }
+
+	pass(0)
+	pass(time.Second)
+	h := ntp.Header{Version: 4, Mode: ntp.ModeServer, Origin: request().Transmit, ReferenceID: ntp.ReferenceID{'D', 'E', 'N', 'Y'}}
+	r.engine.NTPReceived(now, 0, h.Append(nil), clock.Timestamp{})
+	pass(time.Second)
+	pass(time.Second)
+	if got := reason(); !strings.HasPrefix(got, "it denies its service (DENY)") {
+		t.Fatalf("the server has denied its service; reason: %s", got)
+	}
+	r.reload(r.ctx, now, parse(t, text))
+	pass(17 * time.Second)
+	if got := reason(); strings.Contains(got, "denies") {
+		t.Errorf("reason after the reload: %s", got)
+	}
+	if request().Transmit == h.Origin {
+		t.Error("the same request came twice")
+	}
+}
