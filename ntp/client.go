@@ -119,10 +119,12 @@ type Client struct {
 	rebound        clock.Mono
 
 	// kiss is not obeyed yet. until is when a server that denies its service is asked again, 0 if it does not; denials
-	// doubles the time for which it is not asked, and counts since the last usable answer. wary: there was a kiss since.
+	// doubles the time for which it is not asked, and counts since the last usable answer. denied counts the denials since
+	// then. wary: there was a kiss since.
 	kiss    kiss
 	until   clock.Mono
 	denials int
+	denied  int
 	wary    bool
 
 	// flight has the requests under way, and behind them the one that kiss answers.
@@ -173,7 +175,7 @@ func (c *Client) Reset(now clock.Mono) {
 	c.running = true
 	c.poll.reset(c.cfg.MinPoll, c.cfg.MaxPoll)
 	c.drop()
-	c.until, c.denials, c.wary = 0, 0, false
+	c.until, c.denials, c.denied, c.wary = 0, 0, 0, false
 	c.unanswered, c.refused, c.reach, c.delays = 0, 0, 0, delays{}
 	c.rebind, c.broken, c.sent, c.burst = false, false, false, 0
 	if c.cfg.Burst {

@@ -16,6 +16,10 @@ const (
 	// A server that denies its service is asked again after firstDenial. As long as it goes on to deny, the time doubles,
 	// up to lastDenial. So a lie costs an hour, and a server that means it gets a request a day.
 	firstDenial, lastDenial = time.Hour, 24 * time.Hour
+	// sureDenials is how many denials in a row it takes to stop a server that has given usable answers. Somebody on the way
+	// who answers every request with a kiss needs as many true answers in a row to be lost: of a path that loses one in a
+	// hundred, one in a million.
+	sureDenials = 3
 )
 
 // held is the place in Client.flight of the request that a kiss answers which is not obeyed yet. It is apart from the
@@ -68,6 +72,10 @@ func (c *Client) obey(now clock.Mono) {
 			c.out.Replace("the server asks for longer poll intervals than allowed (RATE)")
 		}
 	case kissDeny, kissRstr:
+		if c.denied++; c.denied < sureDenials && c.status.Header.Version != 0 {
+			c.next = min(c.next, now.Add(burstGap)) // to know soon
+			return
+		}
 		c.stop(now)
 		c.out.Replace("the server denies its service (" + c.status.Kiss + ")")
 	}
@@ -101,6 +109,6 @@ func (c *Client) forgetKisses() {
 	if c.kiss.due != 0 {
 		c.kiss, c.flight[held] = kiss{}, exchange{}
 	}
-	c.until, c.denials, c.status.Kiss = 0, 0, ""
+	c.until, c.denials, c.denied, c.status.Kiss = 0, 0, 0, ""
 	c.poll.forget()
 }

@@ -185,7 +185,8 @@ func TestKissOutlivesItsPlace(t *testing.T) {
 		code string
 		late time.Duration
 		lie  bool
-	}{{"DENY", 900 * time.Millisecond, true}, {"RATE", 900 * time.Millisecond, true}, {"DENY", 1100 * time.Millisecond, false}} {
+	}{{"DENY", 900 * time.Millisecond, true}, {"RATE", 900 * time.Millisecond, true},
+		{"DENY", 1100 * time.Millisecond, false}, {"RATE", 1100 * time.Millisecond, false}} {
 		r := newRig(t, ntp.Config{MinPoll: -4, MaxPoll: -4})
 		r.once(c.code)
 		r.mangle = func([]byte) { // the first answer is on its way
@@ -198,7 +199,7 @@ func TestKissOutlivesItsPlace(t *testing.T) {
 			t.Errorf("%s: %d samples while it waits", c.code, n)
 		}
 		r.run(time.Second)
-		if s := r.client.Status(); s.Stopped == c.lie || (s.FalseKisses == 1) != c.lie || c.lie && s.Samples != s.Sent {
+		if s := r.client.Status(); s.Stopped || (s.Kiss == "") != c.lie || (s.FalseKisses == 1) != c.lie || c.lie && s.Samples != s.Sent {
 			t.Errorf("%s, answered after %v: status %+v", c.code, c.late, s)
 		}
 	}
@@ -219,8 +220,8 @@ func TestOneKissAtATime(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 	r.run(200 * time.Millisecond)
-	if s := r.client.Status(); !s.Stopped {
-		t.Errorf("it was not obeyed: status %+v", s)
+	if s := r.client.Status(); s.Kiss != "DENY" || s.Stopped {
+		t.Errorf("it was ignored, or enough to stop a server that answers: status %+v", s)
 	}
 }
 
@@ -265,7 +266,7 @@ func TestKissDeny(t *testing.T) {
 			t.Errorf("%s: after it has answered: %d requests in 20 s; %+v", kiss, got, s)
 		}
 		r.server.Kiss = kiss
-		r.run(2 * time.Second)
+		r.run(10 * time.Second)
 		if s := r.client.Status(); !s.Stopped || s.Until.Sub(r.now) > time.Hour+time.Hour/16 {
 			t.Errorf("%s: after an answer it is asked again in %v", kiss, s.Until.Sub(r.now))
 		}
@@ -278,6 +279,29 @@ func TestKissDeny(t *testing.T) {
 		if s := r.client.Status(); s.Stopped || s.Kiss != "" || s.Reach != 0xff {
 			t.Errorf("%s: after a reset: %+v", kiss, s)
 		}
+	}
+}
+
+// A server that has given usable answers is stopped by the third denial in a row, however many others have come.
+func TestKissDenyInARow(t *testing.T) {
+	r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 4})
+	n := 2 // the first answer comes
+	r.forge = func(request []byte) []byte { return kissOf(request, "DENY", 4) }
+	r.mangle = func(b []byte) {
+		if n++; n%3 != 0 {
+			b[24] ^= 1 // two of three answers are lost
+		}
+	}
+	r.start(time.Hour)
+	if s := r.client.Status(); s.Stopped || s.Samples < 3600/17/3-1 || s.FalseKisses != s.Samples {
+		t.Errorf("two denials in a row: %+v", s)
+	}
+	n = 1
+	r.mangle = func(b []byte) { b[24] ^= 1 }
+	sent := len(r.sent)
+	r.run(time.Minute)
+	if s := r.client.Status(); !s.Stopped || len(r.sent)-sent > 4 || len(r.replaced) == 0 {
+		t.Errorf("no answer for a minute: %d requests, replaced %v, %+v", len(r.sent)-sent, r.replaced, s)
 	}
 }
 
