@@ -500,7 +500,7 @@ func TestForgedSync(t *testing.T) {
 func TestAllowedMasters(t *testing.T) {
 	w := newWire(t)
 	newGrandmaster(t, w)
-	w.peers.address(t, "eth1", netip.PrefixFrom(attacker, 24))
+	w.peers.address(t, "eth1", anotherPeer)
 	d := newDaemon(t, w.host, ptpPort, fmt.Sprintf("masters = [%q]\n", masterIdentity().Clock))
 	before := d.awaitSettled(t)
 	f := newForger(stranger(), stranger())

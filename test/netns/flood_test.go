@@ -184,7 +184,10 @@ func watchedFlood(t *testing.T, d *daemon, sources int, senders ...func()) {
 }
 
 // attacker has another address on the grandmaster's interface.
-var attacker = netip.MustParseAddr("10.1.1.3")
+var (
+	attacker    = netip.MustParseAddr("10.1.1.3")
+	anotherPeer = netip.PrefixFrom(attacker, 24)
+)
 
 // sender returns a function that sends what next returns from one address to another. What cannot be sent is not sent.
 func sender(t *testing.T, w *wire, from netip.Addr, to netip.AddrPort, next func() []byte) func() {
@@ -205,7 +208,7 @@ func newGarbage(seed uint64, replay [][]byte) *garbage {
 func TestPTPFloodFromElsewhere(t *testing.T) {
 	w := newWire(t)
 	newGrandmaster(t, w)
-	w.peers.address(t, "eth1", netip.PrefixFrom(attacker, 24))
+	w.peers.address(t, "eth1", anotherPeer)
 	d := newDaemon(t, w.host, ptpPort)
 	forged := forgedPTP(t)
 	watchedFlood(t, d, 1,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
@@ -159,14 +160,20 @@ type ntpServer struct {
 	conn    *hwts.Conn
 	mu      sync.Mutex
 	client  netip.AddrPort // that asked last
+	kiss    string         // code of the kisses that overtake the answers, empty for none
 	running sync.WaitGroup
 }
 
 func newNTPServer(t *testing.T, w *wire) *ntpServer {
 	t.Helper()
+	return newNTPServerAt(t, w, peerAddress)
+}
+
+func newNTPServerAt(t *testing.T, w *wire, address netip.Addr) *ntpServer {
+	t.Helper()
 	s := &ntpServer{core: ntptest.New()}
 	w.peers.do(t, func() (err error) {
-		s.conn, err = hwts.Listen(hwts.Config{Network: hwts.UDP4, Address: peerAddress, Port: hwts.NTPPort, Stamps: hwts.Kernel})
+		s.conn, err = hwts.Listen(hwts.Config{Network: hwts.UDP4, Address: address, Port: hwts.NTPPort, Stamps: hwts.Kernel})
 		return err
 	})
 	s.running.Go(func() { _ = s.conn.Serve(s) }) // it ends by Close only
@@ -182,9 +189,24 @@ func (s *ntpServer) Received(b []byte, from hwts.Addr, ts clock.Timestamp) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.client = from.UDP
+	if s.kiss != "" {
+		h := ntp.Header{Leap: ntp.LeapUnknown, Version: ntp.Version, Mode: ntp.ModeServer, Poll: 17}
+		copy(h.ReferenceID[:], s.kiss)
+		if request, err := ntp.Parse(b); err == nil {
+			h.Origin = request.Transmit
+		}
+		_, _ = s.conn.Send(h.Append(nil), from)
+	}
 	if answer := s.core.Respond(b, ts.Nanoseconds(), time.Now().UnixNano()); answer != nil {
 		_, _ = s.conn.Send(answer, from) // an answer that cannot be sent is a lost answer
 	}
+}
+
+// forge has every answer be overtaken by a kiss-o'-death.
+func (s *ntpServer) forge(code string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kiss = code
 }
 
 // Transmitted implements hwts.Handler.
