@@ -44,7 +44,8 @@ func command() *cobra.Command {
 		Short: "Keep the clocks of this host in lockstep with the best time it can reach",
 		Long: "Lockstepd steers the clocks of the NICs and the system clock by PTP, with NTP as the fallback.\n" +
 			"Without --config it reads " + defaultConfig + "; without that, it uses every interface that has a\n" +
-			"hardware clock as a PTP port, and the distribution's NTP pool.",
+			"hardware clock as a PTP port, and the distribution's NTP pool. PTP ports that no file\n" +
+			"names are followed only where a majority of the NTP servers confirms them.",
 		Example: "  lockstepd --check\n  lockstepd --check /etc/lockstep/lockstepd.toml\n  lockstepd --config lockstepd.toml",
 		Version: version, DisableFlagsInUseLine: true, SilenceUsage: true, SilenceErrors: true,
 		RunE: func(c *cobra.Command, args []string) error {
