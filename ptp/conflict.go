@@ -43,6 +43,16 @@ const (
 	conflictShown = time.Minute
 	// conflictPause is how often one that lasts is told.
 	conflictPause = 10 * time.Minute
+	// doubled is within what time a network delivers the copies of a message that it doubles: redundant networks (IEC
+	// 62439-3) do so within their delay, loops of bridges within milliseconds.
+	doubled = 10 * time.Millisecond
+	// contestedNear is how far from the latest one the sequenceId of a Sync may be to be tried while it is contested who
+	// the parent is. More would fill the places of those that wait.
+	contestedNear = 8
+	// contestedSlack and contestedRate bound what is taken for a continuation then: the noise of kernel timestamps on a busy
+	// host, and one part in so many of the time since, which a clock that is slewed may gain.
+	contestedSlack = time.Millisecond
+	contestedRate  = 1000
 )
 
 // conflict is the latest one with the present parent.
@@ -52,6 +62,8 @@ type conflict struct {
 	from Address // of conflictAddress
 	at   clock.Mono
 	told clock.Mono // 0 if it was not
+	// contested is until when Syncs are used only if they continue the former ones.
+	contested clock.Mono
 }
 
 // shown returns what there is to show at now.
@@ -72,12 +84,46 @@ func (c *conflict) text() string {
 	return "two of its messages with one sequenceId differ"
 }
 
+// contested reports whether somebody else has lately sent messages by the parent's identity and address.
+func (p *Port) contested(now clock.Mono) bool { return now < p.conflict.contested }
+
+// pair makes a measurement of a Sync and what tells its origin. While it is contested who the parent is, it does so only if
+// that continues what was measured before; else it is not used, and a Sync or Follow_Up that does may yet come.
+func (p *Port) pair(now clock.Mono, s, f half) (r Reason, used bool) {
+	if p.contested(now) {
+		forward, ok := p.difference(s.ns, f.ns, s.correction, f.correction, Span{ns: int64(p.cfg.DelayAsymmetry)})
+		if !ok || !p.track.continues(s.ns, forward) {
+			p.conflicting(now, conflictContent, Address{})
+			return ReasonContested, false
+		}
+	}
+	return p.synced(now, s, f), true
+}
+
+// continues reports whether a Sync that arrived at reading t2 fits two of the latest ones, or all if there are fewer: one of
+// them may have been forged before anybody knew.
+func (t *track) continues(t2 int64, forward Span) bool {
+	const looked = 5
+	fits := 0
+	for i := range min(t.n, looked) {
+		q := t.point(i)
+		gap, ok := forward.Sub(q.forward)
+		if ok && gap.Duration().Abs() <= contestedSlack+time.Duration(t2-q.t2).Abs()/contestedRate {
+			fits++
+		}
+	}
+	return fits >= min(t.n, 2)
+}
+
 // conflicting counts a conflict, and tells of it unless that was done lately. from is the other address of
 // conflictAddress.
 func (p *Port) conflicting(now clock.Mono, kind Conflict, from Address) {
 	p.counters.Conflicts[kind]++
 	c := &p.conflict
 	c.seen, c.kind, c.from, c.at = true, kind, from, now
+	if kind != conflictAddress { // from other addresses nothing is used anyway
+		c.contested = now.Add(conflictShown)
+	}
 	if c.told == 0 || now.Sub(c.told) >= conflictPause {
 		c.told = now
 		p.out.Conflict(c.text())

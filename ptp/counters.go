@@ -41,6 +41,8 @@ const (
 	ReasonDuplicate
 	ReasonStale
 	ReasonAhead
+	// ReasonContested: somebody else sends messages as the parent, and this one does not continue what was measured.
+	ReasonContested
 	// ReasonStepsRemoved: stepsRemoved is 255 or more (IEEE 1588-2019 §9.3.2.5).
 	ReasonStepsRemoved
 	// ReasonAlternateMaster: the alternateMasterFlag is set.
@@ -104,6 +106,7 @@ var reasonNames = [Reasons]string{
 	ReasonDuplicate:       "duplicate",
 	ReasonStale:           "stale",
 	ReasonAhead:           "ahead",
+	ReasonContested:       "contested",
 	ReasonStepsRemoved:    "steps_removed",
 	ReasonAlternateMaster: "alternate_master",
 	ReasonTableFull:       "table_full",

@@ -214,7 +214,7 @@ func (p *Port) onDelayResp(now clock.Mono, b []byte) Reason {
 		return ReasonUnmatched
 	}
 	if e.answered {
-		return ReasonDuplicate
+		return p.answeredTwice(now, e, &m)
 	}
 	if !p.limit.take(now, parentEach, parentBurst) {
 		return ReasonRate
@@ -230,6 +230,16 @@ func (p *Port) onDelayResp(now clock.Mono, b []byte) Reason {
 	e.t4, e.correction, e.answered = t4, m.Correction, true
 	p.resolve()
 	return accepted
+}
+
+// answeredTwice gives up a Delay_Req that has two answers which differ by more than a network takes to deliver it to the
+// parent twice: nobody can tell which one is the parent's.
+func (p *Port) answeredTwice(now clock.Mono, e *exchange, m *DelayResp) Reason {
+	if t4, err := m.Receive.Int64(); err == nil && time.Duration(t4-e.t4).Abs() > doubled {
+		p.conflicting(now, conflictContent, Address{})
+		p.delay.release(e)
+	}
+	return ReasonDuplicate
 }
 
 func (p *Port) exchange(seq uint16) *exchange {

@@ -95,7 +95,7 @@ func TestEveryRejectionIsCounted(t *testing.T) {
 		{want: ptp.ReasonAddress, b: whole(&a), from: other},
 		{want: ptp.ReasonDuplicate, b: edit(&a, func(b []byte) { b[30], b[31] = 0, 11 })},
 		{want: ptp.ReasonStale, b: edit(&a, func(b []byte) { b[30], b[31] = 0, 3 })},
-		{want: ptp.ReasonDuplicate, b: edit(&s, func(b []byte) { b[30], b[31] = 0, 11 }), ts: stamp},
+		{want: ptp.ReasonDuplicate, b: whole(&ptp.Sync{Header: ptp.Header{Source: s.Source, SequenceID: 11, Flags: ptp.FlagTwoStep}}), ts: stamp},
 		{want: ptp.ReasonAhead, b: edit(&a, func(b []byte) { b[30] = 1 })},
 		{want: ptp.ReasonAhead, b: edit(&s, func(b []byte) { b[30] = 1 }), ts: stamp},
 		{want: ptp.ReasonStepsRemoved, b: edit(&a, func(b []byte) { b[62] = 255 })},

@@ -31,6 +31,8 @@ func (l *limiter) take(now clock.Mono, each time.Duration, burst int) bool {
 type sequence struct {
 	started bool
 	last    uint16
+	// had has a bit for each of the latest sequenceIds, the lowest for last: whether it was accepted.
+	had uint32
 	// at is when last was accepted; gap is the longest recent time between two that were; interval is the stated one.
 	at            clock.Mono
 	gap, interval time.Duration
@@ -49,6 +51,8 @@ const (
 	// queued is for how long messages may wait to be read, and then come at once, some of them lost: as long as the queue
 	// holds those of a fast master.
 	queued = 250 * time.Millisecond
+	// everything has those sequenceIds count as accepted that nobody has looked at.
+	everything = ^uint32(0)
 )
 
 // accept returns accepted, ReasonDuplicate, ReasonStale or ReasonAhead. interval is the one that the sender states. forked
@@ -57,13 +61,14 @@ func (s *sequence) accept(now clock.Mono, id uint16, interval time.Duration) (r 
 	d := int16(id - s.last)
 	switch {
 	case !s.started:
-		*s = sequence{started: true, last: id, at: now, interval: interval}
+		*s = sequence{started: true, last: id, had: everything, at: now, interval: interval}
 		return accepted, false
 	case d == 0:
 		return ReasonDuplicate, false
 	case d > 0 && s.continues(d, now):
 		forked = s.isAhead && int16(id-s.ahead) < 0
-		*s = sequence{started: true, last: id, at: now, gap: max(now.Sub(s.at), s.gap-s.gap/8), interval: interval}
+		*s = sequence{started: true, last: id, had: s.had<<d | 1, at: now, gap: max(now.Sub(s.at), s.gap-s.gap/8),
+			interval: interval}
 		return accepted, forked
 	}
 	r = ReasonStale
@@ -85,7 +90,7 @@ func (s *sequence) accept(now clock.Mono, id uint16, interval time.Duration) (r 
 	if s.restartCount < restartAfter {
 		return r, false
 	}
-	*s = sequence{started: true, last: id, at: now, gap: s.gap, interval: interval}
+	*s = sequence{started: true, last: id, had: everything, at: now, gap: s.gap, interval: interval}
 	return accepted, false
 }
 
@@ -96,6 +101,18 @@ func (s *sequence) continues(d int16, now clock.Mono) bool {
 		pace = min(pace, s.gap) // it sends more often than it states
 	}
 	return d == 1 || time.Duration(d-1)*pace <= now.Sub(s.at)+queued
+}
+
+// overtaken reports whether the sequenceId is one of the latest and was not accepted, since a later one came before it.
+func (s *sequence) overtaken(id uint16) bool {
+	back := s.last - id
+	return s.started && 0 < back && back < 32 && s.had&(1<<back) == 0
+}
+
+// near reports whether the sequenceId is one of those around the latest.
+func (s *sequence) near(id uint16) bool {
+	d := int16(id - s.last)
+	return -contestedNear <= d && d <= contestedNear
 }
 
 // seen reports whether a message with this or a later sequenceId has been accepted.

@@ -93,6 +93,7 @@ type net struct {
 	delayReqs    []clock.Mono
 	sequenceIDs  map[uint32]uint16 // of the Delay_Req messages, by id
 	conflicts    []string
+	onDelayReq   func(seq uint16) // somebody sees it
 }
 
 // at4 is an IPv4 address.
@@ -181,6 +182,9 @@ func (n *net) SendEvent(b []byte) (uint32, error) {
 	b = corrected(b, held)
 	n.delayReqs = append(n.delayReqs, n.now)
 	n.sequenceIDs[id] = binary.BigEndian.Uint16(b[30:])
+	if n.onDelayReq != nil {
+		n.after(0, func() { n.onDelayReq(n.sequenceIDs[id]) })
+	}
 	for _, h := range n.masters {
 		n.deliver(n.toMaster()+held, 0, b, func(b []byte) { h.master.Receive(n.now, b, h.stamp()) })
 	}

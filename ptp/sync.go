@@ -58,6 +58,26 @@ func (s *halves) take(seq uint16) (h half, ok bool) {
 	return half{}, false
 }
 
+// use calls f for each half with the sequenceId, oldest first, until f uses one. Then none of them waits any more. r is
+// accepted if there is none, else what f said last.
+func (s *halves) use(seq uint16, f func(half) (Reason, bool)) (r Reason, used bool) {
+	for i := range s.slot {
+		e := &s.slot[(s.next+i)%len(s.slot)]
+		if !e.used || e.seq != seq {
+			continue
+		}
+		h := *e
+		if r, used = f(h); used {
+			break
+		}
+	}
+	if used {
+		for _, more := s.take(seq); more; _, more = s.take(seq) {
+		}
+	}
+	return r, used
+}
+
 func (s *halves) has(seq uint16) bool {
 	for i := range s.slot {
 		if s.slot[i].used && s.slot[i].seq == seq {
@@ -86,8 +106,15 @@ type syncs struct {
 	sequence sequence
 	// waiting Syncs, and early Follow_Ups.
 	waiting, early halves
-	// sync and followUp are what the latest of each said.
+	// sync and followUp are what the latest of each said, arrived when the Sync came.
 	sync, followUp statement
+	arrived        clock.Timestamp
+}
+
+// late reports whether a Sync comes so long after the latest one that it is no copy of that, and was not overtaken by it.
+func (s *syncs) late(ts clock.Timestamp) bool {
+	d, ok := ts.Sub(s.arrived)
+	return ok && d > doubled
 }
 
 // statement is what a master said of a Sync. What is on the way may change the correctionField, but not this.
@@ -122,13 +149,19 @@ func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
 		p.conflicting(now, conflictSequence, Address{})
 	}
 	said := statementOf(&m.Header, m.Origin)
-	if r == ReasonDuplicate && p.syncs.sync.contradicts(said) {
+	late := p.syncs.late(ts)
+	switch {
+	case r == ReasonDuplicate && (p.syncs.sync.contradicts(said) || late):
 		p.conflicting(now, conflictContent, Address{})
+	case r == ReasonStale && late && p.syncs.sequence.overtaken(m.SequenceID):
+		p.conflicting(now, conflictSequence, Address{})
 	}
-	if r != accepted {
+	switch {
+	case r == accepted:
+		p.syncs.sync, p.syncs.arrived = said, ts
+	case !p.contested(now) || !p.syncs.sequence.near(m.SequenceID):
 		return r
 	}
-	p.syncs.sync = said
 	if !p.limit.take(now, parentEach, parentBurst) {
 		return ReasonRate
 	}
@@ -146,8 +179,8 @@ func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
 	if !m.Flags.Has(FlagTwoStep) {
 		return p.oneStep(now, s, m.Origin)
 	}
-	if f, ok := p.syncs.early.take(m.SequenceID); ok {
-		return p.synced(now, s, f)
+	if r, used := p.pairEarly(now, s); used {
+		return r
 	}
 	p.expireSyncs(now)
 	if p.syncs.waiting.put(s) {
@@ -161,7 +194,13 @@ func (p *Port) oneStep(now clock.Mono, s half, origin Timestamp) Reason {
 	if err != nil {
 		return reasonOf(err)
 	}
-	return p.synced(now, s, half{ns: t1})
+	r, _ := p.pair(now, s, half{ns: t1})
+	return r
+}
+
+// pairEarly uses a Sync with a Follow_Up that came before it.
+func (p *Port) pairEarly(now clock.Mono, s half) (r Reason, used bool) {
+	return p.syncs.early.use(s.seq, func(f half) (Reason, bool) { return p.pair(now, s, f) })
 }
 
 func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
@@ -189,17 +228,22 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	}
 	f := half{true, m.SequenceID, t1, m.Correction, now}
 	p.expireSyncs(now)
-	if s, ok := p.syncs.waiting.take(m.SequenceID); ok {
-		p.syncs.followUp = said
-		return p.synced(now, s, f)
-	}
-	if waiting {
-		return ReasonUnmatched // its Sync has waited for too long
-	}
 	if p.syncs.followUp.contradicts(said) {
 		p.conflicting(now, conflictContent, Address{})
 	}
+	r, used := p.syncs.waiting.use(m.SequenceID, func(s half) (Reason, bool) { return p.pair(now, s, f) })
+	if used {
+		p.syncs.followUp = said
+		return r
+	}
+	if waiting && r == accepted {
+		return ReasonUnmatched // its Sync has waited for too long
+	}
 	p.syncs.followUp = said
+	if p.contested(now) { // that of the other sender may be there already
+		p.syncs.early.put(f)
+		return r
+	}
 	if _, twice := p.syncs.early.take(m.SequenceID); twice {
 		p.syncs.early.put(f)
 		return ReasonDuplicate
@@ -236,6 +280,9 @@ func (p *Port) useTimeout() {
 	p.usedBy = clock.Never
 	p.masters.rows[p.parent].useless = true
 	p.syncs.sequence = sequence{} // it may follow somebody who forges Sync messages
+	if p.conflict.contested != 0 {
+		p.track.clear() // or the parent's time has changed meanwhile
+	}
 	p.setState(Uncalibrated, "no usable Sync messages")
 }
 
