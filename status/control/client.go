@@ -37,7 +37,7 @@ func NewClient(socket string) *Client {
 			return dialer.DialContext(ctx, "unix", socket)
 		},
 		MaxIdleConns:           1,
-		IdleConnTimeout:        idleTimeout,
+		IdleConnTimeout:        idleTimeout / 2, // before the server drops it
 		ResponseHeaderTimeout:  requestTimeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}}}

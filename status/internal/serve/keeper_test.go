@@ -5,6 +5,8 @@ package serve
 import (
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -112,9 +114,16 @@ func TestBusyTooLate(t *testing.T) {
 	if _, err := k.Accept(); err != nil {
 		t.Fatal(err)
 	}
-	if k.setBusy(first.(*conn), true) || !slices.Equal(closed, []string{"a1"}) {
-		t.Errorf("the first is still there; closed are %v", closed)
+	if !slices.Equal(closed, []string{"a1"}) {
+		t.Errorf("closed are %v", closed)
 	}
+	defer func() {
+		if got := recover(); got != http.ErrAbortHandler {
+			t.Errorf("the handler ended with %v", got)
+		}
+	}()
+	h := k.handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was carried out") }))
+	h.ServeHTTP(nil, httptest.NewRequestWithContext(k.connContext(nil)(t.Context(), first), "POST", "/", nil))
 }
 
 func TestNetwork(t *testing.T) {
