@@ -50,6 +50,12 @@ const (
 	maxAnswerBytes = 8 << 20
 	changePeriod   = 100 * time.Millisecond
 	heartbeat      = 5 * time.Second // less than writeTimeout, so that the end of a watch can always be written
+
+	// The client's.
+	dialTimeout   = 5 * time.Second // less than answerTimeout, so that the error tells which it was
+	dialPeriod    = 20 * time.Millisecond
+	answerTimeout = 10 * time.Second // more than a resume may take, and an answer from memory on a busy host
+	silentTimeout = 3 * heartbeat    // two may be late on a busy host
 )
 
 // Errors that a caller decides on.
@@ -58,6 +64,8 @@ var (
 	ErrInUse = errors.New("a running daemon listens on it")
 	// ErrNotRunning: no daemon listens on the socket.
 	ErrNotRunning = errors.New("lockstepd is not running")
+	// ErrNoAnswer: what listens on the socket does not answer in time.
+	ErrNoAnswer = errors.New("lockstepd does not answer")
 	// ErrNotReady: the daemon has nothing to show yet, or is busy.
 	ErrNotReady = errors.New("lockstepd is not ready")
 	// ErrReadOnly: the daemon does not permit writing.
