@@ -97,8 +97,8 @@ func harmless(t *testing.T, what, text string) {
 }
 
 func TestHostileSnapshot(t *testing.T) {
-	snapshot := spoiled(t)
-	socket := listener(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(snapshot) })
+	line := append(spoiled(t), '\n')
+	socket := listener(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(line) })
 	for _, command := range []string{"status", "sources", "clocks", "ports", "wait --timeout 0s", "watch"} {
 		for _, form := range []string{"", " --json"} {
 			var out, complaints bytes.Buffer

@@ -77,11 +77,13 @@ func removeStale(socket string) error {
 	if info.Mode().Type() != fs.ModeSocket {
 		return errors.New("the file is there and is not a socket")
 	}
-	c, err := net.Dial("unix", socket)
-	if err == nil {
+	c, err := net.DialTimeout("unix", socket, dialTimeout)
+	switch {
+	case err == nil:
 		return errors.Join(ErrInUse, c.Close())
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w, and does not accept connections: %w", ErrInUse, err) // its queue is full
+	case !errors.Is(err, syscall.ECONNREFUSED):
 		return err
 	}
 	return os.Remove(socket)

@@ -5,9 +5,11 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/status"
@@ -19,7 +21,9 @@ type Server struct {
 	snapshot func() *status.Snapshot
 	resume   func(context.Context) error
 	log      *slog.Logger
-	watchers chan struct{}
+	watchers watchers
+	peer     func(context.Context) serve.Peer // whose a request is, by its context
+	patience time.Duration                    // with a watcher that does not read; shorter in tests
 	routes   map[string]route
 }
 
@@ -31,9 +35,10 @@ type route struct {
 
 // NewServer returns a Server that shows what snapshot returns, which is nil while there is nothing to show.
 // Snapshot is called from many goroutines at once. Resume is called when a client asks to steer again after a panic; nil
-// makes the server read-only. The error that resume returns is shown to the client. Log takes what goes wrong.
+// makes the server read-only; its context ends after seconds. The error that resume returns is shown to the client. Log
+// takes what goes wrong.
 func NewServer(snapshot func() *status.Snapshot, resume func(context.Context) error, log *slog.Logger) *Server {
-	s := &Server{snapshot: snapshot, resume: resume, log: log, watchers: make(chan struct{}, MaxWatchers)}
+	s := &Server{snapshot: snapshot, resume: resume, log: log, peer: serve.PeerOf, patience: writeTimeout}
 	s.routes = map[string]route{
 		"/v1/status":  {http.MethodGet, s.show(func(s *status.Snapshot) any { return s })},
 		"/v1/sources": {http.MethodGet, s.show(func(s *status.Snapshot) any { return s.Sources })},
@@ -94,7 +99,13 @@ func (s *Server) serveResume(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusForbidden, ErrReadOnly.Error())
 		return
 	}
-	if err := s.resume(r.Context()); err != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), resumeTimeout)
+	defer cancel()
+	switch err := s.resume(ctx); {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		s.fail(w, http.StatusServiceUnavailable, "the daemon has not resumed within "+resumeTimeout.String()+", and may yet")
+		return
+	case err != nil:
 		s.fail(w, http.StatusConflict, err.Error())
 		return
 	}

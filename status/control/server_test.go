@@ -15,6 +15,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
@@ -101,6 +103,17 @@ func TestResume(t *testing.T) {
 	if w := ask(server, "POST", "/v1/resume"); w.Code != 200 || calls != 1 {
 		t.Errorf("got %d after %d calls", w.Code, calls)
 	}
+}
+
+// A daemon that does not get to resume is not waited for without end.
+func TestLateResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := control.NewServer(show(statustest.Panicked()), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, quiet)
+		begin := time.Now()
+		if w := ask(server, "POST", "/v1/resume"); w.Code != 503 || time.Since(begin) != control.ResumeTimeout {
+			t.Errorf("got %d %s after %v", w.Code, w.Body, time.Since(begin))
+		}
+	})
 }
 
 func TestSnapshotWithoutJSON(t *testing.T) {

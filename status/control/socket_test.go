@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -219,6 +220,81 @@ func TestShutdownEndsWatches(t *testing.T) {
 		t.Errorf("%d elements", count)
 	}
 	client.Close()
+}
+
+// As many connections as there may be, on which nothing is asked, do not keep a client out.
+func TestIdleConnections(t *testing.T) {
+	for name, sent := range map[string]string{"silent": "", "one byte": "G", "half a header": "GET /v1/status HTTP/1.1\r\nHo"} {
+		t.Run(name, func(t *testing.T) {
+			path := socket(t)
+			defer serve(t, path, show(statustest.Locked()), nil)()
+			for range control.MaxConnections {
+				c, err := net.Dial("unix", path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				_, _ = io.WriteString(c, sent) // it may be closed already
+			}
+			client := control.NewClient(path)
+			defer client.Close()
+			// Less than the time after which a silent connection is closed anyway.
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+			defer cancel()
+			if _, err := client.Status(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// logged is a log that passes on the errors in it.
+type logged struct {
+	slog.Handler
+	errors chan error
+}
+
+func (*logged) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logged) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok {
+			l.errors <- err
+		}
+		return true
+	})
+	return nil
+}
+
+// A watcher that reads nothing is dropped though the kernel would take much more for it.
+func TestWatcherThatReadsNothing(t *testing.T) {
+	path := socket(t)
+	l := listen(t, path, 0o600)
+	log := &logged{slog.DiscardHandler, make(chan error, 10)}
+	server := control.NewServer(show(statustest.Locked()), nil, slog.New(log))
+	server.SetPatience(50 * time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, l) }()
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /v1/watch?interval=0 HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-log.errors:
+		if !errors.Is(err, control.ErrUnread) {
+			t.Errorf("the watch ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the watch goes on")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 // Requests beyond the limits are refused before anything is done for them.

@@ -3,9 +3,11 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -18,35 +20,43 @@ import (
 const defaultInterval = time.Second
 
 // watch sends a snapshot at once, one per interval if one was made meanwhile, and one at each change of its essence.
-// An interval of 0 leaves only the changes.
+// An interval of 0 leaves only the changes. When nothing was sent for a heartbeat, it sends a space: white space between
+// documents is no document to any reader of JSON, old clients included.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request) {
 	interval, err := parseInterval(r.URL.RawQuery)
+	if err == nil && r.ContentLength != 0 {
+		// The server reads what is left of it before it answers, and stream has taken away the deadline for that.
+		err = errors.New("a watch takes no body")
+	}
 	if err != nil {
 		s.fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	select {
-	case s.watchers <- struct{}{}:
-		defer func() { <-s.watchers }()
-	default:
-		s.fail(w, http.StatusServiceUnavailable, fmt.Sprintf("there are %d watchers already", MaxWatchers))
+	ctx, end := context.WithCancel(r.Context())
+	defer end()
+	watcher, err := s.watchers.add(s.peer(ctx), end)
+	if err != nil {
+		s.fail(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
+	defer s.watchers.remove(watcher)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return
 	}
-	if err := s.stream(w, r, interval); err != nil {
+	out := http.NewResponseController(w)
+	if err := s.stream(ctx, w, out, interval); err != nil {
+		// The client does not read what marks the end of the answer either.
+		err = errors.Join(err, supported(out.SetWriteDeadline(time.Now())))
 		s.log.Debug("control: watch ended", "error", err)
 	}
 }
 
-// stream returns nil when the client or the server ends the watch.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, interval time.Duration) error {
-	out := http.NewResponseController(w)
+// stream returns nil when ctx ends, as it does when the client or the server ends the watch.
+func (s *Server) stream(ctx context.Context, w io.Writer, out *http.ResponseController, interval time.Duration) error {
 	// A client that has sent its request may keep still for as long as it watches.
-	if err := out.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := supported(out.SetReadDeadline(time.Time{})); err != nil {
 		return err
 	}
 	if err := out.Flush(); err != nil {
@@ -55,39 +65,62 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, interval time.Du
 	ticker := time.NewTicker(changePeriod)
 	defer ticker.Stop()
 	var last *status.Snapshot
-	var sent time.Time
+	var sent time.Time // when last was
+	client, spoke := newReading(ctx, s.patience), time.Now()
 	for {
+		if err := client.check(); err != nil {
+			return err
+		}
 		now := s.snapshot()
-		if now != nil && now != last {
-			due := interval > 0 && time.Since(sent) > interval-changePeriod/2 // the nearest tick
-			if last == nil || due || essenceOf(now) != essenceOf(last) {
-				if err := s.writeLine(w, out, now); err != nil {
-					return err
-				}
-				last, sent = now, time.Now()
-			}
+		due := interval > 0 && time.Since(sent) > interval-changePeriod/2 // the nearest tick
+		var err error
+		switch {
+		case now != nil && now != last && (last == nil || due || essenceOf(now) != essenceOf(last)):
+			err = writeLine(w, out, now)
+			last, sent = now, time.Now()
+			spoke = sent
+			client.sent()
+		case time.Since(spoke) > heartbeat-changePeriod/2:
+			err = write(w, out, []byte{' '})
+			spoke = time.Now()
+			client.sent()
+		}
+		if err != nil {
+			return err
 		}
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
 	}
 }
 
-// writeLine fails if the client does not take the line in time.
-func (s *Server) writeLine(w http.ResponseWriter, out *http.ResponseController, now *status.Snapshot) error {
+func writeLine(w io.Writer, out *http.ResponseController, now *status.Snapshot) error {
 	b, err := json.Marshal(now)
 	if err != nil {
 		return err
 	}
-	if err := out.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	return write(w, out, append(plain.JSON(b), '\n'))
+}
+
+// write fails if neither the client nor the kernel takes the bytes in time.
+func write(w io.Writer, out *http.ResponseController, b []byte) error {
+	if err := supported(out.SetWriteDeadline(time.Now().Add(writeTimeout))); err != nil {
 		return err
 	}
-	if _, err := w.Write(append(plain.JSON(b), '\n')); err != nil {
+	if _, err := w.Write(b); err != nil {
 		return err
 	}
 	return out.Flush()
+}
+
+// supported drops the error of a ResponseWriter that has no deadlines.
+func supported(err error) error {
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
 }
 
 // essence is what a watcher is told of at once.

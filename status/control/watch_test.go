@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -20,6 +21,9 @@ import (
 	"github.com/lockstep-time/lockstep/status/control"
 	"github.com/lockstep-time/lockstep/status/statustest"
 )
+
+// changePeriod is how often the server looks for a change.
+const changePeriod = 100 * time.Millisecond
 
 // line is what a watcher was sent, and when.
 type line struct {
@@ -150,34 +154,164 @@ func TestWatcherThatDoesNotReadIsDropped(t *testing.T) {
 	})
 }
 
+// A body would be waited for without end.
+func TestWatchTakesNoBody(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, length := range []int64{1, -1} {
+		r := httptest.NewRequestWithContext(ended, "GET", "/v1/watch", nil)
+		r.ContentLength = length
+		w := httptest.NewRecorder()
+		control.NewServer(show(statustest.Locked()), nil, quiet).ServeHTTP(w, r)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "no body") {
+			t.Errorf("length %d: %d %s", length, w.Code, w.Body)
+		}
+	}
+}
+
+// beats records when a space comes.
+type beats struct {
+	watcher
+	at []time.Duration
+}
+
+func (b *beats) Write(p []byte) (int, error) {
+	if string(p) != " " {
+		return b.watcher.Write(p)
+	}
+	b.at = append(b.at, time.Since(b.start))
+	return len(p), nil
+}
+
+// A watcher is sent a sign of life when nothing else was sent for a while, also before the first snapshot.
+func TestHeartbeat(t *testing.T) {
+	for _, query := range []string{"?interval=0", "?interval=1s", "?interval=1h"} {
+		synctest.Test(t, func(t *testing.T) {
+			d := new(daemon)
+			b := &beats{watcher: *newWatcher()}
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second+changePeriod/2)
+			defer cancel()
+			time.AfterFunc(12*time.Second-changePeriod/2, d.update(1))
+			d.server().ServeHTTP(b, httptest.NewRequestWithContext(ctx, "GET", "/v1/watch"+query, nil))
+			h := control.Heartbeat
+			want := []time.Duration{h, 2 * h, 12*time.Second + h, 12*time.Second + 2*h, 12*time.Second + 3*h}
+			if !slices.Equal(b.at, want) || len(b.lines) != 1 {
+				t.Errorf("%s: spaces at %v, want %v; lines %v", query, b.at, want, b.lines)
+			}
+		})
+	}
+}
+
+// crowd has users watch a server.
+type crowd struct {
+	server *control.Server
+	ends   []func() // of each watch that was let in
+	ended  []*atomic.Bool
+}
+
+// user is what the context of a request has its user under.
+type user struct{}
+
+func newCrowd(t *testing.T) *crowd {
+	c := &crowd{server: control.NewServer(show(statustest.Locked()), nil, quiet)}
+	c.server.SetPeer(func(ctx context.Context) control.Peer { return ctx.Value(user{}).(control.Peer) })
+	t.Cleanup(func() {
+		for _, end := range c.ends {
+			end()
+		}
+	})
+	return c
+}
+
+// watch tells whether the user may watch, and the reason if not. The watch goes on until its end is called.
+func (c *crowd) watch(t *testing.T, name string) (bool, string) {
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), user{}, control.Peer(name)))
+	w := httptest.NewRecorder()
+	ended := new(atomic.Bool)
+	go func() {
+		c.server.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/v1/watch?interval=0", nil))
+		ended.Store(true)
+	}()
+	synctest.Wait()
+	if w.Code != http.StatusOK {
+		cancel()
+		return false, w.Body.String()
+	}
+	c.ends, c.ended = append(c.ends, cancel), append(c.ended, ended)
+	return true, ""
+}
+
+// gone returns which watches have ended, by when they began.
+func (c *crowd) gone() (all []int) {
+	synctest.Wait()
+	for i, ended := range c.ended {
+		if ended.Load() {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
 func TestWatchersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(daemon)
-		d.update(1)()
-		server := d.server()
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan struct{})
-		for range control.MaxWatchers {
-			go func() {
-				server.ServeHTTP(newWatcher(), httptest.NewRequestWithContext(ctx, "GET", "/v1/watch", nil))
-				done <- struct{}{}
-			}()
+		c := newCrowd(t)
+		for i := range control.MaxWatchers {
+			if ok, why := c.watch(t, fmt.Sprint("uid ", i)); !ok {
+				t.Fatalf("watcher %d: %s", i, why)
+			}
 		}
-		synctest.Wait()
-		if w := ask(server, "GET", "/v1/watch"); w.Code != 503 || !strings.Contains(w.Body.String(), "16 watchers") {
-			t.Errorf("one watcher more: %d %s", w.Code, w.Body)
+		if ok, why := c.watch(t, "uid 100"); ok || !strings.Contains(why, "16 watchers already") {
+			t.Errorf("one watcher more: %v %s", ok, why)
 		}
-		if w := ask(server, "GET", "/v1/status"); w.Code != 200 {
+		if w := ask(c.server, "GET", "/v1/status"); w.Code != 200 {
 			t.Errorf("the status beside all watchers: %d", w.Code)
 		}
-		cancel()
-		for range control.MaxWatchers {
-			<-done
+		c.ends[3]()
+		synctest.Wait()
+		if ok, why := c.watch(t, "uid 100"); !ok {
+			t.Errorf("a watcher after another left: %s", why)
 		}
-		w := newWatcher()
-		run(server, "", time.Second, w, nil)
-		if w.code != 200 {
-			t.Errorf("a watcher after the others left: %d", w.code)
+		if gone := c.gone(); !slices.Equal(gone, []int{3}) {
+			t.Errorf("%v are gone", gone)
+		}
+	})
+}
+
+// One user cannot take the others' watches, and one who has none gets in where two have taken all.
+func TestWatchersAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		for i := range control.PeerShare {
+			if ok, why := c.watch(t, "uid 1"); !ok {
+				t.Fatalf("watcher %d: %s", i, why)
+			}
+		}
+		if ok, why := c.watch(t, "uid 1"); ok || !strings.Contains(why, "8 watchers of uid 1 already") {
+			t.Errorf("one more than the share: %v %s", ok, why)
+		}
+		for i := range control.MaxWatchers - control.PeerShare {
+			if ok, why := c.watch(t, "uid 2"); !ok {
+				t.Fatalf("watcher %d of another: %s", i, why)
+			}
+		}
+		if gone := c.gone(); gone != nil {
+			t.Errorf("%v are gone while all had room", gone)
+		}
+		// The third takes from the first two in turn until it has about as many.
+		for i := range 5 {
+			if ok, why := c.watch(t, "uid 3"); !ok {
+				t.Fatalf("watcher %d of the third: %s", i, why)
+			}
+		}
+		if gone := c.gone(); !slices.Equal(gone, []int{0, 1, 2, 8, 9}) {
+			t.Errorf("%v are gone", gone)
+		}
+		if ok, why := c.watch(t, "uid 3"); ok || !strings.Contains(why, "16 watchers already") {
+			t.Errorf("as many as the others have: %v %s", ok, why)
+		}
+		// Those whose watches ended do not take them back, or they would for ever.
+		if ok, _ := c.watch(t, "uid 1"); ok {
+			t.Error("a watch was taken back")
 		}
 	})
 }

@@ -22,7 +22,7 @@ import (
 const (
 	maxHeaderBytes = 8 << 10
 	maxInFlight    = 4
-	maxConnections = 32
+	maxConnections = 32 // for a few scrapers; one address may have half
 	requestTimeout = 5 * time.Second
 	gatherTimeout  = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
