@@ -88,13 +88,15 @@ func (c *conflict) text() string {
 func (p *Port) contested(now clock.Mono) bool { return now < p.conflict.contested }
 
 // pair makes a measurement of a Sync and what tells its origin. While it is contested who the parent is, it does so only if
-// that continues what was measured before; else it is not used, and a Sync or Follow_Up that does may yet come.
+// that continues what was measured before; else it counts the pair and does not use it: a Sync or Follow_Up that does may yet
+// come.
 func (p *Port) pair(now clock.Mono, s, f half) (r Reason, used bool) {
 	if p.contested(now) {
 		forward, ok := p.difference(s.ns, f.ns, s.correction, f.correction, Span{ns: int64(p.cfg.DelayAsymmetry)})
 		if !ok || !p.track.continues(s.ns, forward) {
 			p.conflicting(now, conflictContent, Address{})
-			return ReasonContested, false
+			p.reject(ReasonContested)
+			return accepted, false
 		}
 	}
 	return p.synced(now, s, f), true

@@ -58,8 +58,7 @@ func (s *halves) take(seq uint16) (h half, ok bool) {
 	return half{}, false
 }
 
-// use calls f for each half with the sequenceId, oldest first, until f uses one. Then none of them waits any more. r is
-// accepted if there is none, else what f said last.
+// use calls f for each half with the sequenceId, oldest first, until f uses one. Then none of them waits any more.
 func (s *halves) use(seq uint16, f func(half) (Reason, bool)) (r Reason, used bool) {
 	for i := range s.slot {
 		e := &s.slot[(s.next+i)%len(s.slot)]
@@ -231,18 +230,19 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	if p.syncs.followUp.contradicts(said) {
 		p.conflicting(now, conflictContent, Address{})
 	}
+	expired := waiting && !p.syncs.waiting.has(m.SequenceID)
 	r, used := p.syncs.waiting.use(m.SequenceID, func(s half) (Reason, bool) { return p.pair(now, s, f) })
 	if used {
 		p.syncs.followUp = said
 		return r
 	}
-	if waiting && r == accepted {
-		return ReasonUnmatched // its Sync has waited for too long
+	if expired {
+		return ReasonUnmatched
 	}
 	p.syncs.followUp = said
 	if p.contested(now) { // that of the other sender may be there already
 		p.syncs.early.put(f)
-		return r
+		return accepted
 	}
 	if _, twice := p.syncs.early.take(m.SequenceID); twice {
 		p.syncs.early.put(f)

@@ -467,33 +467,49 @@ func TestBlindDelayResp(t *testing.T) {
 	}
 }
 
-// TestForgedSync sends one Sync per second that is far ahead, in the grandmaster's name and from its address.
+// TestForgedSync sends one Sync per second in the grandmaster's name and from its address: far ahead, or the next one that the
+// grandmaster would send, the latter so that its Follow_Up seems to be of the forged one.
 func TestForgedSync(t *testing.T) {
-	w := newWire(t)
-	newGrandmaster(t, w)
-	d := newDaemon(t, w.host, ptpPort)
-	before := d.awaitSettled(t)
-	f := newForger(masterIdentity(), stranger())
-	send := datagrams(t, w.peers, anyPort(peerAddress), hwts.UDP4.Primary(hwts.EventPort).UDP)
-	done := make(chan struct{})
-	var running sync.WaitGroup
-	running.Go(func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for f.sequence = 20_000; ; f.sequence++ {
-			send(f.sync())
-			select {
-			case <-done:
-				return
-			case <-tick.C:
+	for _, c := range []struct {
+		name          string
+		ahead         uint16
+		kind, dropped string
+	}{{"far ahead", 20_000, "sequence", "ahead"}, {"next", 1, "content", "contested"}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWire(t)
+			g := newGrandmaster(t, w)
+			d := newDaemon(t, w.host, ptpPort)
+			before := d.awaitSettled(t)
+			send := datagrams(t, w.peers, anyPort(peerAddress), hwts.UDP4.Primary(hwts.EventPort).UDP)
+			done := make(chan struct{})
+			var running sync.WaitGroup
+			running.Go(func() {
+				tick := time.NewTicker(time.Second)
+				defer tick.Stop()
+				for {
+					send(g.nextSync(c.ahead))
+					select {
+					case <-done:
+						return
+					case <-tick.C:
+					}
+				}
+			})
+			t.Cleanup(func() { close(done); running.Wait() })
+			after := undisturbed(t, d, before)
+			if p := after.Ports[0]; p.Dropped[c.dropped] < 4 || p.Conflicts[c.kind] < 4 || p.Conflict == "" {
+				t.Errorf("the port is:\n%s", show(p))
 			}
-		}
-	})
-	t.Cleanup(func() { close(done); running.Wait() })
-	after := undisturbed(t, d, before)
-	if p := after.Ports[0]; p.Dropped["ahead"] < 4 || p.Conflicts["sequence"] < 4 || p.Conflict == "" {
-		t.Errorf("the port is:\n%s", show(p))
+		})
 	}
+}
+
+// nextSync returns a copy of the grandmaster's latest Sync that is so many ahead.
+func (g *grandmaster) nextSync(ahead uint16) []byte {
+	events, _ := g.recorded()
+	b := events[len(events)-1]
+	binary.BigEndian.PutUint16(b[30:], binary.BigEndian.Uint16(b[30:])+ahead)
+	return b
 }
 
 // TestAllowedMasters has a better master beside the one that the configuration names.
