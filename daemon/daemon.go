@@ -234,7 +234,7 @@ func (d *Daemon) handle(now clock.Mono, e *event) {
 		}
 	case ptpUnicast:
 		if d.fromPort(e) {
-			d.engine.PTPUnicast(now, e.n, e.buffer.data(), e.from)
+			d.unicast(now, e)
 		}
 	case ptpTransmitted:
 		if d.fromPort(e) {

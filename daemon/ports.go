@@ -177,6 +177,17 @@ func (d *Daemon) listen(p *portSockets, info engine.PortInfo) error {
 	return nil
 }
 
+// unicast hands over a message to all ports that it may be for: of sockets at one UDP port of one interface the kernel gives
+// it to the latest, whatever its domain.
+func (d *Daemon) unicast(now clock.Mono, e *event) {
+	at := d.ports[e.n].cfg
+	for _, p := range d.ports {
+		if p.cfg.Interface == at.Interface && p.cfg.Transport == at.Transport && p.cfg.GeneralPort == at.GeneralPort {
+			d.engine.PTPUnicast(now, p.n, e.buffer.data(), e.from)
+		}
+	}
+}
+
 // groups are those that masters of a network send to. Over Ethernet some use that of the peer delay mechanism, which
 // bridges do not forward, for everything (ITU-T G.8275.1).
 func groups(net hwts.Network) []hwts.Addr {

@@ -250,7 +250,7 @@ func unheardButUnicast(t *testing.T, d *daemon) {
 	for began := time.Now(); time.Since(began) < attackTime; <-time.After(50 * time.Millisecond) {
 		d.await(t, "the daemon answers", func(s *status.Snapshot) bool {
 			for _, p := range s.Ports {
-				if p.State != "listening" || p.Parent != "" || p.Received["sync"] > 0 {
+				if p.State != "listening" || p.Parent != "" || p.Received[ptp.MessageSync.String()] > 0 {
 					t.Fatalf("the attacker is heard:\n%s", show(s))
 				}
 				refused += p.Dropped["unicast"]
@@ -540,9 +540,15 @@ func TestHybridMaster(t *testing.T) {
 	g.answerByUnicast()
 	d := newDaemon(t, w.host, ptpPort)
 	s := d.awaitSettled(t)
-	if p := s.Ports[0]; p.State != "slave" || p.Received["delay_resp"] == 0 || p.Conflict != "" {
+	if p := s.Ports[0]; p.State != "slave" || p.Received[ptp.MessageDelayResp.String()] == 0 || p.Conflict != "" {
 		t.Errorf("the port is:\n%s", show(p))
 	}
+	// Beside it a port of another domain, whose socket for unicast is the latest.
+	d.configure(t, configuration(d.dir, ptpPort, ptpPort+"domain = 1\n"))
+	d.signal(t, syscall.SIGHUP)
+	d.await(t, "the master's answers reach its port", func(s *status.Snapshot) bool {
+		return len(s.Ports) == 2 && s.Ports[1].State == "listening" && s.Ports[0].State == "slave" && s.Ports[0].Received[ptp.MessageDelayResp.String()] > 16
+	})
 }
 
 // TestGroupThatCannotBeJoined has the kernel allow no more memberships.

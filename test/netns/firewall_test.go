@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -56,7 +57,7 @@ func TestFirewall(t *testing.T) {
 	f.attack(t, datagrams(t, w.peers, anyPort(attacker), hwts.UDP4.Primary(hwts.EventPort).UDP),
 		datagrams(t, w.peers, anyPort(attacker), hwts.UDP4.Primary(hwts.GeneralPort).UDP))
 	after := undisturbed(t, d, before)
-	if n := after.Ports[0].Received["announce"]; n > 200 {
+	if n := after.Ports[0].Received[ptp.MessageAnnounce.String()]; n > 200 {
 		t.Errorf("%d Announce messages were heard", n)
 	}
 }
