@@ -69,7 +69,8 @@ func (e *Engine) choose(now clock.Mono) {
 			s.suspect, s.since = true, now
 			e.note(now, fmt.Sprintf("%s is not believed: %v", s.id, s.verdict.Reason))
 		}
-		if s.suspect && e.own.Known && s.verdict.State != source.Falseticker && e.candidates[i].State == source.Usable {
+		if s.suspect && e.own.Known && s.verdict.State != source.Falseticker && s.verdict.State != source.Unconfirmed &&
+			e.candidates[i].State == source.Usable {
 			s.suspect, s.absolved = false, false
 			e.note(now, fmt.Sprintf("%s agrees with this host again", s.id))
 		}

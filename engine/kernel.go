@@ -42,7 +42,7 @@ func (e *Engine) Save(now clock.Mono) (Saved, bool) {
 	e.learn(now, 0)
 	s := e.env.Saved
 	s.Frequencies = maps.Clone(s.Frequencies)
-	if e.utc.known && e.utc.origin != configuredOrigin {
+	if e.utc.known && e.utc.origin != configuredOrigin && !e.utc.unconfigured {
 		s.UTCOffset = e.utc.seconds
 	}
 	return s, e.learned

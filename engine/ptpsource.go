@@ -169,7 +169,7 @@ func (p *port) ParentChanged(parent *ptp.Parent) {
 		e.soon(e.now)
 		return
 	}
-	if parent.Port != p.parent.Port || parent.Grandmaster != p.parent.Grandmaster {
+	if parent.Port != p.parent.Port || parent.Address != p.parent.Address || parent.Grandmaster != p.parent.Grandmaster {
 		p.forgetPath()
 	}
 	if p.has && parent.Grandmaster != p.parent.Grandmaster {
@@ -238,7 +238,7 @@ func (p *port) standing(now clock.Mono) (source.State, source.Reason) {
 		return source.Unreachable, source.Reason{Code: source.LinkDown}
 	case !p.engine.tree.Has(p.clock):
 		return source.Unreachable, source.Reason{Code: source.NoClock}
-	case !p.has && p.core.Counters().Rejected[ptp.ReasonNotAllowed] > 0:
+	case !p.has && p.core.HearsOthers(now):
 		return source.Unreachable, source.Reason{Code: source.NotAllowed}
 	case !p.has:
 		return source.Unreachable, source.Reason{Code: source.NoMaster}

@@ -139,7 +139,7 @@ func (p *port) describe(s *status.Source) {
 		counters := p.core.Counters()
 		for r, n := range counters.Rejected {
 			switch ptp.Reason(r) {
-			case ptp.ReasonNotUsed, ptp.ReasonNotParent, ptp.ReasonOwn: // not meant for this source
+			case ptp.ReasonNotUsed, ptp.ReasonNotParent, ptp.ReasonNotAllowed, ptp.ReasonOwn: // not meant for this source
 			default:
 				s.Rejected += n
 			}

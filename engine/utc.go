@@ -14,6 +14,8 @@ type utcOffset struct {
 	seconds int
 	known   bool
 	origin  string
+	// unconfigured: it is stated by a port that nobody has configured, which is not to be believed at the next start.
+	unconfigured bool
 }
 
 const (
@@ -51,9 +53,9 @@ func (e *Engine) statedUTCOffset(now clock.Mono) (found utcOffset) {
 	case known:
 		found = e.utc // nobody says it any more, but it has not changed by that
 	case e.cfg.UTC.Offset != 0:
-		found = utcOffset{e.cfg.UTC.Offset, true, configuredOrigin}
+		found = utcOffset{seconds: e.cfg.UTC.Offset, known: true, origin: configuredOrigin}
 	case e.env.Saved.UTCOffset != 0:
-		found = utcOffset{e.env.Saved.UTCOffset, true, "state file"}
+		found = utcOffset{seconds: e.env.Saved.UTCOffset, known: true, origin: "state file"}
 	case e.statedByPort(&found, true):
 	}
 	return found
@@ -119,7 +121,7 @@ func (e *Engine) statedByPort(found *utcOffset, unconfigured bool) bool {
 	for _, leaders := range [2]bool{true, false} {
 		for _, p := range e.ports {
 			if (&p.tracked == e.leader) == leaders && p.options.Unconfigured == unconfigured && p.stated() {
-				*found = utcOffset{int(p.time.UTCOffset), true, p.origin}
+				*found = utcOffset{int(p.time.UTCOffset), true, p.origin, unconfigured}
 				return true
 			}
 		}
@@ -141,7 +143,7 @@ func (e *Engine) listed(now clock.Mono, found *utcOffset) bool {
 		if p.has && p.time.PTPTimescale && p.samples > 0 && p.clock != clock.System && !p.options.Unconfigured {
 			tai := p.sample.At.Nanoseconds() - p.sample.Offset
 			if s, ok := e.env.Leaps.TAIOffset(clock.Instant{Nanoseconds: tai, Scale: clock.TAI}); ok {
-				*found = utcOffset{s, true, e.listOrigin}
+				*found = utcOffset{seconds: s, known: true, origin: e.listOrigin}
 				return true
 			}
 		}
@@ -152,7 +154,7 @@ func (e *Engine) listed(now clock.Mono, found *utcOffset) bool {
 	}
 	s, ok := e.env.Leaps.TAIOffset(clock.Instant{Nanoseconds: at.Nanoseconds(), Scale: clock.UTC})
 	if ok {
-		*found = utcOffset{s, true, e.listOrigin}
+		*found = utcOffset{seconds: s, known: true, origin: e.listOrigin}
 	}
 	return ok
 }

@@ -150,7 +150,7 @@ func (c *Client) measured(now clock.Mono, x *exchange) {
 		c.poll.back()
 	}
 	c.poll.answered()
-	c.denials, c.denied, c.wary = 0, 0, false
+	c.denials, c.denied, c.rates, c.wary = 0, 0, 0, false
 	c.hasten()
 	c.unanswered, c.refused = 0, 0
 	c.reach |= 1

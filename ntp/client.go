@@ -119,12 +119,13 @@ type Client struct {
 	rebound        clock.Mono
 
 	// kiss is not obeyed yet. until is when a server that denies its service is asked again, 0 if it does not; denials
-	// doubles the time for which it is not asked, and counts since the last usable answer. denied counts the denials since
-	// then. wary: there was a kiss since.
+	// doubles the time for which it is not asked, and counts since the last usable answer. denied and rates count the kisses
+	// obeyed since then. wary: there was one.
 	kiss    kiss
 	until   clock.Mono
 	denials int
 	denied  int
+	rates   int
 	wary    bool
 
 	// flight has the requests under way, and behind them the one that kiss answers.
@@ -175,7 +176,7 @@ func (c *Client) Reset(now clock.Mono) {
 	c.running = true
 	c.poll.reset(c.cfg.MinPoll, c.cfg.MaxPoll)
 	c.drop()
-	c.until, c.denials, c.denied, c.wary = 0, 0, 0, false
+	c.until, c.denials, c.denied, c.rates, c.wary = 0, 0, 0, 0, false
 	c.unanswered, c.refused, c.reach, c.delays = 0, 0, 0, delays{}
 	c.rebind, c.broken, c.sent, c.burst = false, false, false, 0
 	if c.cfg.Burst {
@@ -412,7 +413,7 @@ func (c *Client) random(d time.Duration) time.Duration {
 type Status struct {
 	// Header is of the last usable answer; zero if there was none.
 	Header Header
-	// Kiss is the code of the last kiss-o'-death packet of this server that was obeyed, empty if there was none since Reset,
+	// Kiss is the code of the last kiss-o'-death packet that the server did not contradict, empty if there was none since Reset,
 	// NetworkChanged or ForgetKisses (RFC 5905 §7.4).
 	Kiss string
 	// Stopped: no requests are sent. There is no server, and Kiss is empty; or the server has denied its service, Kiss says

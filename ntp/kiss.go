@@ -20,6 +20,9 @@ const (
 	// who answers every request with a kiss needs as many true answers in a row to be lost: of a path that loses one in a
 	// hundred, one in a million.
 	sureDenials = 3
+	// sureRates is how many RATE kisses in a row it takes until the interval is what the server asks for, and not just
+	// twice as long.
+	sureRates = 2
 )
 
 // held is the place in Client.flight of the request that a kiss answers which is not obeyed yet. It is apart from the
@@ -66,6 +69,10 @@ func (c *Client) obey(now clock.Mono) {
 	case kissRate:
 		c.burst = 0
 		c.drop()
+		c.rates++
+		if c.rates < sureRates {
+			k.poll = minPoll
+		}
 		c.poll.rate(k.poll)
 		c.next = now.Add(c.interval())
 		if c.poll.current > c.cfg.MaxPoll {
@@ -104,11 +111,12 @@ func (c *Client) ForgetKisses(now clock.Mono) {
 	}
 }
 
-// forgetKisses forgets what the server has said by kisses. That there was one lately, wary, is not forgotten.
+// forgetKisses forgets what the server has said by kisses. That there was one lately, wary, and how many denials there were in a
+// row, is not forgotten: a server that goes on to deny its service is stopped again by the next one.
 func (c *Client) forgetKisses() {
 	if c.kiss.due != 0 {
 		c.kiss, c.flight[held] = kiss{}, exchange{}
 	}
-	c.until, c.denials, c.denied, c.status.Kiss = 0, 0, 0, ""
+	c.until, c.denials, c.status.Kiss = 0, 0, ""
 	c.poll.forget()
 }

@@ -65,8 +65,8 @@ func TestKissIsHeld(t *testing.T) {
 				}
 				stopped, poll, told := code == "DENY" || code == "RSTR", int8(4), 1
 				switch code {
-				case "RATE":
-					poll = 8
+				case "RATE": // a single one only doubles the interval
+					poll, told = 5, 0
 				case "NKEY":
 					told = 0
 				}
@@ -384,10 +384,10 @@ func TestKissRate(t *testing.T) {
 func TestKissRateThenSilence(t *testing.T) {
 	r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 6})
 	r.server.Kiss, r.server.Poll = "RATE", 17
-	r.start(2 * time.Second)
+	r.start(5 * time.Second) // two requests
 	r.server.Kiss, r.server.Dead = "", true
 	r.run(5 * 256 * time.Second)
-	if s := r.client.Status(); s.Poll != 8 || s.Sent != 5 {
+	if s := r.client.Status(); s.Poll != 8 || s.Sent != 6 {
 		t.Errorf("poll %d, %d requests", s.Poll, s.Sent)
 	}
 	r.server.Dead = false
@@ -411,7 +411,7 @@ func TestKissRateIsLimited(t *testing.T) {
 	}
 }
 
-// One RATE wears off: from four times MaxPoll on the interval is halved after every eight answers.
+// RATE wears off: from four times MaxPoll on the interval is halved after every eight answers.
 func TestKissRateWearsOff(t *testing.T) {
 	for _, miss := range []time.Duration{3, 10} { // predictions are fair, or fail
 		kissRateWearsOff(t, miss)
@@ -422,7 +422,7 @@ func kissRateWearsOff(t *testing.T, miss time.Duration) {
 	r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 4})
 	r.start(20 * time.Second)
 	r.server.Kiss, r.server.Poll = "RATE", 17
-	for r.client.Status().Kiss == "" {
+	for r.client.Status().Poll < 2 {
 		r.run(100 * time.Millisecond)
 	}
 	r.server.Kiss = ""
@@ -512,7 +512,7 @@ func TestKissesAreForgotten(t *testing.T) {
 			}
 
 			r.server.Kiss, r.server.Poll = "RATE", 17
-			r.run(17*time.Second + time.Second)
+			r.run((17 + 1 + 34 + 1) * time.Second) // two requests
 			if s := r.client.Status(); s.Poll != 8 || s.Kiss != "RATE" {
 				t.Errorf("poll %d, kiss %q", s.Poll, s.Kiss)
 			}
@@ -589,6 +589,21 @@ func TestKissesOnAFlappingLink(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A server that has answered, and denies its service now, is not asked more often because a link flaps.
+func TestDenialsOnAFlappingLink(t *testing.T) {
+	r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 6, Burst: true})
+	r.start(time.Minute)
+	r.server.Kiss = "DENY"
+	n := len(r.sent)
+	for range 40 {
+		r.client.NetworkChanged(r.now)
+		r.run(3 * time.Second)
+	}
+	if got := len(r.sent) - n; got < 3 || got > 120/16+4 { // the burst of a new link ends with the first kiss
+		t.Errorf("asked %d times in 120 s", got)
 	}
 }
 

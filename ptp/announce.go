@@ -17,7 +17,7 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
-	if r := p.eligible(&m, from); r != accepted {
+	if r := p.eligible(now, &m, from); r != accepted {
 		return r
 	}
 	if p.impersonated(&m, from) {
@@ -34,7 +34,7 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 	// Replayed messages must not use up the master's budget.
 	r, forked := f.sequence.accept(now, m.SequenceID, f.interval)
 	if forked && row == p.parent {
-		p.conflicting(now, conflictSequence, from)
+		p.conflicting(now, conflictSequence, Address{})
 	}
 	if r != accepted {
 		return r
@@ -82,9 +82,10 @@ func (p *Port) admit(now clock.Mono, m *Announce, from Address) (row int, r Reas
 }
 
 // eligible applies IEEE 1588-2019 §9.3.2.5 as far as the message itself decides, and the configuration.
-func (p *Port) eligible(m *Announce, from Address) Reason {
+func (p *Port) eligible(now clock.Mono, m *Announce, from Address) Reason {
 	switch {
 	case !p.allowed(m.Source, from):
+		p.refused = now
 		return ReasonNotAllowed
 	case m.StepsRemoved >= maxStepsRemoved:
 		return ReasonStepsRemoved
@@ -126,7 +127,7 @@ func (p *Port) elect(now clock.Mono) int {
 			return -1
 		}
 	}
-	best := p.masters.best(now, p.parent)
+	best := p.masters.best(now, p.parent, &p.former)
 	if best == p.parent {
 		return best
 	}
@@ -161,7 +162,7 @@ func (p *Port) announceTimeout(now clock.Mono) {
 	}
 	p.masters.rows[p.parent] = foreignMaster{}
 	p.parent = -1
-	if best := p.masters.best(now, -1); best >= 0 {
+	if best := p.masters.best(now, -1, &p.former); best >= 0 {
 		p.follow(now, best, "announce receipt timeout, next best master")
 		return
 	}

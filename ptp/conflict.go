@@ -41,7 +41,7 @@ const (
 	// conflictShown is how long a conflict is shown in Status: longer than any sender pauses, so that one that lasts is
 	// always seen.
 	conflictShown = time.Minute
-	// conflictPause is how often one that lasts is told.
+	// conflictPause is how often one that lasts is told: seldom enough to leave room for other events, of which 32 are kept.
 	conflictPause = 10 * time.Minute
 	// doubled is within what time a network delivers the copies of a message that it doubles: redundant networks (IEC
 	// 62439-3) do so within their delay, loops of bridges within milliseconds.
@@ -49,10 +49,12 @@ const (
 	// contestedNear is how far from the latest one the sequenceId of a Sync may be to be tried while it is contested who
 	// the parent is. More would fill the places of those that wait.
 	contestedNear = 8
-	// contestedSlack and contestedRate bound what is taken for a continuation then: the noise of kernel timestamps on a busy
-	// host, and one part in so many of the time since, which a clock that is slewed may gain.
-	contestedSlack = time.Millisecond
-	contestedRate  = 1000
+	// contestedSlack, contestedSigmas and contestedRate bound what is taken for a continuation then: the noise of kernel
+	// timestamps on a busy host, that of the path in standard deviations, and one part in so many of the time since, which a
+	// clock that is slewed may gain.
+	contestedSlack  = time.Millisecond
+	contestedSigmas = 4
+	contestedRate   = 1000
 )
 
 // conflict is the latest one with the present parent.
@@ -62,8 +64,9 @@ type conflict struct {
 	from Address // of conflictAddress
 	at   clock.Mono
 	told clock.Mono // 0 if it was not
-	// contested is until when Syncs are used only if they continue the former ones.
+	// contested is until when Syncs are used only if they continue the former ones; starved: none has, for long.
 	contested clock.Mono
+	starved   bool
 }
 
 // shown returns what there is to show at now.
@@ -84,6 +87,44 @@ func (c *conflict) text() string {
 	return "two of its messages with one sequenceId differ"
 }
 
+// contest counts two messages of two senders. The first one, whose Sync came at since, and all that came later may have been
+// forged. Unless it was known that there are two, they have been measured by: they are forgotten, as are the exchanges that a
+// delay would be made of with them. From then on a Sync is in order if it follows one that was used.
+func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
+	if !p.contested(now) && !since.IsZero() {
+		p.track.forgetSince(since.Nanoseconds())
+		p.delay.abandon()
+		p.syncs.sequence = sequence{}
+		if p.track.n > 0 {
+			p.syncs.sequence.advance(now, p.track.point(0).seq, p.syncInterval)
+		}
+	}
+	p.conflicting(now, conflictContent, Address{})
+}
+
+// compareFollowUp looks whether a Follow_Up says something else than the one before with its sequenceId.
+func (p *Port) compareFollowUp(now clock.Mono, said statement) {
+	if !p.syncs.followUp.contradicts(said) {
+		return
+	}
+	if o := p.syncs.of(said.seq); o != nil {
+		p.contest(now, o.arrived)
+		return
+	}
+	p.conflicting(now, conflictContent, Address{})
+}
+
+// candidate accepts a Sync that may be the next one, while it is contested who the parent is.
+func (p *Port) candidate(now clock.Mono, id uint16) Reason {
+	switch {
+	case p.track.has(id):
+		return ReasonDuplicate
+	case !p.syncs.sequence.near(id, now):
+		return ReasonStale
+	}
+	return accepted
+}
+
 // contested reports whether somebody else has lately sent messages by the parent's identity and address.
 func (p *Port) contested(now clock.Mono) bool { return now < p.conflict.contested }
 
@@ -93,24 +134,25 @@ func (p *Port) contested(now clock.Mono) bool { return now < p.conflict.conteste
 func (p *Port) pair(now clock.Mono, s, f half) (r Reason, used bool) {
 	if p.contested(now) {
 		forward, ok := p.difference(s.ns, f.ns, s.correction, f.correction, Span{ns: int64(p.cfg.DelayAsymmetry)})
-		if !ok || !p.track.continues(s.ns, forward) {
+		if !ok || !p.track.continues(s.ns, forward, contestedSlack+contestedSigmas*p.delay.deviation()) {
 			p.conflicting(now, conflictContent, Address{})
 			p.reject(ReasonContested)
 			return accepted, false
 		}
+		p.syncs.sequence.advance(now, s.seq, p.syncInterval)
 	}
 	return p.synced(now, s, f), true
 }
 
 // continues reports whether a Sync that arrived at reading t2 fits two of the latest ones, or all if there are fewer: one of
 // them may have been forged before anybody knew.
-func (t *track) continues(t2 int64, forward Span) bool {
+func (t *track) continues(t2 int64, forward Span, slack time.Duration) bool {
 	const looked = 5
 	fits := 0
 	for i := range min(t.n, looked) {
 		q := t.point(i)
 		gap, ok := forward.Sub(q.forward)
-		if ok && gap.Duration().Abs() <= contestedSlack+time.Duration(t2-q.t2).Abs()/contestedRate {
+		if ok && gap.Duration().Abs() <= slack+time.Duration(t2-q.t2).Abs()/contestedRate {
 			fits++
 		}
 	}
@@ -123,7 +165,7 @@ func (p *Port) conflicting(now clock.Mono, kind Conflict, from Address) {
 	p.counters.Conflicts[kind]++
 	c := &p.conflict
 	c.seen, c.kind, c.from, c.at = true, kind, from, now
-	if kind != conflictAddress { // from other addresses nothing is used anyway
+	if kind == conflictContent { // what shows the others is not used anyway
 		c.contested = now.Add(conflictShown)
 	}
 	if c.told == 0 || now.Sub(c.told) >= conflictPause {

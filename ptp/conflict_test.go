@@ -348,3 +348,86 @@ func TestForgedDelayResp(t *testing.T) {
 		t.Errorf("path delay %v, conflict %q, %v", s.MeanPathDelay, s.Conflict, s.State)
 	}
 }
+
+// Several forged one-step Syncs and Announces for each true one, all numbered as the next ones: what is measured is right.
+func TestForgedSyncsInSmallSteps(t *testing.T) {
+	n, h := locked(t, 83)
+	seq := uint16(11)
+	f := forgery{oneStep: true}
+	n.every(500*time.Millisecond, func() {
+		for range 3 {
+			seq++
+			f.ahead = seq - uint16(n.now/clock.Mono(time.Second)) - 1
+			n.forge(h, f, 0)
+			a := announce(1, seq)
+			n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, h.addr)
+		}
+	})
+	n.run(5 * time.Second)
+	changes, measured := len(n.log), len(n.measurements)
+	n.run(5 * time.Minute)
+	if len(n.log) != changes || len(n.conflicts) == 0 {
+		t.Errorf("changes %q, conflicts %q", n.log[changes:], n.conflicts)
+	}
+	for _, m := range n.measurements[measured:] {
+		if m.Offset.Abs() > 2*time.Microsecond {
+			t.Fatalf("offset %v", m.Offset)
+		}
+	}
+}
+
+// A master that pauses comes back to its port, whatever announces its identity meanwhile from elsewhere: one station, or one
+// with many addresses. Neither sends a Sync.
+func TestImpostorDuringOutage(t *testing.T) {
+	for _, addresses := range []byte{1, 200} {
+		for seed := range uint64(20) {
+			n := newNet(t, 90+seed, ptp.Config{})
+			h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3})
+			n.run(10500 * time.Millisecond)
+			n.state(ptp.Slave)
+			seq := uint16(0)
+			n.every(250*time.Millisecond, func() {
+				seq++
+				a := announce(1, seq/uint16(addresses))
+				a.LogInterval = -2
+				n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, at4([4]byte{10, 0, 66, byte(seq % uint16(addresses))}))
+			})
+			n.run(10 * time.Second)
+			h.master.Faults.Silent = true
+			n.run(5 * time.Second)
+			h.master.Faults.Silent = false
+			n.run(60 * time.Second)
+			if s := n.port.Status(n.now); s.State != ptp.Slave || s.Parent.Address != h.addr {
+				t.Errorf("%d addresses, seed %d: %v, parent at %v", addresses, seed, s.State, s.Parent.Address)
+			}
+		}
+	}
+}
+
+// A host that was paused, or whose queue has overflowed, finds its master further on than the time explains, and keeps it.
+func TestPausedHost(t *testing.T) {
+	for _, jump := range []uint16{1, 2, 9, 599, 20_000} {
+		for seed := range uint64(10) {
+			n := newNet(t, 120+seed, ptp.Config{})
+			h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3})
+			n.run(10500 * time.Millisecond)
+			n.state(ptp.Slave)
+			h.shift = jump
+			changes, measured := len(n.log), len(n.measurements)
+			n.run(30 * time.Second)
+			if got := len(n.measurements) - measured; len(n.log) != changes || got < 28*8 || len(n.conflicts) != 0 {
+				t.Errorf("%d further on, seed %d: %d measurements, changes %q, conflicts %q", jump, seed, got, n.log[changes:], n.conflicts)
+			}
+		}
+	}
+}
+
+// What comes from elsewhere by unicast tells nothing of the parent: anybody anywhere can send it.
+func TestUnicastIsNoConflict(t *testing.T) {
+	n, _ := locked(t, 84)
+	r := ptp.DelayResp{Header: sync(1, 1).Header, Requesting: clientPort}
+	n.port.ReceiveUnicast(n.now, encode(t, &r), at4([4]byte{10, 0, 0, 66}))
+	if len(n.conflicts) != 0 || n.rejected(ptp.ReasonAddress) != 1 {
+		t.Errorf("conflicts %q, %d refused", n.conflicts, n.rejected(ptp.ReasonAddress))
+	}
+}

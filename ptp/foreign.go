@@ -36,7 +36,7 @@ type foreignMaster struct {
 	// last and previous are when the latest two distinct messages came, heard how many there were, 2 at most.
 	last, previous clock.Mono
 	heard          int
-	// useless: it was parent, and no Sync of it could be used.
+	// useless: it is the latest parent of which no Sync could be used.
 	useless bool
 }
 
@@ -97,23 +97,42 @@ func (t *foreignTable) displace(now clock.Mono, parent int, former *formerParent
 // best returns the best of the qualified masters and the parent (E_rbest of §9.3.2.3), -1 if there is none. Of two that
 // compare equal the parent stays, unless its Syncs are of no use: they have the same identity and different addresses, and
 // one of them only says that it is a master.
-func (t *foreignTable) best(now clock.Mono, parent int) int {
+func (t *foreignTable) best(now clock.Mono, parent int, former *formerParents) int {
 	best := parent
 	for i := range t.rows {
 		f := &t.rows[i]
 		if !f.used || i == parent || !f.qualified(now) {
 			continue
 		}
-		if best < 0 || f.better(&t.rows[best]) {
+		if best < 0 || f.better(&t.rows[best], former) {
 			best = i
 		}
 	}
 	return best
 }
 
-func (f *foreignMaster) better(o *foreignMaster) bool {
+// better reports whether f is to be preferred to o. Of two rows with the same identity one is somebody else: that is not the
+// one that the port has been measured by, and not the one whose Syncs are of use.
+func (f *foreignMaster) better(o *foreignMaster, former *formerParents) bool {
 	c := Compare(&f.data, &o.data)
-	return c < 0 || c == Same && o.useless && !f.useless
+	return c < 0 || c == Same && f.worth(former) > o.worth(former)
+}
+
+func (f *foreignMaster) worth(former *formerParents) int {
+	switch {
+	case f.useless:
+		return 0
+	case former.has(f.announce.Port, f.announce.Address):
+		return 2
+	}
+	return 1
+}
+
+// setUseless has the parent give way to others with its identity. Those that have given way before get another turn.
+func (t *foreignTable) setUseless(parent int) {
+	for i := range t.rows {
+		t.rows[i].useless = i == parent
+	}
 }
 
 // Parent is the port that a client follows and what it announces (parentDS and timePropertiesDS, IEEE 1588-2019 §8.2.3

@@ -31,8 +31,6 @@ func (l *limiter) take(now clock.Mono, each time.Duration, burst int) bool {
 type sequence struct {
 	started bool
 	last    uint16
-	// had has a bit for each of the latest sequenceIds, the lowest for last: whether it was accepted.
-	had uint32
 	// at is when last was accepted; gap is the longest recent time between two that were; interval is the stated one.
 	at            clock.Mono
 	gap, interval time.Duration
@@ -44,15 +42,16 @@ type sequence struct {
 }
 
 const (
-	// restartAfter is how many messages in order, all of them refused, show that their sender began anew.
+	// restartAfter is how many messages in order, with none of the former course between them, show that their sender began
+	// anew, or that the time since the latest one was longer than it seemed, as when the host was paused. The third one comes
+	// before the receipt of Announce messages times out, after three intervals.
 	restartAfter = 3
-	// restartSilence is how long a sender that begins anew has been silent at least.
+	// restartSilence is how long the former course has ended at least. Replayed messages come in order too, but between
+	// true ones.
 	restartSilence = time.Second
 	// queued is for how long messages may wait to be read, and then come at once, some of them lost: as long as the queue
 	// holds those of a fast master.
 	queued = 250 * time.Millisecond
-	// everything has those sequenceIds count as accepted that nobody has looked at.
-	everything = ^uint32(0)
 )
 
 // accept returns accepted, ReasonDuplicate, ReasonStale or ReasonAhead. interval is the one that the sender states. forked
@@ -61,22 +60,18 @@ func (s *sequence) accept(now clock.Mono, id uint16, interval time.Duration) (r 
 	d := int16(id - s.last)
 	switch {
 	case !s.started:
-		*s = sequence{started: true, last: id, had: everything, at: now, interval: interval}
+		*s = sequence{started: true, last: id, at: now, interval: interval}
 		return accepted, false
 	case d == 0:
 		return ReasonDuplicate, false
 	case d > 0 && s.continues(d, now):
 		forked = s.isAhead && int16(id-s.ahead) < 0
-		*s = sequence{started: true, last: id, had: s.had<<d | 1, at: now, gap: max(now.Sub(s.at), s.gap-s.gap/8),
-			interval: interval}
+		*s = sequence{started: true, last: id, at: now, gap: max(now.Sub(s.at), s.gap-s.gap/8), interval: interval}
 		return accepted, forked
 	}
 	r = ReasonStale
 	if d > 0 {
 		r, s.isAhead, s.ahead = ReasonAhead, true, id
-	}
-	if now.Sub(s.at) <= max(2*s.gap, restartSilence) {
-		return r, false
 	}
 	if s.restartCount > 0 && id == s.restart {
 		return ReasonDuplicate, false
@@ -87,10 +82,10 @@ func (s *sequence) accept(now clock.Mono, id uint16, interval time.Duration) (r 
 		s.restartCount = 1
 	}
 	s.restart = id
-	if s.restartCount < restartAfter {
+	if s.restartCount < restartAfter || now.Sub(s.at) <= max(2*s.gap, restartSilence) {
 		return r, false
 	}
-	*s = sequence{started: true, last: id, had: everything, at: now, gap: s.gap, interval: interval}
+	*s = sequence{started: true, last: id, at: now, gap: s.gap, interval: interval}
 	return accepted, false
 }
 
@@ -103,16 +98,17 @@ func (s *sequence) continues(d int16, now clock.Mono) bool {
 	return d == 1 || time.Duration(d-1)*pace <= now.Sub(s.at)+queued
 }
 
-// overtaken reports whether the sequenceId is one of the latest and was not accepted, since a later one came before it.
-func (s *sequence) overtaken(id uint16) bool {
-	back := s.last - id
-	return s.started && 0 < back && back < 32 && s.had&(1<<back) == 0
+// near reports whether the sequenceId is one around the latest, or as far ahead as the time since explains.
+func (s *sequence) near(id uint16, now clock.Mono) bool {
+	d := int16(id - s.last)
+	return !s.started || -contestedNear <= d && d <= contestedNear || d > 0 && s.continues(d, now)
 }
 
-// near reports whether the sequenceId is one of those around the latest.
-func (s *sequence) near(id uint16) bool {
-	d := int16(id - s.last)
-	return -contestedNear <= d && d <= contestedNear
+// advance has a sequenceId be the latest, unless a later one is.
+func (s *sequence) advance(now clock.Mono, id uint16, interval time.Duration) {
+	if !s.started || int16(id-s.last) > 0 {
+		*s = sequence{started: true, last: id, at: now, gap: s.gap, interval: interval}
+	}
 }
 
 // seen reports whether a message with this or a later sequenceId has been accepted.

@@ -239,6 +239,18 @@ type host struct {
 	nextID uint32
 	early  time.Duration // by which messages leave before their timestamp
 	held   time.Duration // the latest Sync
+	// shift is added to the sequenceIds of all messages but Delay_Resp: the master has gone on while the client stood still.
+	shift uint16
+}
+
+// shifted returns b with its sequenceId shifted.
+func (h *host) shifted(b []byte) []byte {
+	if ptp.MessageType(b[0]&0xf) == ptp.MessageDelayResp {
+		return b
+	}
+	b = bytes.Clone(b)
+	binary.BigEndian.PutUint16(b[30:], binary.BigEndian.Uint16(b[30:])+h.shift)
+	return b
 }
 
 func (n *net) addMaster(last byte, cfg ptptest.Config) *host {
@@ -258,6 +270,7 @@ func (h *host) Time() int64 { return h.stamp().Nanoseconds() }
 func (h *host) SendEvent(b []byte) (uint32, error) {
 	h.nextID++
 	id, ts, n := h.nextID, h.stamp().Add(h.early), h.n
+	b = h.shifted(b)
 	if h.held = n.held(); !n.twoStepped {
 		b = corrected(b, h.held)
 	}
@@ -269,6 +282,7 @@ func (h *host) SendEvent(b []byte) (uint32, error) {
 // SendGeneral is the master's.
 func (h *host) SendGeneral(b []byte) error {
 	n := h.n
+	b = h.shifted(b)
 	if n.twoStepped && ptp.MessageType(b[0]&0xf) == ptp.MessageFollowUp {
 		b = corrected(b, h.held)
 	}

@@ -40,6 +40,7 @@ type Port struct {
 	graced     bool
 	limit      limiter
 	conflict   conflict
+	refused    clock.Mono // when a master that is not allowed announced itself last, 0 if never
 
 	settled clock.Mono
 	// syncBy is when Sync messages have been missing for too long, usedBy when usable ones have.
@@ -112,6 +113,9 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		return ReasonNotParent
 	}
 	if from != p.masters.rows[p.parent].announce.Address {
+		if unicast { // anybody anywhere can send that
+			return ReasonAddress
+		}
 		return p.otherAddress(now, from)
 	}
 	// Messages that were had before, and those for other ports, must not use up the parent's budget.
@@ -290,6 +294,11 @@ func (p *Port) Status(now clock.Mono) Status {
 		s.Conflict = p.conflict.shown(now)
 	}
 	return s
+}
+
+// HearsOthers reports whether masters are heard that Config.Masters does not allow.
+func (p *Port) HearsOthers(now clock.Mono) bool {
+	return p.refused != 0 && now.Sub(p.refused) <= logInterval(maxLogAnnounce, minLogAnnounce, maxLogAnnounce)
 }
 
 // Counters returns what has been counted so far. It is valid until the next call of a method.

@@ -105,35 +105,52 @@ type syncs struct {
 	sequence sequence
 	// waiting Syncs, and early Follow_Ups.
 	waiting, early halves
-	// sync and followUp are what the latest of each said, arrived when the Sync came.
-	sync, followUp statement
-	arrived        clock.Timestamp
+	// said is what the latest Syncs said, by sequenceId, followUp what the latest Follow_Up did.
+	said     [16]statement
+	followUp statement
 }
 
-// late reports whether a Sync comes so long after the latest one that it is no copy of that, and was not overtaken by it.
-func (s *syncs) late(ts clock.Timestamp) bool {
-	d, ok := ts.Sub(s.arrived)
-	return ok && d > doubled
+// contradicted reports whether a Sync that was not accepted shows that there are two senders: the one that was accepted with
+// its sequenceId said something else, or came so much earlier that this is no copy of it. since is when that one came.
+func (s *syncs) contradicted(said statement) (since clock.Timestamp, yes bool) {
+	o := s.of(said.seq)
+	if o == nil {
+		return since, false
+	}
+	d, ok := said.arrived.Sub(o.arrived)
+	return o.arrived, o.contradicts(said) || ok && d > doubled
 }
 
-// statement is what a master said of a Sync. What is on the way may change the correctionField, but not this.
+// of returns what the Sync with the sequenceId said, nil if none of the latest has it.
+func (s *syncs) of(seq uint16) *statement {
+	if o := &s.said[seq%uint16(len(s.said))]; o.made && o.seq == seq {
+		return o
+	}
+	return nil
+}
+
+// statement is what a master said of a Sync. Transparent clocks change the correctionField and the twoStepFlag, but not
+// this.
 type statement struct {
-	made   bool
-	seq    uint16
-	flags  Flags
-	origin Timestamp
-}
-
-func statementOf(h *Header, origin Timestamp) statement {
-	return statement{true, h.SequenceID, h.Flags, origin}
+	made    bool
+	seq     uint16
+	origin  Timestamp
+	arrived clock.Timestamp // of a Sync
 }
 
 // contradicts reports whether two statements of the same Sync differ.
-func (s *statement) contradicts(o statement) bool { return s.made && s.seq == o.seq && *s != o }
+func (s *statement) contradicts(o statement) bool {
+	return s.made && s.seq == o.seq && s.origin != o.origin
+}
 
 func (s *syncs) step(d int64) {
 	for i := range s.waiting.slot {
 		s.waiting.slot[i].ns += d
+	}
+	for i := range s.said {
+		if at := &s.said[i].arrived; !at.IsZero() {
+			*at = at.Add(time.Duration(d))
+		}
 	}
 }
 
@@ -142,23 +159,8 @@ func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
-	interval := statedInterval(m.LogInterval, minLogSync, maxLogSync)
-	r, forked := p.syncs.sequence.accept(now, m.SequenceID, interval)
-	if forked {
-		p.conflicting(now, conflictSequence, Address{})
-	}
-	said := statementOf(&m.Header, m.Origin)
-	late := p.syncs.late(ts)
-	switch {
-	case r == ReasonDuplicate && (p.syncs.sync.contradicts(said) || late):
-		p.conflicting(now, conflictContent, Address{})
-	case r == ReasonStale && late && p.syncs.sequence.overtaken(m.SequenceID):
-		p.conflicting(now, conflictSequence, Address{})
-	}
-	switch {
-	case r == accepted:
-		p.syncs.sync, p.syncs.arrived = said, ts
-	case !p.contested(now) || !p.syncs.sequence.near(m.SequenceID):
+	said := statement{true, m.SequenceID, m.Origin, ts}
+	if r := p.inOrder(now, &m, said); r != accepted {
 		return r
 	}
 	if !p.limit.take(now, parentEach, parentBurst) {
@@ -188,6 +190,26 @@ func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
 	return accepted
 }
 
+// inOrder accepts each Sync once and in order; while it is contested who the parent is, each that may be the next one.
+func (p *Port) inOrder(now clock.Mono, m *Sync, said statement) Reason {
+	if p.contested(now) {
+		return p.candidate(now, m.SequenceID)
+	}
+	r, forked := p.syncs.sequence.accept(now, m.SequenceID, statedInterval(m.LogInterval, minLogSync, maxLogSync))
+	if forked {
+		p.conflicting(now, conflictSequence, Address{})
+	}
+	if r == accepted {
+		p.syncs.said[said.seq%uint16(len(p.syncs.said))] = said
+		return accepted
+	}
+	if since, yes := p.syncs.contradicted(said); yes {
+		p.contest(now, since)
+		return p.candidate(now, m.SequenceID)
+	}
+	return r
+}
+
 func (p *Port) oneStep(now clock.Mono, s half, origin Timestamp) Reason {
 	t1, err := origin.Int64()
 	if err != nil {
@@ -207,12 +229,10 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
-	said := statementOf(&m.Header, m.PreciseOrigin)
+	said := statement{made: true, seq: m.SequenceID, origin: m.PreciseOrigin}
 	waiting := p.syncs.waiting.has(m.SequenceID)
 	if !waiting && p.syncs.sequence.seen(m.SequenceID) {
-		if p.syncs.followUp.contradicts(said) {
-			p.conflicting(now, conflictContent, Address{})
-		}
+		p.compareFollowUp(now, said)
 		return ReasonUnmatched
 	}
 	if !p.limit.take(now, parentEach, parentBurst) {
@@ -227,9 +247,7 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	}
 	f := half{true, m.SequenceID, t1, m.Correction, now}
 	p.expireSyncs(now)
-	if p.syncs.followUp.contradicts(said) {
-		p.conflicting(now, conflictContent, Address{})
-	}
+	p.compareFollowUp(now, said)
 	expired := waiting && !p.syncs.waiting.has(m.SequenceID)
 	r, used := p.syncs.waiting.use(m.SequenceID, func(s half) (Reason, bool) { return p.pair(now, s, f) })
 	if used {
@@ -278,11 +296,12 @@ func (p *Port) syncTimeout() {
 // useTimeout: Sync messages come, but each lacks something.
 func (p *Port) useTimeout() {
 	p.usedBy = clock.Never
-	p.masters.rows[p.parent].useless = true
+	p.masters.setUseless(p.parent)
 	p.syncs.sequence = sequence{} // it may follow somebody who forges Sync messages
-	if p.conflict.contested != 0 {
-		p.track.clear() // or the parent's time has changed meanwhile
+	if p.conflict.starved {
+		p.track.clear() // nobody continues it: the parent's time has changed
 	}
+	p.conflict.starved = p.conflict.contested != 0 && !p.conflict.starved
 	p.setState(Uncalibrated, "no usable Sync messages")
 }
 
@@ -320,7 +339,7 @@ func (p *Port) synced(now clock.Mono, s, f half) Reason {
 		return ReasonCorrection
 	}
 	p.usedBy = now.Add(p.syncPatience())
-	p.masters.rows[p.parent].useless = false
+	p.masters.rows[p.parent].useless, p.conflict.starved = false, false
 	p.measured(s.ns, forward)
 	return accepted
 }

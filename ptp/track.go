@@ -35,6 +35,24 @@ func (t *track) add(p point) {
 
 func (t *track) clear() { t.n, t.next = 0, 0 }
 
+// has reports whether one of the Syncs has the sequenceId.
+func (t *track) has(seq uint16) bool {
+	for i := range t.n {
+		if t.point(i).seq == seq {
+			return true
+		}
+	}
+	return false
+}
+
+// forgetSince drops the Syncs that arrived at reading t2 or later.
+func (t *track) forgetSince(t2 int64) {
+	for t.n > 0 && t.point(0).t2 >= t2 {
+		t.n--
+		t.next = (t.next - 1 + len(t.ring)) % len(t.ring)
+	}
+}
+
 // step moves the clock's readings by d ns, and with them what was measured.
 func (t *track) step(d int64) {
 	for i := range t.n {

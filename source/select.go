@@ -157,6 +157,7 @@ type vote struct {
 	trusted, members, own, preferred, leader int
 	voters                                   int // all, in agreement or not
 	kind                                     int // preference of its best source; higher is better
+	unconfigured                             int // members without a vote, of which the more the better if all else is equal
 }
 
 // decides reports whether a set may be believed by a host that knows nothing of the time itself: more than half of the
@@ -167,8 +168,8 @@ func (v vote) decides() bool {
 
 func (v vote) beats(o vote) bool {
 	return v.members > 0 && slices.Compare(
-		[]int{v.trusted, v.members + v.own, v.own, v.preferred, v.leader, v.kind},
-		[]int{o.trusted, o.members + o.own, o.own, o.preferred, o.leader, o.kind}) > 0
+		[]int{v.trusted, v.members + v.own, v.own, v.preferred, v.leader, v.kind, v.unconfigured},
+		[]int{o.trusted, o.members + o.own, o.own, o.preferred, o.leader, o.kind, o.unconfigured}) > 0
 }
 
 // count weighs the candidates whose interval has the point, and marks them in s.clique.
@@ -181,6 +182,7 @@ func (s *Selector) count(candidates []Candidate, own Own, point time.Duration) (
 			continue
 		}
 		if c.Unconfigured {
+			v.unconfigured++
 			continue
 		}
 		v.members++

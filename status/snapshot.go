@@ -135,7 +135,7 @@ type Source struct {
 	Reference string `json:"reference,omitempty"`
 	// Reach is the register of the last eight polls (NTP), lowest bit the latest.
 	Reach uint8 `json:"reach"`
-	// Kiss is the last kiss code (RFC 5905 §7.4) of an NTP server that was obeyed.
+	// Kiss is the last kiss code (RFC 5905 §7.4) that an NTP server did not contradict by a true answer.
 	Kiss string `json:"kiss,omitempty"`
 	// Poll interval (NTP) or interval of Sync messages (PTP).
 	Interval time.Duration `json:"interval_ns"`

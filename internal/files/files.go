@@ -17,6 +17,8 @@ var (
 	ErrNotRegular = errors.New("not a regular file")
 	// ErrLink: it is a link that another user has put there.
 	ErrLink = errors.New("a link of another user's, which is not followed")
+	// ErrPipe: it is a named pipe that another user has put there.
+	ErrPipe = errors.New("a named pipe of another user's, which is not written to")
 )
 
 // Open opens a regular file for reading, not by a link, and does not wait. It fails with ErrNotRegular.
@@ -61,9 +63,9 @@ func Replace(path string) (*os.File, error) {
 }
 
 // Create opens a file that a person has named, to be written from its beginning, as os.Create does, but gives nobody else a
-// say in where that goes. A regular file of this user's, or any for root, is removed and made anew with the mode that it had;
-// so another name of it keeps its content. Pipes and devices are opened as they are. Links are followed if this user or root
-// has made them; it fails with ErrLink for others.
+// say in where that goes. A regular file of this user's is removed and made anew with its mode, and so is any for root, with the
+// mode of a new file if it was another user's; another name of it keeps its content. Devices are opened as they are. Links are
+// followed, and named pipes opened, if this user or root has made them; it fails with ErrLink or ErrPipe for others.
 func Create(path string) (*os.File, error) {
 	info, err := os.Lstat(path)
 	switch {
@@ -76,6 +78,8 @@ func Create(path string) (*os.File, error) {
 			return nil, fmt.Errorf("%s: %w", path, ErrLink)
 		}
 		return os.Create(path)
+	case info.Mode()&fs.ModeNamedPipe != 0 && !trusted(info):
+		return nil, fmt.Errorf("%s: %w", path, ErrPipe)
 	case !info.Mode().IsRegular():
 		return os.OpenFile(path, os.O_WRONLY|syscall.O_NOFOLLOW, 0)
 	}

@@ -229,6 +229,20 @@ func TestCreateLeavesPipesAndDevices(t *testing.T) {
 	}
 }
 
+// TestCreateByAnothersPipe does not wait for whoever has put a pipe there to read it.
+func TestCreateByAnothersPipe(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make pipes of others")
+	}
+	path := fifo(t, filepath.Join(t.TempDir(), "fifo"))
+	if err := os.Lchown(path, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := files.Create(path); !errors.Is(err, files.ErrPipe) {
+		t.Errorf("created: %v", err)
+	}
+}
+
 func TestCreateFails(t *testing.T) {
 	dir := t.TempDir()
 	for path, want := range map[string]error{

@@ -129,6 +129,7 @@ func TestValues(t *testing.T) {
 			`{domain="0",port="eth0",sdo_id="0",transport="udp4"} 1`, `{domain="24",port="eth1",sdo_id="0",transport="l2"} 0`,
 		},
 		"lockstep_port_dropped_messages_total": {
+			`{domain="0",port="eth0",reason="address",sdo_id="0",transport="udp4"} 3`,
 			`{domain="0",port="eth0",reason="no timestamp",sdo_id="0",transport="udp4"} 1`,
 			`{domain="0",port="eth0",reason="other domain",sdo_id="0",transport="udp4"} 12`,
 		},
