@@ -141,9 +141,6 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.engine.AddClock(now, info)
-	if d.cfg.Discovered && len(d.cfg.PTP.Ports) > 0 {
-		d.log.Warn(configs.Unconfigured, "ports", len(d.cfg.PTP.Ports))
-	}
 	d.openAll(ctx, now)
 	d.serveStatus(ctx)
 	if d.opt.Notify != nil {
@@ -202,6 +199,9 @@ func (d *Daemon) leaps() *clock.LeapTable {
 
 // openAll makes the sockets that the configuration asks for.
 func (d *Daemon) openAll(ctx context.Context, now clock.Mono) {
+	if d.cfg.Discovered && len(d.cfg.PTP.Ports) > 0 {
+		d.log.Warn(configs.Unconfigured, "ports", len(d.cfg.PTP.Ports))
+	}
 	d.ports, d.associations = nil, nil
 	for i, c := range d.cfg.PTP.Ports {
 		d.ports = append(d.ports, &portSockets{cfg: c, n: i, stamping: byKernel()})

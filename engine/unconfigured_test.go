@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/sim"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -75,6 +77,12 @@ func TestUnconfiguredConfirmed(t *testing.T) {
 	s.requireSource("ptp:eth0", "unconfirmed", "0 do")
 	s.within(clock.System, 300, 900, 500*time.Microsecond)
 	s.unstepped(20, 900)
+	if bound := s.snapshot().MaxError; bound > 20*time.Millisecond {
+		t.Errorf("maximum error %v: it allows for what nobody confirms", bound)
+	}
+	if at, told := s.logged(300*second, "ptp:eth0 agrees"); told {
+		t.Errorf("ptp:eth0 is said to agree with the host at %v", at)
+	}
 	s.cutNTP(false)
 	s.world.Run(1200 * second)
 	s.follows(1190, status.Locked, "ntp:")
@@ -111,4 +119,53 @@ func TestUnconfiguredUTCOffset(t *testing.T) {
 		t.Errorf("TAI−UTC is %d s by %s", got.Seconds, got.Origin)
 	}
 	s.within(phc0, 60, 100, time.Millisecond)
+}
+
+// TestUnconfiguredIsNoWatch has the only configured source jump: it is followed as if it were alone, since what no file names
+// may not contradict it.
+func TestUnconfiguredIsNoWatch(t *testing.T) {
+	s := newSite(t, onePort+"prefer = false\n[[ntp.server]]\naddress = \"192.0.2.1\"\nprefer = true\n", 400*second, unconfigured)
+	defer s.story()
+	s.at(200*second, func() { s.servers[0].Shift(2 * time.Second) })
+	s.world.Run(400 * second)
+	jumped, _ := s.logged(200*second, "ntp:192.0.2.1 has jumped")
+	if at, ok := s.logged(200*second, "ntp:192.0.2.1 is followed to its new time"); !ok || at > jumped+35*second {
+		t.Errorf("it has jumped at %v, and is followed at %v (%v)", jumped, at, ok)
+	}
+}
+
+// TestUnconfiguredUTCOffsetIsNotSaved has nothing but an unconfigured port tell what TAI − UTC is: it is not believed at the
+// next start.
+func TestUnconfiguredUTCOffsetIsNotSaved(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		var options []option
+		if !named {
+			options = append(options, unconfigured)
+		}
+		s := newSite(t, onePort+threeServers, 60*second, options...)
+		s.world.Run(60 * second)
+		s.host.Tell(func(e *engine.Engine, now clock.Mono) {
+			saved, _ := e.Save(now)
+			if (saved.UTCOffset == 37) != named {
+				t.Errorf("named %v: %d s are saved", named, saved.UTCOffset)
+			}
+		})
+	}
+}
+
+// TestUnconfiguredLeapSecond has the only server announce a leap second: an unconfigured port that knows of none has no vote.
+func TestUnconfiguredLeapSecond(t *testing.T) {
+	for _, named := range []bool{false, true} {
+		options := []option{endOfJune, unlisted}
+		if !named {
+			options = append(options, unconfigured)
+		}
+		s := newSite(t, onePort+"[[ntp.server]]\naddress = \"192.0.2.1\"\n", 200*second, options...)
+		s.servers[0].Answers().Leap = ntp.LeapInsert
+		s.world.Run(200 * second)
+		if got := s.snapshot().UTC.Leap; (got == clock.LeapInsert) == named {
+			t.Errorf("named %v: leap second %d is armed", named, got)
+		}
+		s.follows(199, status.Locked, "ptp:eth0")
+	}
 }

@@ -45,8 +45,7 @@ func (c *Config) program(index int) []bpf.Instruction {
 	case c.Accept == AcceptAll:
 		return nil
 	case c.Network == Ethernet:
-		dropIf(bpf.ExtType, unix.PACKET_OUTGOING)
-		return append(p, groupFrames(c.Groups)...)
+		return groupFrames(c.Groups)
 	}
 	if !c.Loop && index != loopbackIndex {
 		// A multicast datagram that this host sends comes back as PACKET_LOOPBACK, a unicast one by the loopback interface.

@@ -79,22 +79,58 @@ func TestForgedSequence(t *testing.T) {
 	}
 }
 
-// Syncs that nobody follows up keep a port from those of its master for seconds at most, even if they came first.
+// Syncs that nobody follows up keep a port from those of its master for a while at most, even if they came first.
 func TestForgedSyncFirst(t *testing.T) {
-	n := newNet(t, 61, ptp.Config{})
-	h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3, LogAnnounceInterval: -2})
-	seq := uint16(30_000)
-	n.every(time.Second, func() {
-		seq++
-		s := sync(1, seq)
-		s.Flags |= ptp.FlagTwoStep
-		n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
-	})
-	n.run(60 * time.Second)
-	n.state(ptp.Slave)
-	if len(n.measurements) < 8*40 {
-		t.Errorf("%d measurements", len(n.measurements))
+	for seed := range uint64(10) {
+		n := newNet(t, 61+seed, ptp.Config{})
+		h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3, LogAnnounceInterval: -2})
+		seq := uint16(30_000)
+		forge := func() {
+			seq++
+			s := sync(1, seq)
+			s.Flags |= ptp.FlagTwoStep
+			n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
+		}
+		n.onParent = func() {
+			n.onParent = nil
+			n.after(0, forge)
+			n.every(time.Second, forge)
+		}
+		n.run(120 * time.Second)
+		n.state(ptp.Slave)
+		if len(n.measurements) < 8*60 {
+			t.Errorf("seed %d: %d measurements", seed, len(n.measurements))
+		}
 	}
+}
+
+// Announce messages that are far ahead are told of as well.
+func TestForgedAnnounce(t *testing.T) {
+	n, h := locked(t, 75)
+	n.every(time.Second, func() {
+		a := announce(1, uint16(n.now/1e9)+5000)
+		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, h.addr)
+	})
+	n.requireUndisturbed(h, 30, twoCourses)
+}
+
+// A parent whose Syncs were of no use for a while, and are again, is not given up for somebody with its identity.
+func TestParentOfUseAgain(t *testing.T) {
+	n, h := locked(t, 76)
+	h.master.Faults.Lose = func(m ptp.MessageType) bool { return m == ptp.MessageSync }
+	n.run(15 * time.Second)
+	n.state(ptp.Uncalibrated)
+	h.master.Faults.Lose = nil
+	n.run(5 * time.Second)
+	n.state(ptp.Slave)
+	other, seq := at4([4]byte{10, 0, 0, 66}), uint16(0)
+	n.every(250*time.Millisecond, func() {
+		seq++
+		a := announce(1, seq)
+		a.LogInterval = -2
+		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, other)
+	})
+	n.requireUndisturbed(h, 30, "messages with its identity come from "+other.String()+" as well")
 }
 
 // Who has the parent's identity and another address is neither heard nor followed, however good a clock it claims to be.

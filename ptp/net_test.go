@@ -94,6 +94,7 @@ type net struct {
 	sequenceIDs  map[uint32]uint16 // of the Delay_Req messages, by id
 	conflicts    []string
 	onDelayReq   func(seq uint16) // somebody sees it
+	onParent     func()           // a parent is chosen
 }
 
 // at4 is an IPv4 address.
@@ -214,6 +215,9 @@ func (n *net) ParentChanged(p *ptp.Parent) {
 		return
 	}
 	n.log = append(n.log, fmt.Sprintf("parent %v class %d", p.Port, p.Quality.Class))
+	if n.onParent != nil {
+		n.onParent()
+	}
 }
 
 // error returns by how much the offset of a measurement is wrong, in ns.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -33,10 +34,16 @@ func TestSequence(t *testing.T) {
 			[]Reason{0, ReasonStale, 0, ReasonStale, 0, ReasonStale, 0}},
 		{[]uint16{500, 3, 3, 3, 2, 1}, []int{0, 11, 12, 13, 14, 15},
 			[]Reason{0, ReasonStale, ReasonDuplicate, ReasonDuplicate, ReasonStale, ReasonStale}},
+		// One that sends ten times as often as it states is believed to have lost some all the same.
+		{[]uint16{7, 8, 9, 12}, []int{0, 1, 2, 4}, []Reason{0, 0, 0, 0}},
 	} {
+		interval := 100 * time.Millisecond
+		if i == 8 {
+			interval = time.Second
+		}
 		var s sequence
 		for j, id := range tc.ids {
-			if got, _ := s.accept(clock.Mono(tc.at[j])*clock.Mono(time.Second/10), id, 100*time.Millisecond); got != tc.want[j] {
+			if got, _ := s.accept(clock.Mono(tc.at[j])*clock.Mono(time.Second/10), id, interval); got != tc.want[j] {
 				t.Errorf("case %d, %d: %v, want %v", i, id, got, tc.want[j])
 			}
 		}
@@ -216,5 +223,25 @@ func TestNames(t *testing.T) {
 			t.Errorf("reason %d is called %q", r, s)
 		}
 		seen[r.String()] = true
+	}
+}
+
+// Senders are told apart by each part of their identity and address.
+func TestCrowdHash(t *testing.T) {
+	c := crowd{secret: [2]uint64{1, 2}}
+	id := PortIdentity{Clock: ClockIdentity{1, 2, 3, 4, 5, 6, 7, 8}, Port: 1}
+	seen := map[uint64]bool{}
+	for _, s := range []struct {
+		id   PortIdentity
+		from Address
+	}{
+		{id, Address{}}, {PortIdentity{id.Clock, 2}, Address{}}, {PortIdentity{ClockIdentity{9}, 1}, Address{}},
+		{id, Address{MAC: [6]byte{2}}}, {id, Address{MAC: [6]byte{5: 2}}}, {id, Address{IP: netip.AddrFrom4([4]byte{192, 0, 2, 1})}},
+		{id, Address{IP: netip.AddrFrom4([4]byte{192, 0, 2, 2})}},
+	} {
+		seen[c.hash(s.id, s.from)] = true
+	}
+	if len(seen) != 7 {
+		t.Errorf("%d hashes of 7 senders", len(seen))
 	}
 }
