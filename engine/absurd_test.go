@@ -91,7 +91,7 @@ func TestAnyOffsetsHaveErrors(t *testing.T) {
 			t.Errorf("sigma %d, maximum error %d, of a bound of %d", c.Sigma, c.MaxError, bound)
 		}
 		e.candidates = []source.Candidate{c}
-		e.misgive(now)
+		e.misgive(now, 0)
 		if e.doubted < 0 {
 			t.Errorf("%d is doubted", e.doubted)
 		}

@@ -76,7 +76,7 @@ func (e *Engine) choose(now clock.Mono) {
 		}
 	}
 	e.follow(now, e.leading(now, result.Leader))
-	e.misgive(now)
+	e.misgive(now, result.Confirmed)
 	e.weed(now)
 	e.judgeState(now)
 }
@@ -169,9 +169,10 @@ func (e *Engine) accept(now clock.Mono, s *tracked) {
 }
 
 // misgive has the maximum error cover what the sources say, if all of them contradict this host: it may be the one that is
-// wrong.
-func (e *Engine) misgive(now clock.Mono) {
-	var most time.Duration
+// wrong. Of a leader that nobody has configured it covers whatever those that confirm it leave open.
+func (e *Engine) misgive(now clock.Mono, confirmed time.Duration) {
+	least := min(confirmed, discipline.Unlimited)
+	most := least
 	for i, s := range e.sources {
 		if c := &e.candidates[i]; !e.own.Known || c.State != source.Usable || c.NoSelect || c.Unconfigured || s.n == 0 {
 			continue
@@ -179,8 +180,8 @@ func (e *Engine) misgive(now clock.Mono) {
 		p := s.latest()
 		off := clock.Nanoseconds(math.Abs(p.residual))
 		if off-p.bound <= e.own.MaxError {
-			e.doubted = 0
-			e.tree.Misgive(0)
+			e.doubted = least
+			e.tree.Misgive(least)
 			return
 		}
 		most = max(most, min(clock.Sum(off, p.bound, -e.own.MaxError), discipline.Unlimited))

@@ -33,8 +33,12 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 	f := &p.masters.rows[row]
 	// Replayed messages must not use up the master's budget.
 	r, forked := f.sequence.accept(now, m.SequenceID, f.interval)
-	if forked && row == p.parent {
+	switch {
+	case row != p.parent:
+	case forked:
 		p.conflicting(now, conflictSequence, Address{})
+	case r == ReasonDuplicate && m.SequenceID == f.sequence.last && parentOf(&m, from) != f.announce:
+		p.conflicting(now, conflictContent, Address{})
 	}
 	if r != accepted {
 		return r
@@ -103,17 +107,19 @@ func (p *Port) allowed(sender PortIdentity, from Address) bool {
 		slices.ContainsFunc(p.cfg.Masters, func(m MasterID) bool { return m.is(sender, from) })
 }
 
-// impersonated reports whether the parent is heard, and this message of its identity comes from elsewhere.
+// impersonated reports whether the parent is heard and has been measured by, and this message of the same clock comes from
+// elsewhere.
 func (p *Port) impersonated(m *Announce, from Address) bool {
 	if p.parent < 0 {
 		return false
 	}
 	f := &p.masters.rows[p.parent]
-	return f.announce.Port == m.Source && f.announce.Address != from && !f.useless
+	a := &f.announce
+	return a.Port.Clock == m.Source.Clock && a.Address != from && !f.useless && p.former.has(a.Port, a.Address)
 }
 
-// otherAddress refuses a message with the parent's identity from another address. As long as the parent is heard it cannot
-// have moved there.
+// otherAddress refuses a message with the parent's clock identity from another address. As long as the parent is heard it
+// cannot have moved there.
 func (p *Port) otherAddress(now clock.Mono, from Address) Reason {
 	p.conflicting(now, conflictAddress, from)
 	return ReasonAddress

@@ -87,8 +87,8 @@ func (c *conflict) text() string {
 	return "two of its messages with one sequenceId differ"
 }
 
-// contest counts two messages of two senders. The first one, whose Sync came at since, and all that came later may have been
-// forged. Unless it was known that there are two, they have been measured by: they are forgotten, as are the exchanges that a
+// contest counts two messages of two senders. The first one, whose Sync came at since if that is known, and all that came
+// later may have been forged. Unless it was known that there are two, they have been measured by: they are forgotten, as are the exchanges that a
 // delay would be made of with them. From then on a Sync is in order if it follows one that was used.
 func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
 	if !p.contested(now) && !since.IsZero() {
@@ -99,6 +99,7 @@ func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
 			p.syncs.sequence.advance(now, p.track.point(0).seq, p.syncInterval)
 		}
 	}
+	p.conflict.contested = now.Add(conflictShown)
 	p.conflicting(now, conflictContent, Address{})
 }
 
@@ -107,11 +108,11 @@ func (p *Port) compareFollowUp(now clock.Mono, said statement) {
 	if !p.syncs.followUp.contradicts(said) {
 		return
 	}
+	var since clock.Timestamp
 	if o := p.syncs.of(said.seq); o != nil {
-		p.contest(now, o.arrived)
-		return
+		since = o.arrived
 	}
-	p.conflicting(now, conflictContent, Address{})
+	p.contest(now, since)
 }
 
 // candidate accepts a Sync that may be the next one, while it is contested who the parent is.
@@ -135,7 +136,7 @@ func (p *Port) pair(now clock.Mono, s, f half) (r Reason, used bool) {
 	if p.contested(now) {
 		forward, ok := p.difference(s.ns, f.ns, s.correction, f.correction, Span{ns: int64(p.cfg.DelayAsymmetry)})
 		if !ok || !p.track.continues(s.ns, forward, contestedSlack+contestedSigmas*p.delay.deviation()) {
-			p.conflicting(now, conflictContent, Address{})
+			p.contest(now, clock.Timestamp{})
 			p.reject(ReasonContested)
 			return accepted, false
 		}
@@ -165,9 +166,6 @@ func (p *Port) conflicting(now clock.Mono, kind Conflict, from Address) {
 	p.counters.Conflicts[kind]++
 	c := &p.conflict
 	c.seen, c.kind, c.from, c.at = true, kind, from, now
-	if kind == conflictContent { // what shows the others is not used anyway
-		c.contested = now.Add(conflictShown)
-	}
 	if c.told == 0 || now.Sub(c.told) >= conflictPause {
 		c.told = now
 		p.out.Conflict(c.text())

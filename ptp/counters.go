@@ -24,6 +24,8 @@ const (
 	ReasonSdoID
 	// ReasonOwn: sent by this clock, or announces it as grandmaster.
 	ReasonOwn
+	// ReasonIdentity: the port number of its sender is none that a port has, 0 or 65535.
+	ReasonIdentity
 	// ReasonNotUsed: of a type that a client has no use for, or a Delay_Resp to another port.
 	ReasonNotUsed
 	// ReasonNotParent: from a port that is not the parent.
@@ -97,6 +99,7 @@ var reasonNames = [Reasons]string{
 	ReasonDomain:          "domain",
 	ReasonSdoID:           "sdo_id",
 	ReasonOwn:             "own",
+	ReasonIdentity:        "identity",
 	ReasonNotUsed:         "not_used",
 	ReasonNotParent:       "not_parent",
 	ReasonAddress:         "address",

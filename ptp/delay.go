@@ -252,13 +252,20 @@ func (p *Port) exchange(seq uint16) *exchange {
 }
 
 // granted takes over the interval that the master allows: none shorter may be used (logMinDelayReqInterval, IEEE 1588-2019
-// §7.7.2.4).
+// §7.7.2.4). A longer one is approached by doubling.
 func (p *Port) granted(now clock.Mono, log int8) {
 	if log == NoLogInterval {
 		return
 	}
 	d := &p.delay
 	interval := logInterval(log, minLogDelayReq, maxLogGranted)
+	if interval > d.interval {
+		// One answer that is forged must not silence the port: not before it has measured a delay, nor for long afterwards.
+		if d.filter.n == 0 {
+			return
+		}
+		interval = min(interval, 2*d.interval)
+	}
 	if interval == d.interval {
 		return
 	}

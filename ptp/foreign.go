@@ -38,6 +38,8 @@ type foreignMaster struct {
 	heard          int
 	// useless: it is the latest parent of which no Sync could be used.
 	useless bool
+	// syncs: Syncs with its identity come from its address, though it is not the parent.
+	syncs bool
 }
 
 func (f *foreignMaster) qualified(now clock.Mono) bool {
@@ -81,7 +83,7 @@ func (t *foreignTable) displace(now clock.Mono, parent int, former *formerParent
 	for i := range t.rows {
 		f := &t.rows[i]
 		q := f.qualified(now)
-		if i == parent || q && !qualified || former.has(f.announce.Port, f.announce.Address) {
+		if i == parent || q && !qualified || f.worth(former) > 1 {
 			continue
 		}
 		if q != qualified {
@@ -112,7 +114,7 @@ func (t *foreignTable) best(now clock.Mono, parent int, former *formerParents) i
 }
 
 // better reports whether f is to be preferred to o. Of two rows with the same identity one is somebody else: that is not the
-// one that the port has been measured by, and not the one whose Syncs are of use.
+// one that the port has been measured by, nor the one that sends Syncs, or whose Syncs are of use.
 func (f *foreignMaster) better(o *foreignMaster, former *formerParents) bool {
 	c := Compare(&f.data, &o.data)
 	return c < 0 || c == Same && f.worth(former) > o.worth(former)
@@ -123,6 +125,8 @@ func (f *foreignMaster) worth(former *formerParents) int {
 	case f.useless:
 		return 0
 	case former.has(f.announce.Port, f.announce.Address):
+		return 3
+	case f.syncs:
 		return 2
 	}
 	return 1

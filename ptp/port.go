@@ -116,6 +116,9 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		if unicast { // anybody anywhere can send that
 			return ReasonAddress
 		}
+		if row := p.masters.find(h.Source, from); row >= 0 && h.Type == MessageSync {
+			p.masters.rows[row].syncs = true
+		}
 		return p.otherAddress(now, from)
 	}
 	// Messages that were had before, and those for other ports, must not use up the parent's budget.
@@ -128,7 +131,8 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 	return p.onDelayResp(now, b)
 }
 
-// concerned checks that a message is of this port's domain and not its own (IEEE 1588-2019 §9.5.1, §7.1.4).
+// concerned checks that a message is of this port's domain, not its own, and of a port that there can be (IEEE 1588-2019
+// §9.5.1, §7.1.4, §7.5.2.3).
 func (p *Port) concerned(h *Header) Reason {
 	sdo := p.cfg.SdoID
 	if h.MinorVersion == 0 {
@@ -142,6 +146,8 @@ func (p *Port) concerned(h *Header) Reason {
 		return ReasonSdoID
 	case h.Source.Clock == p.cfg.Identity.Clock:
 		return ReasonOwn
+	case h.Source.Port == 0 || h.Source.Port == 0xffff:
+		return ReasonIdentity
 	}
 	return accepted
 }

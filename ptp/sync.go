@@ -275,6 +275,9 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 // syncSeen takes note of the Sync interval and starts what depends on Sync messages coming.
 func (p *Port) syncSeen(now clock.Mono, log int8) {
 	p.syncInterval = statedInterval(log, minLogSync, maxLogSync)
+	if gap := p.syncs.sequence.gap; gap > 0 { // or one forged message could have the end of the true ones go unnoticed
+		p.syncInterval = min(p.syncInterval, 2*gap)
+	}
 	p.syncBy = now.Add(p.syncPatience())
 	if p.usedBy == clock.Never {
 		p.usedBy = now.Add(firstUse)

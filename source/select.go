@@ -62,6 +62,9 @@ type Result struct {
 	Leader ID
 	// Verdicts on the candidates, in their order.
 	Verdicts []Verdict
+	// Confirmed is how far the time of an unconfigured leader may be off, as far as the sources that confirm it tell: the
+	// distance to the farther end of what they have in common. 0 for other leaders.
+	Confirmed time.Duration
 }
 
 // Selector decides which sources tell the truth, and which one leads. It remembers the leader, so that equal sources do
@@ -97,11 +100,11 @@ func (s *Selector) Select(candidates []Candidate, own Own) Result {
 	if !own.Known && !agree.decides() {
 		s.leader = ""
 		s.excuse(Reason{Code: NoMajority, N: agree.members, M: agree.voters})
-		return Result{s.leader, s.verdicts}
+		return Result{Leader: s.leader, Verdicts: s.verdicts}
 	}
 	s.judge(candidates, own, agree)
 	s.lead(candidates, agree)
-	return Result{s.leader, s.verdicts}
+	return Result{Leader: s.leader, Verdicts: s.verdicts, Confirmed: s.confirmed(candidates)}
 }
 
 // excuse gives the reason why none of the usable sources is followed.
@@ -218,8 +221,9 @@ func (s *Selector) voters(candidates []Candidate) (n int) {
 	return n
 }
 
-// confirm takes unconfigured candidates out of the choice, unless they are among those that agree, and these are the
-// majority of the voters. A single voter is enough only where no more can be had.
+// confirm takes unconfigured candidates out of the choice, unless the majority of the voters agrees, and their time lies in
+// what these have in common: an interval of theirs that is wide enough has that in common with anybody. A single voter is
+// enough only where no more can be had.
 func (s *Selector) confirm(candidates []Candidate, agree vote) {
 	possible := 0
 	for i := range candidates {
@@ -233,10 +237,42 @@ func (s *Selector) confirm(candidates []Candidate, agree vote) {
 		switch {
 		case agree.members < needed:
 			s.verdicts[i] = Verdict{Unconfirmed, Reason{Code: NeedsMajority, N: agree.members, M: needed}}
-		case !s.best[i]:
+		case !s.best[i] || !s.common(candidates).holds(&candidates[i]):
 			s.verdicts[i] = disagrees(&candidates[i], agree)
 		}
 	}
+}
+
+// span is an interval of offsets.
+type span struct{ low, high time.Duration }
+
+// common returns what the intervals of the voters that agree have in common.
+func (s *Selector) common(candidates []Candidate) span {
+	all := span{math.MinInt64, math.MaxInt64}
+	for i := range candidates {
+		if c := &candidates[i]; s.best[i] && !c.Unconfigured {
+			all.low = max(all.low, clock.Sum(c.Offset, -c.MaxError))
+			all.high = min(all.high, clock.Sum(c.Offset, c.MaxError))
+		}
+	}
+	return all
+}
+
+// holds reports whether the candidate's offset lies in the interval, or beside it by no more than the candidate's error and
+// half of the interval's width, as that of an honest source may if the truth is near an end.
+func (a span) holds(c *Candidate) bool {
+	slack := min(c.MaxError, clock.Sum(a.high, -a.low)/2)
+	return clock.Sum(a.low, -slack) <= c.Offset && c.Offset <= clock.Sum(a.high, slack)
+}
+
+func (s *Selector) confirmed(candidates []Candidate) time.Duration {
+	for i := range candidates {
+		if c := &candidates[i]; c.ID == s.leader && c.Unconfigured {
+			all := s.common(candidates)
+			return max(clock.Sum(c.Offset, -all.low), clock.Sum(all.high, -c.Offset))
+		}
+	}
+	return 0
 }
 
 func disagrees(c *Candidate, agree vote) Verdict {
