@@ -169,3 +169,26 @@ func TestUnconfiguredLeapSecond(t *testing.T) {
 		s.follows(199, status.Locked, "ptp:eth0")
 	}
 }
+
+// TestUnconfiguredWide has an unconfigured grandmaster far away, whose ways there and back differ by as much: its interval
+// has something in common with anybody's, and is no agreement.
+func TestUnconfiguredWide(t *testing.T) {
+	s := newSite(t, onePort+threeServers, 300*second, unconfigured)
+	defer s.story()
+	s.ptp.Extend(int64(800*time.Millisecond), 0)
+	s.world.Run(300 * second)
+	s.follows(299, status.Locked, "ntp:")
+	s.requireSource("ptp:eth0", "falseticker", "does not overlap")
+	s.within(clock.System, 60, 300, time.Millisecond)
+}
+
+// TestUnconfiguredWithin has an unconfigured grandmaster that is wrong by less than the servers can tell: it is confirmed, and
+// the maximum error covers what they leave open.
+func TestUnconfiguredWithin(t *testing.T) {
+	s := newSite(t, onePort+threeServers, 300*second, unconfigured)
+	defer s.story()
+	s.master.Shift(80 * time.Microsecond)
+	s.world.Run(300 * second)
+	s.follows(299, status.Locked, "ptp:eth0")
+	s.covered(30, 300)
+}

@@ -66,8 +66,9 @@ func (p *Port) admit(now clock.Mono, m *Announce, from Address) (row int, r Reas
 	t := &p.masters
 	f := foreignMaster{used: true, announce: parentOf(m, from)}
 	f.interval = f.announce.AnnounceInterval
+	f.syncs = p.parent >= 0 && t.rows[p.parent].announce.Port == m.Source && t.sends(from)
 	row = t.free(now, p.parent)
-	if row < 0 && !p.former.has(m.Source, from) {
+	if row < 0 && !f.syncs && !p.former.has(m.Source, from) {
 		first, again := t.crowd.meet(now, m, from, foreignWindow*f.interval, p.rng)
 		if !again {
 			return -1, ReasonTableFull

@@ -135,13 +135,16 @@ func TestParentOfUseAgain(t *testing.T) {
 
 // Who has the parent's identity and another address is neither heard nor followed, however good a clock it claims to be.
 func TestParentFromElsewhere(t *testing.T) {
-	for _, from := range []ptp.Address{at4([4]byte{10, 0, 0, 66}), {MAC: [6]byte{2, 0, 0, 0, 0, 66}}} {
+	for i, from := range []ptp.Address{at4([4]byte{10, 0, 0, 66}), {MAC: [6]byte{2, 0, 0, 0, 0, 66}}, at4([4]byte{10, 0, 0, 66})} {
 		n, h := locked(t, 62)
 		seq := uint16(11)
 		n.every(time.Second, func() {
 			seq++
 			a := announce(1, seq)
 			a.Priority1, a.Quality.Class = 0, 1
+			if i == 2 { // another port of the same clock, with another grandmaster
+				a.Source.Port, a.Grandmaster = 2, ptp.ClockIdentity{1}
+			}
 			n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, from)
 			s := sync(1, seq)
 			n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), from)
@@ -466,4 +469,91 @@ func TestUnicastIsNoConflict(t *testing.T) {
 	if len(n.conflicts) != 0 || n.rejected(ptp.ReasonAddress) != 1 {
 		t.Errorf("conflicts %q, %d refused", n.conflicts, n.rejected(ptp.ReasonAddress))
 	}
+}
+
+// Ports are numbered from 1 to 65534: others may not announce anything.
+func TestPortNumbers(t *testing.T) {
+	for _, number := range []uint16{0, 65535} {
+		n, h := locked(t, 85)
+		for seq := range uint16(4) {
+			a := announce(1, seq)
+			a.Source.Port, a.Priority1 = number, 0
+			n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, h.addr)
+			n.run(time.Second)
+		}
+		if s := n.port.Status(n.now); s.Parent.Port != portNumber(1) || s.Masters != 1 || n.rejected(ptp.ReasonIdentity) != 4 {
+			t.Errorf("port %d: parent %v of %d masters, %d refused", number, s.Parent.Port, s.Masters, n.rejected(ptp.ReasonIdentity))
+		}
+	}
+}
+
+// A crowd that announces the master's identity from 100 addresses, before the port has heard of it and while it pauses, keeps
+// it from the master for as long as it takes to hear its Syncs.
+func TestCrowdOfImpostors(t *testing.T) {
+	for seed := range uint64(10) {
+		n := newNet(t, 150+seed, ptp.Config{})
+		seq := uint16(0)
+		n.every(2*time.Millisecond, func() {
+			seq++
+			a := announce(1, seq/100)
+			a.LogInterval = -2
+			n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, at4([4]byte{10, 0, 66, byte(seq % 100)}))
+		})
+		n.run(2 * time.Second)
+		h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3, LogAnnounceInterval: -1})
+		for range 2 {
+			n.run(30 * time.Second)
+			if s := n.port.Status(n.now); s.State != ptp.Slave || s.Parent.Address != h.addr {
+				t.Errorf("seed %d: at %v: %v, parent at %v", seed, time.Duration(n.now), s.State, s.Parent.Address)
+			}
+			h.master.Faults.Silent = true
+			n.run(6 * time.Second)
+			h.master.Faults.Silent = false
+		}
+	}
+}
+
+// One Delay_Resp that grants an interval of 17 minutes, the first or a later one, does not end the measuring of the delay.
+func TestForgedDelayReqInterval(t *testing.T) {
+	for _, after := range []time.Duration{0, 30 * time.Second} {
+		n := newNet(t, 86, ptp.Config{})
+		h := n.addMaster(1, ptptest.Config{})
+		n.run(after)
+		n.onDelayReq = func(seq uint16) {
+			n.onDelayReq = nil
+			r := ptp.DelayResp{Header: sync(1, seq).Header, Requesting: clientPort}
+			r.LogInterval = 10
+			r.Receive, _ = ptp.TimestampOf(epoch + int64(n.now) - 100e6)
+			n.port.Receive(n.now, encode(t, &r), clock.Timestamp{}, h.addr)
+		}
+		n.run(5 * time.Second)
+		delays := n.port.Counters().Delays
+		n.run(60 * time.Second)
+		if got := n.port.Counters().Delays - delays; got < 40 {
+			t.Errorf("forged after %v: %d delays in a minute", after, got)
+		}
+		n.state(ptp.Slave)
+	}
+}
+
+// A master that grants a long interval gets it.
+func TestLongDelayReqInterval(t *testing.T) {
+	n := newNet(t, 87, ptp.Config{})
+	n.addMaster(1, ptptest.Config{LogMinDelayReqInterval: 4})
+	n.run(5 * time.Minute)
+	if s := n.port.Status(n.now); s.DelayReqInterval != 16*time.Second {
+		t.Errorf("interval %v", s.DelayReqInterval)
+	}
+}
+
+// The end of the Syncs is noticed although one of them, which was forged, stated an interval of 16 s.
+func TestForgedSyncInterval(t *testing.T) {
+	n, h := locked(t, 88)
+	s := sync(1, 12)
+	s.LogInterval = 4
+	s.Origin, _ = ptp.TimestampOf(epoch + int64(n.now) - 1000)
+	n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
+	h.master.Faults.Lose = func(m ptp.MessageType) bool { return m == ptp.MessageSync }
+	n.run(25 * time.Second)
+	n.state(ptp.Uncalibrated)
 }

@@ -4,6 +4,7 @@ package ptp
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -51,7 +52,24 @@ type foreignTable struct {
 	rows     [foreignMasters]foreignMaster
 	stranger limiter
 	crowd    crowd
+	// senders are where Syncs with the parent's identity come from beside the parent, the latest at next.
+	senders [4]Address
+	next    int
 }
+
+// syncFrom notes that Syncs with the parent's identity come from another address: unlike whoever only announces itself with
+// that identity, it may be the master.
+func (t *foreignTable) syncFrom(id PortIdentity, from Address) {
+	if row := t.find(id, from); row >= 0 {
+		t.rows[row].syncs = true
+	}
+	if !t.sends(from) {
+		t.senders[t.next] = from
+		t.next = (t.next + 1) % len(t.senders)
+	}
+}
+
+func (t *foreignTable) sends(from Address) bool { return slices.Contains(t.senders[:], from) }
 
 // find returns the row of a port that announces itself from an address, -1 if it has none. Who announces another's identity
 // from elsewhere has a row of its own.

@@ -116,8 +116,8 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		if unicast { // anybody anywhere can send that
 			return ReasonAddress
 		}
-		if row := p.masters.find(h.Source, from); row >= 0 && h.Type == MessageSync {
-			p.masters.rows[row].syncs = true
+		if h.Type == MessageSync {
+			p.masters.syncFrom(h.Source, from)
 		}
 		return p.otherAddress(now, from)
 	}
