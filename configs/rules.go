@@ -242,6 +242,12 @@ func (r wordsRule) check(f reflect.Value) string {
 	return ""
 }
 
+func (r wordsRule) allowed() string {
+	return "a list of " + quotedList(r.words, " and ") + ", each at most once"
+}
+
+func (r wordsRule) show(f reflect.Value) string { return showStrings(f) }
+
 // setStrings puts a list of strings into the field, the first most of them.
 func setStrings(f reflect.Value, raw any, most int) (wrong string) {
 	list, ok := raw.([]any)
@@ -301,12 +307,6 @@ func (r textsRule) allowed() string {
 }
 
 func (r textsRule) show(f reflect.Value) string { return showStrings(f) }
-
-func (r wordsRule) allowed() string {
-	return "a list of " + quotedList(r.words, " and ") + ", each at most once"
-}
-
-func (r wordsRule) show(f reflect.Value) string { return showStrings(f) }
 
 // modeRule is the permissions of a file, in octal.
 type modeRule struct{}

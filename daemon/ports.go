@@ -27,8 +27,8 @@ type portSockets struct {
 	serial uint32
 	index  int // of the interface
 	event  *hwts.Conn
-	// general and unicast are nil on Ethernet, where one socket does. What is sent to this host alone comes by a socket of
-	// its own, so that nothing else than a general message can come so.
+	// general and unicast are nil on Ethernet, where one socket does. What is sent to this host alone has a socket of its
+	// own, so that only general messages can arrive by unicast.
 	general, unicast *hwts.Conn
 	to               hwts.Addr
 	readers          sync.WaitGroup

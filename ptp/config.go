@@ -19,8 +19,8 @@ type Config struct {
 	SdoID  uint16
 	// Masters that may be followed; empty: any. What others announce is refused.
 	Masters []MasterID
-	// FirstSequenceID is the sequenceId of the first Delay_Req. It is to be drawn at random, so that nobody can answer the
-	// requests who does not see them.
+	// FirstSequenceID is the sequenceId of the first Delay_Req. Draw it at random, so that only those who see the requests
+	// can answer them.
 	FirstSequenceID uint16
 	// MinorVersion is what is sent as minorVersionPTP: 0 or 1. All are understood.
 	MinorVersion uint8
@@ -80,8 +80,8 @@ type Output interface {
 	Measured(m *Measurement)
 	// StateChanged tells that the port's state changed, and why: a short constant phrase.
 	StateChanged(old, new State, why string)
-	// Conflict tells that two senders, or one that is broken, speak as the parent, and how it shows: a clause. It is told
-	// when that begins, and again each 10 minutes while it lasts.
+	// Conflict tells that two senders speak as the parent, and how it shows, as a clause. It is called when that begins,
+	// and every 10 minutes while it lasts.
 	Conflict(what string)
 	// ParentChanged tells that the parent, or anything that it announces, changed; nil when there is none any more.
 	// p is valid during the call only.

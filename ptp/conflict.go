@@ -46,12 +46,12 @@ const (
 	// doubled is within what time a network delivers the copies of a message that it doubles: redundant networks (IEC
 	// 62439-3) do so within their delay, loops of bridges within milliseconds.
 	doubled = 10 * time.Millisecond
-	// contestedNear is how far from the latest one the sequenceId of a Sync may be to be tried while it is contested who
-	// the parent is. More would fill the places of those that wait.
+	// contestedNear is how far the sequenceId of a Sync may be from the latest one while two senders speak as the parent.
+	// With more, forged ones would fill the 16 places for Syncs that wait.
 	contestedNear = 8
-	// contestedSlack, contestedSigmas and contestedRate bound what is taken for a continuation then: the noise of kernel
-	// timestamps on a busy host, that of the path in standard deviations, and one part in so many of the time since, which a
-	// clock that is slewed may gain.
+	// contestedSlack, contestedSigmas and contestedRate bound what counts as a continuation: the noise of kernel timestamps
+	// on a busy host, standard deviations of the path delay, and the frequency error (one part in contestedRate) that a
+	// clock may have while it is slewed.
 	contestedSlack  = time.Millisecond
 	contestedSigmas = 4
 	contestedRate   = 1000
@@ -87,9 +87,9 @@ func (c *conflict) text() string {
 	return "two of its messages with one sequenceId differ"
 }
 
-// contest counts two messages of two senders. The first one, whose Sync came at since if that is known, and all that came
-// later may have been forged. Unless it was known that there are two, they have been measured by: they are forgotten, as are the exchanges that a
-// delay would be made of with them. From then on a Sync is in order if it follows one that was used.
+// contest counts two messages of two senders. The Sync of the first one arrived at since, zero if that is not known. It and all
+// later ones may be forged. If the port did not know of two senders yet, it has measured by them: contest drops these
+// measurements, and the exchanges that would use them. From then on a Sync is in order if it follows one that was used.
 func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
 	if !p.contested(now) && !since.IsZero() {
 		p.track.forgetSince(since.Nanoseconds())
@@ -103,7 +103,7 @@ func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
 	p.conflicting(now, conflictContent, Address{})
 }
 
-// compareFollowUp looks whether a Follow_Up says something else than the one before with its sequenceId.
+// compareFollowUp starts or prolongs a contest if a Follow_Up contradicts the previous one with its sequenceId.
 func (p *Port) compareFollowUp(now clock.Mono, said statement) {
 	if !p.syncs.followUp.contradicts(said) {
 		return
@@ -115,7 +115,7 @@ func (p *Port) compareFollowUp(now clock.Mono, said statement) {
 	p.contest(now, since)
 }
 
-// candidate accepts a Sync that may be the next one, while it is contested who the parent is.
+// candidate accepts a Sync that may be the next one while two senders speak as the parent.
 func (p *Port) candidate(now clock.Mono, id uint16) Reason {
 	switch {
 	case p.track.has(id):
@@ -126,12 +126,12 @@ func (p *Port) candidate(now clock.Mono, id uint16) Reason {
 	return accepted
 }
 
-// contested reports whether somebody else has lately sent messages by the parent's identity and address.
+// contested reports whether messages with the parent's identity and address lately came from two senders.
 func (p *Port) contested(now clock.Mono) bool { return now < p.conflict.contested }
 
-// pair makes a measurement of a Sync and what tells its origin. While it is contested who the parent is, it does so only if
-// that continues what was measured before; else it counts the pair and does not use it: a Sync or Follow_Up that does may yet
-// come.
+// pair makes a measurement of a Sync and its Follow_Up. While two senders speak as the parent it uses only pairs that continue
+// the former measurements. It counts the others and reports used = false: both parts stay, since the right other part may
+// still come.
 func (p *Port) pair(now clock.Mono, s, f half) (r Reason, used bool) {
 	if p.contested(now) {
 		forward, ok := p.difference(s.ns, f.ns, s.correction, f.correction, Span{ns: int64(p.cfg.DelayAsymmetry)})
@@ -145,8 +145,8 @@ func (p *Port) pair(now clock.Mono, s, f half) (r Reason, used bool) {
 	return p.synced(now, s, f), true
 }
 
-// continues reports whether a Sync that arrived at reading t2 fits two of the latest ones, or all if there are fewer: one of
-// them may have been forged before anybody knew.
+// continues reports whether a Sync that arrived at reading t2 fits two of the latest five Syncs, or all if there are fewer. It
+// does not take more, since one of them may have been forged before the port knew of it.
 func (t *track) continues(t2 int64, forward Span, slack time.Duration) bool {
 	const looked = 5
 	fits := 0

@@ -57,8 +57,8 @@ type foreignTable struct {
 	next    int
 }
 
-// syncFrom notes that Syncs with the parent's identity come from another address: unlike whoever only announces itself with
-// that identity, it may be the master.
+// syncFrom notes that Syncs with the parent's identity come from another address. Such a sender may be the true master; one
+// that only announces itself is not.
 func (t *foreignTable) syncFrom(id PortIdentity, from Address) {
 	if row := t.find(id, from); row >= 0 {
 		t.rows[row].syncs = true
@@ -71,8 +71,8 @@ func (t *foreignTable) syncFrom(id PortIdentity, from Address) {
 
 func (t *foreignTable) sends(from Address) bool { return slices.Contains(t.senders[:], from) }
 
-// find returns the row of a port that announces itself from an address, -1 if it has none. Who announces another's identity
-// from elsewhere has a row of its own.
+// find returns the row of a port that announces itself from an address, -1 if it has none. The same identity from another
+// address has another row.
 func (t *foreignTable) find(id PortIdentity, from Address) int {
 	for i := range t.rows {
 		if a := &t.rows[i].announce; t.rows[i].used && a.Port == id && a.Address == from {
@@ -131,8 +131,8 @@ func (t *foreignTable) best(now clock.Mono, parent int, former *formerParents) i
 	return best
 }
 
-// better reports whether f is to be preferred to o. Of two rows with the same identity one is somebody else: that is not the
-// one that the port has been measured by, nor the one that sends Syncs, or whose Syncs are of use.
+// better reports whether f is to be preferred to o. Of two rows with the same identity one is an impostor. The port prefers
+// one that it has followed before, then one that sends Syncs. One whose Syncs could not be used comes last.
 func (f *foreignMaster) better(o *foreignMaster, former *formerParents) bool {
 	c := Compare(&f.data, &o.data)
 	return c < 0 || c == Same && f.worth(former) > o.worth(former)
@@ -150,7 +150,7 @@ func (f *foreignMaster) worth(former *formerParents) int {
 	return 1
 }
 
-// setUseless has the parent give way to others with its identity. Those that have given way before get another turn.
+// setUseless marks the parent, and no other row, as one whose Syncs could not be used.
 func (t *foreignTable) setUseless(parent int) {
 	for i := range t.rows {
 		t.rows[i].useless = i == parent

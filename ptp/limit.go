@@ -25,9 +25,9 @@ func (l *limiter) take(now clock.Mono, each time.Duration, burst int) bool {
 
 // sequence accepts the sequenceIds of one sender and message type, each once and in order.
 //
-// A message whose sequenceId is further ahead than the time since the latest one explains is refused: a single one that is
-// forged would otherwise make all true ones stale. A sender that begins anew counts from anywhere; it is accepted once it
-// has sent several in order, and none that continue the former ones have come for longer than usual.
+// It refuses a message whose sequenceId is further ahead than the time since the latest one explains. Otherwise a single
+// forged message would make all true ones stale. A sender that begins anew counts from anywhere. It is accepted once it has
+// sent several messages in order, and no message has continued the former course for longer than usual.
 type sequence struct {
 	started bool
 	last    uint16
@@ -49,8 +49,8 @@ const (
 	// restartSilence is how long the former course has ended at least. Replayed messages come in order too, but between
 	// true ones.
 	restartSilence = time.Second
-	// queued is for how long messages may wait to be read, and then come at once, some of them lost: as long as the queue
-	// holds those of a fast master.
+	// queued is how long messages may wait to be read. They then come at once, and some of them may be lost. A process on a
+	// busy host is rarely kept from running for longer; if it is, restartAfter applies.
 	queued = 250 * time.Millisecond
 )
 

@@ -68,13 +68,13 @@ func NewPort(cfg Config, rng *rand.Rand, out Output) *Port {
 
 // Receive handles a datagram that was sent to the group of all ports. ts is when it arrived by the NIC or the kernel; the
 // zero Timestamp if that is not known, and for general messages, which need none. from is the sender's address, the zero
-// Address where the transport has none: of the parent's identity, messages from other addresses are refused.
+// Address where the transport has none. Messages with the parent's identity from other addresses are refused.
 func (p *Port) Receive(now clock.Mono, b []byte, ts clock.Timestamp, from Address) {
 	p.reject(p.receive(now, b, ts, from, false))
 }
 
-// ReceiveUnicast handles a datagram that was sent to this host alone. Of these only the parent's Delay_Resp messages that
-// answer a request under way are used, which some masters send so (hybrid mode, RFC 9760 §8).
+// ReceiveUnicast handles a datagram that was sent to this host alone. It uses only Delay_Resp messages of the parent that
+// answer a request under way: masters in hybrid mode send them by unicast (RFC 9760).
 func (p *Port) ReceiveUnicast(now clock.Mono, b []byte, from Address) {
 	p.reject(p.receive(now, b, clock.Timestamp{}, from, true))
 }
@@ -113,7 +113,7 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		return ReasonNotParent
 	}
 	if from != p.masters.rows[p.parent].announce.Address {
-		if unicast { // anybody anywhere can send that
+		if unicast { // hosts on other networks can send it too: it says nothing about the parent
 			return ReasonAddress
 		}
 		if h.Type == MessageSync {

@@ -183,7 +183,7 @@ func watchedFlood(t *testing.T, d *daemon, sources int, senders ...func()) {
 	d.await(t, "all is as before", settled)
 }
 
-// attacker has another address on the grandmaster's interface.
+// attacker is another address on the grandmaster's interface, and anotherPeer that with its network.
 var (
 	attacker    = netip.MustParseAddr("10.1.1.3")
 	anotherPeer = netip.PrefixFrom(attacker, 24)
