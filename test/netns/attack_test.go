@@ -34,16 +34,12 @@ timestamping = "kernel"
 // portIdentity is that of a port of a daemon, which strangers know of its MAC.
 func portIdentity(t *testing.T, d *daemon) ptp.PortIdentity {
 	t.Helper()
-	var id ptp.PortIdentity
 	d.await(t, "the port is open", func(s *status.Snapshot) bool { return s.Ports[0].State == "listening" })
-	d.ns.do(t, func() error {
-		ifi, err := net.InterfaceByName("eth0")
-		if err == nil {
-			id = ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte(ifi.HardwareAddr)), Port: 1}
-		}
-		return err
-	})
-	return id
+	return identityOf(d.ns.mac(t, "eth0"))
+}
+
+func identityOf(mac hwts.MAC) ptp.PortIdentity {
+	return ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC(mac), Port: 1}
 }
 
 // TestRoutedAttacker is on another network, behind a router, and hears nothing.
@@ -263,14 +259,7 @@ func TestBlindDelayResp(t *testing.T) {
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	before := d.awaitSettled(t)
-	f := newForger(masterIdentity(), ptp.PortIdentity{})
-	w.host.do(t, func() error {
-		ifi, err := net.InterfaceByName("eth0")
-		if err == nil {
-			f.client = ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte(ifi.HardwareAddr)), Port: 1}
-		}
-		return err
-	})
+	client := identityOf(w.host.mac(t, "eth0"))
 	none := func([]byte) {}
 	only := func(send func([]byte)) func([]byte) {
 		return func(b []byte) {
@@ -279,8 +268,9 @@ func TestBlindDelayResp(t *testing.T) {
 			}
 		}
 	}
-	f.attack(t, none, only(datagrams(t, w.peers, anyPort(peerAddress), netip.AddrPortFrom(hostAddress, hwts.GeneralPort))))
-	f.attack(t, none, only(datagrams(t, w.peers, anyPort(peerAddress), hwts.UDP4.Primary(hwts.GeneralPort).UDP)))
+	for _, to := range []netip.AddrPort{netip.AddrPortFrom(hostAddress, hwts.GeneralPort), hwts.UDP4.Primary(hwts.GeneralPort).UDP} {
+		newForger(masterIdentity(), client).attack(t, none, only(datagrams(t, w.peers, anyPort(peerAddress), to)))
+	}
 	after := undisturbed(t, d, before)
 	if n := after.Ports[0].Dropped["unmatched"]; n < 1000 {
 		t.Errorf("%d guesses were refused", n)
