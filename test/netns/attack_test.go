@@ -92,8 +92,9 @@ func TestLocalAttacker(t *testing.T) {
 	d := newDaemon(t, w.host, ptpPort)
 	f := newForger(stranger(), portIdentity(t, d))
 	var sent atomic.Uint64
-	f.attack(t, unprivileged(t, w.host, &sent, hwts.EventPort), unprivileged(t, w.host, &sent, hwts.GeneralPort))
+	stop := f.attack(t, unprivileged(t, w.host, &sent, hwts.EventPort), unprivileged(t, w.host, &sent, hwts.GeneralPort))
 	unheard(t, d)
+	stop()
 	if sent.Load() < 1000 {
 		t.Errorf("%d datagrams were sent", sent.Load())
 	}
