@@ -36,9 +36,9 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 	switch {
 	case row != p.parent:
 	case forked:
-		p.conflicting(now, conflictSequence, Address{})
+		p.conflicting(now, ConflictSequence, Address{})
 	case r == ReasonDuplicate && m.SequenceID == f.sequence.last && parentOf(&m, from) != f.announce:
-		p.conflicting(now, conflictContent, Address{})
+		p.conflicting(now, ConflictContent, Address{})
 	}
 	if r != accepted {
 		return r
@@ -122,7 +122,7 @@ func (p *Port) impersonated(m *Announce, from Address) bool {
 // otherAddress refuses a message with the parent's clock identity from another address. As long as the parent is heard it
 // cannot have moved there.
 func (p *Port) otherAddress(now clock.Mono, from Address) Reason {
-	p.conflicting(now, conflictAddress, from)
+	p.conflicting(now, ConflictAddress, from)
 	return ReasonAddress
 }
 

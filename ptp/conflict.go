@@ -13,12 +13,12 @@ import (
 type Conflict uint8
 
 const (
-	// conflictAddress: messages with its identity come from another address.
-	conflictAddress Conflict = iota
-	// conflictSequence: messages come whose sequenceIds are far ahead, and those that continue the latest come as well.
-	conflictSequence
-	// conflictContent: two messages with the same sequenceId say different things.
-	conflictContent
+	// ConflictAddress: messages with its identity come from another address.
+	ConflictAddress Conflict = iota
+	// ConflictSequence: messages come whose sequenceIds are far ahead, and those that continue the latest come as well.
+	ConflictSequence
+	// ConflictContent: two messages with the same sequenceId say different things.
+	ConflictContent
 
 	// Conflicts is the number of ways.
 	Conflicts
@@ -27,11 +27,11 @@ const (
 // String returns the name as metrics show it: "address", "sequence" or "content".
 func (c Conflict) String() string {
 	switch c {
-	case conflictAddress:
+	case ConflictAddress:
 		return "address"
-	case conflictSequence:
+	case ConflictSequence:
 		return "sequence"
-	case conflictContent:
+	case ConflictContent:
 		return "content"
 	}
 	return "unknown"
@@ -61,7 +61,7 @@ const (
 type conflict struct {
 	seen bool
 	kind Conflict
-	from Address // of conflictAddress
+	from Address // of ConflictAddress
 	at   clock.Mono
 	told clock.Mono // 0 if it was not
 	// contested is until when Syncs are used only if they continue the former ones; starved: none has, for long.
@@ -79,9 +79,9 @@ func (c *conflict) shown(now clock.Mono) string {
 
 func (c *conflict) text() string {
 	switch c.kind {
-	case conflictAddress:
+	case ConflictAddress:
 		return "messages with its identity come from " + c.from.String() + " as well"
-	case conflictSequence:
+	case ConflictSequence:
 		return "its messages have two courses of sequenceIds"
 	}
 	return "two of its messages with one sequenceId differ"
@@ -100,7 +100,7 @@ func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
 		}
 	}
 	p.conflict.contested = now.Add(conflictShown)
-	p.conflicting(now, conflictContent, Address{})
+	p.conflicting(now, ConflictContent, Address{})
 }
 
 // compareFollowUp starts or prolongs a contest if a Follow_Up contradicts the previous one with its sequenceId.
@@ -161,7 +161,7 @@ func (t *track) continues(t2 int64, forward Span, slack time.Duration) bool {
 }
 
 // conflicting counts a conflict, and tells of it unless that was done lately. from is the other address of
-// conflictAddress.
+// ConflictAddress.
 func (p *Port) conflicting(now clock.Mono, kind Conflict, from Address) {
 	p.counters.Conflicts[kind]++
 	c := &p.conflict

@@ -236,7 +236,7 @@ func (p *Port) onDelayResp(now clock.Mono, b []byte) Reason {
 // parent twice: nobody can tell which one is the parent's.
 func (p *Port) answeredTwice(now clock.Mono, e *exchange, m *DelayResp) Reason {
 	if t4, err := m.Receive.Int64(); err == nil && time.Duration(t4-e.t4).Abs() > doubled {
-		p.conflicting(now, conflictContent, Address{})
+		p.conflicting(now, ConflictContent, Address{})
 		p.delay.release(e)
 	}
 	return ReasonDuplicate

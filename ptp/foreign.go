@@ -19,6 +19,7 @@ const (
 
 	// Profiles have announce intervals of up to 16 s. A longer one would keep a dead parent for minutes.
 	minLogAnnounce, maxLogAnnounce int8 = -4, 4
+	longestAnnounce                     = time.Second << maxLogAnnounce
 
 	// A master sends at most 16 Announce messages per second; more of them are not looked at.
 	announceEach, announceBurst = time.Second / 32, 16

@@ -304,7 +304,7 @@ func (p *Port) Status(now clock.Mono) Status {
 
 // HearsOthers reports whether masters are heard that Config.Masters does not allow.
 func (p *Port) HearsOthers(now clock.Mono) bool {
-	return p.refused != 0 && now.Sub(p.refused) <= logInterval(maxLogAnnounce, minLogAnnounce, maxLogAnnounce)
+	return p.refused != 0 && now.Sub(p.refused) <= longestAnnounce
 }
 
 // Counters returns what has been counted so far. It is valid until the next call of a method.

@@ -65,16 +65,22 @@ func (s *halves) use(seq uint16, f func(half) (Reason, bool)) (r Reason, used bo
 		if !e.used || e.seq != seq {
 			continue
 		}
-		h := *e
-		if r, used = f(h); used {
+		if r, used = f(*e); used {
+			s.drop(seq)
 			break
 		}
 	}
-	if used {
-		for _, more := s.take(seq); more; _, more = s.take(seq) {
+	return r, used
+}
+
+// drop removes each half with the sequenceId.
+func (s *halves) drop(seq uint16) {
+	for i := range s.slot {
+		if e := &s.slot[i]; e.used && e.seq == seq {
+			e.used = false
+			s.used--
 		}
 	}
-	return r, used
 }
 
 func (s *halves) has(seq uint16) bool {
@@ -197,7 +203,7 @@ func (p *Port) inOrder(now clock.Mono, m *Sync, said statement) Reason {
 	}
 	r, forked := p.syncs.sequence.accept(now, m.SequenceID, statedInterval(m.LogInterval, minLogSync, maxLogSync))
 	if forked {
-		p.conflicting(now, conflictSequence, Address{})
+		p.conflicting(now, ConflictSequence, Address{})
 	}
 	if r == accepted {
 		p.syncs.said[said.seq%uint16(len(p.syncs.said))] = said
