@@ -47,8 +47,8 @@ const (
 	// 62439-3) do so within their delay, loops of bridges within milliseconds.
 	doubled = 10 * time.Millisecond
 	// contestedNear is how far the sequenceId of a Sync may be from the latest one while two senders speak as the parent.
-	// With more, forged ones would fill the 16 places for Syncs that wait.
-	contestedNear = 8
+	// With more, forged ones would fill the places for Syncs that wait.
+	contestedNear = places / 2
 	// contestedSlack, contestedSigmas and contestedRate bound what counts as a continuation: the noise of kernel timestamps
 	// on a busy host, standard deviations of the path delay, and the frequency error (one part in contestedRate) that a
 	// clock may have while it is slewed.
@@ -67,6 +67,8 @@ type conflict struct {
 	// contested is until when Syncs are used only if they continue the former ones; starved: none has, for long.
 	contested clock.Mono
 	starved   bool
+	// syncs and followUps are those that were looked at since.
+	syncs, followUps attempts
 }
 
 // shown returns what there is to show at now.
@@ -91,12 +93,16 @@ func (c *conflict) text() string {
 // later ones may be forged. If the port did not know of two senders yet, it has measured by them: contest drops these
 // measurements, and the exchanges that would use them. From then on a Sync is in order if it follows one that was used.
 func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
-	if !p.contested(now) && !since.IsZero() {
-		p.track.forgetSince(since.Nanoseconds())
-		p.delay.abandon()
-		p.syncs.sequence = sequence{}
-		if p.track.n > 0 {
-			p.syncs.sequence.advance(now, p.track.point(0).seq, p.syncInterval)
+	if !p.contested(now) {
+		p.conflict.syncs, p.conflict.followUps = attempts{}, attempts{}
+		if !since.IsZero() {
+			p.track.forgetSince(since.Nanoseconds())
+			p.delay.abandon()
+			p.syncs.sequence = sequence{}
+			if p.track.n > 0 {
+				last := p.track.point(0)
+				p.syncs.sequence.advance(last.at, last.seq, p.syncInterval)
+			}
 		}
 	}
 	p.conflict.contested = now.Add(conflictShown)
@@ -122,8 +128,30 @@ func (p *Port) candidate(now clock.Mono, id uint16) Reason {
 		return ReasonDuplicate
 	case !p.syncs.sequence.near(id, now):
 		return ReasonStale
+	case !p.conflict.syncs.take(id):
+		return ReasonContested
 	}
 	return accepted
+}
+
+// attempts counts the messages of one type that were looked at while two senders speak as the parent, by sequenceId: messages
+// that are sent again and again must not use up the parent's budget, and keep the port from its true ones.
+type attempts [32]struct {
+	seq uint16
+	n   uint8
+}
+
+// take reports whether one more with the sequenceId is to be looked at: as many as there are places for those that wait.
+func (a *attempts) take(seq uint16) bool {
+	e := &a[seq%uint16(len(a))]
+	if e.seq != seq {
+		e.seq, e.n = seq, 0
+	}
+	if e.n == places {
+		return false
+	}
+	e.n++
+	return true
 }
 
 // contested reports whether messages with the parent's identity and address lately came from two senders.

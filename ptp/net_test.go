@@ -243,6 +243,9 @@ type host struct {
 	nextID uint32
 	early  time.Duration // by which messages leave before their timestamp
 	held   time.Duration // the latest Sync
+	// events and generals are what it has sent lately; lose, if set, has some of it not arrive.
+	events, generals [][]byte
+	lose             func(ptp.MessageType) bool
 	// shift is added to the sequenceIds of all messages but Delay_Resp: the master has gone on while the client stood still.
 	shift uint16
 }
@@ -270,6 +273,13 @@ func (h *host) stamp() clock.Timestamp { return clock.At(clock.PHC(9), epoch+int
 // Time is the master's.
 func (h *host) Time() int64 { return h.stamp().Nanoseconds() }
 
+// lately returns the latest 48 messages and b.
+func lately(messages [][]byte, b []byte) [][]byte {
+	return append(messages[max(0, len(messages)-47):], bytes.Clone(b))
+}
+
+func (h *host) loses(b []byte) bool { return h.lose != nil && h.lose(ptp.MessageType(b[0]&0xf)) }
+
 // SendEvent is the master's.
 func (h *host) SendEvent(b []byte) (uint32, error) {
 	h.nextID++
@@ -278,7 +288,10 @@ func (h *host) SendEvent(b []byte) (uint32, error) {
 	if h.held = n.held(); !n.twoStepped {
 		b = corrected(b, h.held)
 	}
-	n.deliver(n.toClient()+h.held, 0, b, func(b []byte) { n.port.Receive(n.now, b, n.osc.stamp(n.now), h.addr) })
+	h.events = lately(h.events, b)
+	if !h.loses(b) {
+		n.deliver(n.toClient()+h.held, 0, b, func(b []byte) { n.port.Receive(n.now, b, n.osc.stamp(n.now), h.addr) })
+	}
 	n.after(100*time.Microsecond, func() { h.master.Transmitted(n.now, id, ts) })
 	return id, nil
 }
@@ -290,6 +303,9 @@ func (h *host) SendGeneral(b []byte) error {
 	if n.twoStepped && ptp.MessageType(b[0]&0xf) == ptp.MessageFollowUp {
 		b = corrected(b, h.held)
 	}
-	n.deliver(n.toClient(), n.general(), b, func(b []byte) { n.port.Receive(n.now, b, clock.Timestamp{}, h.addr) })
+	h.generals = lately(h.generals, b)
+	if !h.loses(b) {
+		n.deliver(n.toClient(), n.general(), b, func(b []byte) { n.port.Receive(n.now, b, clock.Timestamp{}, h.addr) })
+	}
 	return nil
 }

@@ -17,6 +17,8 @@ const (
 	// minPairTimeout and pairIntervals bound how long a Sync and its Follow_Up wait for each other.
 	minPairTimeout = time.Second
 	pairIntervals  = 2
+	// places is how many Syncs, and how many Follow_Ups, may wait: those of 125 ms at the shortest interval.
+	places = 16
 )
 
 // half is a Sync that waits for its Follow_Up, or a Follow_Up that came first. Event and general messages are read from
@@ -30,7 +32,7 @@ type half struct {
 }
 
 type halves struct {
-	slot [16]half
+	slot [places]half
 	next int
 	used int
 }
@@ -112,7 +114,7 @@ type syncs struct {
 	// waiting Syncs, and early Follow_Ups.
 	waiting, early halves
 	// said is what the latest Syncs said, by sequenceId, followUp what the latest Follow_Up did.
-	said     [16]statement
+	said     [places]statement
 	followUp statement
 }
 
@@ -241,6 +243,9 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 		p.compareFollowUp(now, said)
 		return ReasonUnmatched
 	}
+	if p.contested(now) && !p.conflict.followUps.take(m.SequenceID) {
+		return ReasonContested
+	}
 	if !p.limit.take(now, parentEach, parentBurst) {
 		return ReasonRate
 	}
@@ -341,7 +346,7 @@ func (p *Port) synced(now clock.Mono, s, f half) Reason {
 	}
 	// A doubtful Sync is kept all the same: it is for the next path delay to say who is right.
 	doubtful := p.overcorrected(s.ns, forward, correction)
-	p.track.add(point{t2: s.ns, forward: forward, correction: correction, seq: s.seq, doubtful: doubtful})
+	p.track.add(point{t2: s.ns, forward: forward, correction: correction, seq: s.seq, at: now, doubtful: doubtful})
 	p.resolve()
 	p.expireExchanges(now)
 	if doubtful {

@@ -11,6 +11,7 @@ type point struct {
 	// correction is the sum of the correctionFields.
 	correction TimeInterval
 	seq        uint16
+	at         clock.Mono // when it was used
 	// doubtful: it was not measured by, since the correction seems too large. mixed, of a point between two Syncs: one
 	// of them was doubtful and the other was not.
 	doubtful, mixed bool
