@@ -217,24 +217,25 @@ func TestPTPFloodFromElsewhere(t *testing.T) {
 		sender(t, w, attacker, netip.AddrPortFrom(hostAddress, hwts.GeneralPort), newGarbage(3, forged).datagram))
 }
 
-// TestPTPReplay sends the grandmaster's own messages of a while ago again, by its own address.
+// TestPTPReplay sends the grandmaster's own messages of the latest seconds again, by its own address.
 func TestPTPReplay(t *testing.T) {
 	w := newWire(t)
 	g := newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	d.awaitSettled(t)
-	event, general := g.recorded()
-	d.await(t, "more messages than are replayed", func(*status.Snapshot) bool {
-		later, _ := g.recorded()
-		return string(later[0]) != string(event[0])
-	})
-	again := func(messages [][]byte) func() []byte {
-		i := 0
-		return func() []byte { i++; return messages[i%len(messages)] }
-	}
+	recorded := sync.OnceValues(g.recorded)
+	i, j := 0, 0
 	watchedFlood(t, d, 1,
-		sender(t, w, peerAddress, hwts.UDP4.Primary(hwts.EventPort).UDP, again(event)),
-		sender(t, w, peerAddress, hwts.UDP4.Primary(hwts.GeneralPort).UDP, again(general)))
+		sender(t, w, peerAddress, hwts.UDP4.Primary(hwts.EventPort).UDP, func() []byte {
+			events, _ := recorded()
+			i++
+			return events[i%len(events)]
+		}),
+		sender(t, w, peerAddress, hwts.UDP4.Primary(hwts.GeneralPort).UDP, func() []byte {
+			_, generals := recorded()
+			j++
+			return generals[j%len(generals)]
+		}))
 }
 
 // TestNTPFlood comes from the server's own address and port: all but the cookie is right in the forged answers.
