@@ -90,23 +90,28 @@ func (c *conflict) text() string {
 }
 
 // contest counts two messages of two senders. The Sync of the first one arrived at since, zero if that is not known. It and all
-// later ones may be forged. If the port did not know of two senders yet, it has measured by them: contest drops these
-// measurements, and the exchanges that would use them. From then on a Sync is in order if it follows one that was used.
+// later ones may be forged. If the port did not know of two senders yet, it has measured by them: contest drops what it is to
+// distrust, and the exchanges that would use it. From then on a Sync is in order if it follows one that was used.
 func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
 	if !p.contested(now) {
 		p.conflict.syncs, p.conflict.followUps = attempts{}, attempts{}
 		if !since.IsZero() {
-			p.track.forgetSince(since.Nanoseconds())
+			p.track.distrust(since.Nanoseconds())
 			p.delay.abandon()
-			p.syncs.sequence = sequence{}
-			if p.track.n > 0 {
-				last := p.track.point(0)
-				p.syncs.sequence.advance(last.at, last.seq, p.syncInterval)
-			}
+			p.syncs.sequence = p.trusted()
 		}
 	}
 	p.conflict.contested = now.Add(conflictShown)
 	p.conflicting(now, ConflictContent, Address{})
+}
+
+// trusted returns the sequence of the Syncs that were used, the zero sequence if there is none.
+func (p *Port) trusted() (s sequence) {
+	if p.track.n > 0 {
+		last := p.track.point(0)
+		s.advance(last.at, last.seq, p.syncInterval)
+	}
+	return s
 }
 
 // compareFollowUp starts or prolongs a contest if a Follow_Up contradicts the previous one with its sequenceId.
@@ -173,8 +178,8 @@ func (p *Port) pair(now clock.Mono, s, f half) (r Reason, used bool) {
 	return p.synced(now, s, f), true
 }
 
-// continues reports whether a Sync that arrived at reading t2 fits two of the latest five Syncs, or all if there are fewer. It
-// does not take more, since one of them may have been forged before the port knew of it.
+// continues reports whether a Sync that arrived at reading t2 fits witnesses of the latest five Syncs, or all if there are
+// fewer than witnesses.
 func (t *track) continues(t2 int64, forward Span, slack time.Duration) bool {
 	const looked = 5
 	fits := 0
@@ -185,7 +190,7 @@ func (t *track) continues(t2 int64, forward Span, slack time.Duration) bool {
 			fits++
 		}
 	}
-	return fits >= min(t.n, 2)
+	return fits >= min(t.n, witnesses)
 }
 
 // conflicting counts a conflict, and tells of it unless that was done lately. from is the other address of

@@ -354,46 +354,6 @@ func (n *net) forge(h *host, f forgery, log int8) {
 	}
 }
 
-// The parent's own messages of a while ago, 20,000 per second of them, do not keep the port from the true ones, even if some
-// of their Follow_Ups get lost.
-func TestReplay(t *testing.T) {
-	for _, loss := range []float64{0, 0.3} {
-		for _, log := range []int8{0, -4} {
-			for seed := range uint64(4) {
-				n := newNet(t, 100+seed, ptp.Config{})
-				h := n.addMaster(1, ptptest.Config{LogSyncInterval: log, LogAnnounceInterval: -2})
-				n.run(60*time.Second + time.Duration(n.rng.IntN(1e9)))
-				h.lose = func(m ptp.MessageType) bool { return m == ptp.MessageFollowUp && n.chance(loss) }
-				n.run(12 * time.Second >> -log)
-				n.state(ptp.Slave)
-				events, generals := slices.Clone(h.events), slices.Clone(h.generals)
-				n.run(time.Second >> -log)
-				i := 0
-				n.every(100*time.Microsecond, func() {
-					i++
-					n.port.Receive(n.now, events[i%len(events)], n.osc.stamp(n.now), h.addr)
-					n.port.Receive(n.now, generals[i%len(generals)], clock.Timestamp{}, h.addr)
-				})
-				changes, measured := len(n.log), len(n.measurements)
-				n.run(10 * time.Second)
-				if len(n.log) != changes {
-					t.Errorf("loss %v, log %d, seed %d: changes %q", loss, log, seed, n.log[changes:])
-				}
-				for _, m := range n.measurements[measured:] {
-					if m.Offset.Abs() > 2*time.Microsecond {
-						t.Errorf("loss %v, log %d, seed %d: offset %v", loss, log, seed, m.Offset)
-						break
-					}
-				}
-				got, sent := len(n.measurements)-measured, float64(int(10)<<-log)
-				if want := sent * (1 - 2*loss); float64(got) < want-1 {
-					t.Errorf("loss %v, log %d, seed %d: %d measurements, want %.0f", loss, log, seed, got, want)
-				}
-			}
-		}
-	}
-}
-
 // A parent that changes its time while somebody forges messages in its name is measured again within seconds.
 func TestParentStepsWhileContested(t *testing.T) {
 	n := newNet(t, 81, ptp.Config{})

@@ -311,10 +311,10 @@ func (p *Port) syncTimeout() {
 func (p *Port) useTimeout() {
 	p.usedBy = clock.Never
 	p.masters.setUseless(p.parent)
-	p.syncs.sequence = sequence{} // it may follow somebody who forges Sync messages
 	if p.conflict.starved {
 		p.track.clear() // nobody continues it: the parent's time has changed
 	}
+	p.syncs.sequence = p.trusted() // it may follow somebody who forges Sync messages
 	p.conflict.starved = p.conflict.contested != 0 && !p.conflict.starved
 	p.setState(Uncalibrated, "no usable Sync messages")
 }

@@ -46,11 +46,22 @@ func (t *track) has(seq uint16) bool {
 	return false
 }
 
-// forgetSince drops the Syncs that arrived at reading t2 or later.
-func (t *track) forgetSince(t2 int64) {
-	for t.n > 0 && t.point(0).t2 >= t2 {
-		t.n--
-		t.next = (t.next - 1 + len(t.ring)) % len(t.ring)
+// witnesses is how many former Syncs a new one has to continue to be the parent's: one of them may have been forged.
+const witnesses = 2
+
+// distrust drops the Syncs that arrived at reading t2 or later, if at least witnesses older ones remain. Otherwise it keeps
+// all, since a forged one agrees with none of the parent's. Fewer than witnesses are no evidence, and are dropped.
+func (t *track) distrust(t2 int64) {
+	later := 0
+	for later < t.n && t.point(later).t2 >= t2 {
+		later++
+	}
+	switch {
+	case t.n < witnesses:
+		t.clear()
+	case t.n-later >= witnesses:
+		t.n -= later
+		t.next = (t.next - later + len(t.ring)) % len(t.ring)
 	}
 }
 
