@@ -90,8 +90,8 @@ func (c *conflict) text() string {
 }
 
 // contest counts two messages of two senders. The Sync of the first one arrived at since, zero if that is not known. It and all
-// later ones may be forged. If the port did not know of two senders yet, it has measured by them: contest drops what it is to
-// distrust, and the exchanges that would use it. From then on a Sync is in order if it follows one that was used.
+// later ones may be forged. If the port did not know of two senders yet, it may have measured by them: contest drops them as
+// track.distrust says, and the Delay_Req exchanges under way. From then on a Sync is in order if it follows one that was used.
 func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
 	if !p.contested(now) {
 		p.conflict.syncs, p.conflict.followUps = attempts{}, attempts{}
@@ -140,8 +140,9 @@ func (p *Port) candidate(now clock.Mono, id uint16) Reason {
 }
 
 // attempts counts the messages of one type that were looked at while two senders speak as the parent, by sequenceId: messages
-// that are sent again and again must not use up the parent's budget, and keep the port from its true ones.
-type attempts [32]struct {
+// that are sent again and again must not use up the parent's rate, and keep the port from its true ones. It has room for all
+// Syncs within contestedNear of the latest one.
+type attempts [2 * places]struct {
 	seq uint16
 	n   uint8
 }

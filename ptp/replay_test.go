@@ -24,7 +24,7 @@ func (n *net) replay(h *host) {
 	})
 }
 
-// requireTrue checks that the measurements since the one numbered first are right, and that there are as many as wanted.
+// requireTrue checks that the measurements from index first on are right, and that there are at least want of them.
 func (n *net) requireTrue(first, want int) {
 	n.t.Helper()
 	for _, m := range n.measurements[first:] {
@@ -34,7 +34,7 @@ func (n *net) requireTrue(first, want int) {
 		}
 	}
 	if got := len(n.measurements) - first; got < want {
-		n.t.Errorf("%d measurements, want %d", got, want)
+		n.t.Errorf("%d measurements, want at least %d", got, want)
 	}
 }
 
@@ -58,7 +58,8 @@ func TestReplay(t *testing.T) {
 						if len(n.log) != changes {
 							t.Errorf("seed %d: changes %q", seed, n.log[changes:])
 						}
-						n.requireTrue(measured, int(float64(int(10)<<-log)*(1-2*loss))-1)
+						sent := 10 << -log
+						n.requireTrue(measured, int(float64(sent)*(1-2*loss))-1) // at most twice the mean loss
 					}
 				})
 			}
