@@ -14,7 +14,7 @@ export CGO_ENABLED ?= 0
 export GOAMD64 := v1
 
 .DEFAULT_GOAL := help
-.PHONY: build test race lint fuzz bench bed sim run clean help
+.PHONY: build test race lint fuzz bench bed sim sim-diff run clean help
 
 build: ## the three binaries, static, into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -47,6 +47,9 @@ bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" fo
 sim: build ## all simulated scenarios with SEEDS=10 seeds each; writes docs/accuracy.md
 	bin/lockstepctl simulate --seeds $(SEEDS) --document docs/accuracy.md sim/scenarios/*.toml
 
+sim-diff: ## which figures of the simulated scenarios differ from those of the commit BASE, with SEEDS=10 seeds each
+	./test/simdiff '$(BASE)' $(SEEDS)
+
 run: build ## a demonstration on this machine: grandmaster, NTP server and client on loopback, without root
 	$(GO) run ./test/demo
 
@@ -54,4 +57,4 @@ clean: ## remove what the build made (the bed's cache: test/bed/bed.sh clean)
 	rm -rf bin
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
