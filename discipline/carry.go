@@ -4,7 +4,7 @@ package discipline
 
 import (
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/estimate"
 )
 
 // OnSystem returns a measurement of a PHC as one of the system clock, by how the two compare: their crossings tell that
@@ -16,7 +16,7 @@ func (t *Tree) OnSystem(now clock.Mono, m Measurement) (_ Measurement, ok bool) 
 		return m, false
 	}
 	o := n.observation(m)
-	est, base, free, ok := n.up(servo.Estimate{}, o.Offset, o.Time)
+	est, base, free, ok := n.up(estimate.State{}, o.Offset, o.Time)
 	open := n.parted(now)
 	if !ok || !open.known {
 		return m, false

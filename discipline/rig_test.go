@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
 )
 
@@ -168,7 +169,7 @@ func (r *rig) measurement() Measurement {
 		Variance: r.noise*r.noise + 1, MaxError: time.Duration(4*r.noise) + 100, Interval: 1}
 }
 
-func (r *rig) sample() servo.Verdict { return r.tree.Sample(r.now, r.measurement()) }
+func (r *rig) sample() estimate.Verdict { return r.tree.Sample(r.now, r.measurement()) }
 
 // locked starts to follow the source and runs until both clocks are locked.
 func (r *rig) locked() *rig {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
 )
 
@@ -17,7 +18,7 @@ type Measurement struct {
 	// Offset of the root less the source on the root's scale is the sum of the two, in ns.
 	Offset         int64
 	OffsetFraction float64
-	// Variance and DelayVariance as in servo.Observation, in ns².
+	// Variance and DelayVariance as in estimate.Observation, in ns².
 	Variance, DelayVariance float64
 	// MaxError bounds what the source and the path contribute; Even is how much less that is if the delay of the path is
 	// shared between its two directions as evenly as configured.
@@ -30,10 +31,10 @@ type Measurement struct {
 }
 
 // Sample takes a measurement of the root in. Anything but Used leaves estimates and clocks as they are.
-func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
+func (t *Tree) Sample(now clock.Mono, m Measurement) estimate.Verdict {
 	n := t.root
 	if n == nil || m.At.Clock() != n.id {
-		return servo.Outlier
+		return estimate.Outlier
 	}
 	if now.Sub(n.anchorMono) > time.Second {
 		n.saw(now, m.At)
@@ -41,15 +42,15 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	o := n.observation(m)
 	t.testify(o)
 	if m.OneWay && !t.ref.Expects(o) {
-		return servo.Outlier
+		return estimate.Outlier
 	}
 	t.ref.SetRigid(!t.restless())
 	v := t.margins.observe(t.ref, o, float64(m.MaxError), float64(m.Even), t.cfg.Wander)
-	if v == servo.Jumped && t.ref.Observations() < surely {
+	if v == estimate.Jumped && t.ref.Observations() < surely {
 		t.forget() // it was the first ones that were wrong
-		return servo.Outlier
+		return estimate.Outlier
 	}
-	if v != servo.Used {
+	if v != estimate.Used {
 		return v
 	}
 	t.lastRef, t.interval = now, m.Interval
@@ -80,9 +81,9 @@ func (t *Tree) Prime(m Measurement) {
 }
 
 // observation makes a measurement one of the free-running oscillator.
-func (n *node) observation(m Measurement) servo.Observation {
+func (n *node) observation(m Measurement) estimate.Observation {
 	whole, fraction := n.correction(m.At)
-	return servo.Observation{Time: m.At.Nanoseconds() - whole, Offset: m.Offset - whole,
+	return estimate.Observation{Time: m.At.Nanoseconds() - whole, Offset: m.Offset - whole,
 		OffsetFraction: m.OffsetFraction - fraction, Variance: m.Variance, DelayVariance: m.DelayVariance}
 }
 
@@ -123,7 +124,7 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	sw, sf := system.correction(c.B)
 	resolution := n.resolution(system)
 	alike, own := n.windows.Variances(float64(2*c.Uncertainty), resolution)
-	o := servo.Observation{Time: c.B.Nanoseconds() - sw,
+	o := estimate.Observation{Time: c.B.Nanoseconds() - sw,
 		Offset:         c.B.Nanoseconds() - sw - (c.A.Nanoseconds() - nw),
 		OffsetFraction: nf - sf, Variance: alike, DelayVariance: own}
 	base, est := n.edge.At(o.Time)
@@ -134,7 +135,7 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	// the window bounds the error, unless comparisons scatter by more than it can hold
 	bound := max(float64(c.Uncertainty), crossingSigmas*n.edge.Noise(o))
 	v := n.between.observe(n.edge, o, bound+resolution+math.Abs(lean), 0)
-	if v == servo.Outlier { // perhaps somebody has set a clock: its reading is nothing to reckon from
+	if v == estimate.Outlier { // perhaps somebody has set a clock: its reading is nothing to reckon from
 		if n.oddSince == 0 {
 			n.oddSince = now
 		}
@@ -143,7 +144,7 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	n.saw(now, c.A)
 	system.saw(now, c.B)
 	switch v {
-	case servo.Jumped:
+	case estimate.Jumped:
 		d := clock.Sum(o.Offset, -base, -clock.Int64(est.Offset))
 		if abs(d) < foreignAtLeast {
 			n.edge.Jump(d, float64(abs(d)))
@@ -152,7 +153,7 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 			return
 		}
 		t.foreignStep(now, n, system, d, est.Frequency)
-	case servo.Used:
+	case estimate.Used:
 		n.sounded()
 		if n.edge.Observations() > leanAfter {
 			n.lean.Learn(excess, miss)
@@ -240,7 +241,7 @@ func (t *Tree) foreignStep(now clock.Mono, n, system *node, d int64, ppb float64
 const maxWait = 3 * time.Second
 
 // testify has the source's sample tell of the root what the crossings since something went wrong cannot.
-func (t *Tree) testify(o servo.Observation) {
+func (t *Tree) testify(o estimate.Observation) {
 	base, est := t.ref.At(o.Time)
 	for _, n := range t.nodes {
 		if n.oddSince != 0 && !n.witnessed {
@@ -343,7 +344,7 @@ const (
 )
 
 // note keeps the books, and tells of a lock found or lost.
-func (t *Tree) note(n *node, est servo.Estimate, now clock.Mono) {
+func (t *Tree) note(n *node, est estimate.State, now clock.Mono) {
 	if c, changed := n.note(est, t.reach()); changed {
 		t.act.Changed(n.id, c, clock.Nanoseconds(est.Offset))
 	}
@@ -355,7 +356,7 @@ func (t *Tree) reach() float64 {
 }
 
 // beyond stops steering if the clock was locked once and is off by more than the panic threshold.
-func (t *Tree) beyond(n *node, now clock.Mono, est servo.Estimate) bool {
+func (t *Tree) beyond(n *node, now clock.Mono, est estimate.State) bool {
 	if t.cfg.PanicThreshold == 0 || !n.everLocked || math.Abs(est.Offset) <= float64(t.cfg.PanicThreshold) {
 		return false
 	}
@@ -379,7 +380,7 @@ const stampsInFlight = time.Second
 const soonEnough = 2
 
 // step steps the clock if its offset is beyond the threshold, certain, and the policy allows it.
-func (t *Tree) step(n *node, now clock.Mono, est servo.Estimate) bool {
+func (t *Tree) step(n *node, now clock.Mono, est estimate.State) bool {
 	allowed := t.cfg.Step == StepAlways || t.cfg.Step == StepFirst && !n.everLocked
 	off := math.Abs(est.Offset)
 	if !allowed || off <= float64(t.cfg.StepThreshold) || off < 4*est.Sigma() {

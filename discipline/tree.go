@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
 )
 
@@ -77,7 +78,7 @@ type Tree struct {
 	nodes []*node // the system clock first, if there is one
 	root  *node   // measured by the source; nil before the first source
 	// ref is the root's free-running clock less the source.
-	ref       *servo.Estimator
+	ref       *estimate.Estimator
 	margins   margins       // as of the last sample
 	doubt     time.Duration // by which the source has jumped, with nothing but its own word for it
 	misgiving time.Duration // by which the sources contradict what is believed
@@ -95,7 +96,7 @@ type Tree struct {
 
 // New returns a tree without clocks.
 func New(cfg Config, act Actuator) *Tree {
-	return &Tree{cfg: cfg, act: act, ref: servo.NewEstimator(), interval: 1}
+	return &Tree{cfg: cfg, act: act, ref: estimate.New(), interval: 1}
 }
 
 // SetConfig changes how and by what clocks are steered from now on.
@@ -268,7 +269,7 @@ func (t *Tree) reroot(now clock.Mono, n *node) bool {
 
 // free returns the estimate of n's free-running clock less the source, offset base + est, and the time that n's
 // oscillator shows then: about now. Between clocks that run differently it is always the same instant that is meant.
-func (t *Tree) free(n *node, now clock.Mono) (est servo.Estimate, base, at int64, ok bool) {
+func (t *Tree) free(n *node, now clock.Mono) (est estimate.State, base, at int64, ok bool) {
 	if t.root == nil || !t.ref.Known() {
 		return est, 0, 0, false
 	}
@@ -293,15 +294,15 @@ func (t *Tree) free(n *node, now clock.Mono) (est servo.Estimate, base, at int64
 }
 
 // Estimate returns where a clock is believed to be against the source followed last, and whether anything is known.
-func (t *Tree) Estimate(now clock.Mono, id clock.ID) (servo.Estimate, bool) {
+func (t *Tree) Estimate(now clock.Mono, id clock.ID) (estimate.State, bool) {
 	n := t.node(id)
 	if n == nil {
-		return servo.Estimate{}, false
+		return estimate.State{}, false
 	}
 	return t.estimate(n, now)
 }
 
-func (t *Tree) estimate(n *node, now clock.Mono) (servo.Estimate, bool) {
+func (t *Tree) estimate(n *node, now clock.Mono) (estimate.State, bool) {
 	est, base, at, ok := t.free(n, now)
 	if !ok {
 		return est, false
@@ -406,7 +407,7 @@ func (t *Tree) Residual(now clock.Mono, at clock.Timestamp, offset int64, fracti
 	if !t.utcKnown {
 		return 0, false
 	}
-	est, base, free, ok := n.up(servo.Estimate{}, offset-whole+t.lead(n), at.Nanoseconds()-whole)
+	est, base, free, ok := n.up(estimate.State{}, offset-whole+t.lead(n), at.Nanoseconds()-whole)
 	if !ok {
 		return 0, false
 	}

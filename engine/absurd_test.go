@@ -11,8 +11,8 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/ptp"
-	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -21,7 +21,7 @@ func absurd(kind source.Kind, bound time.Duration, residuals ...float64) (*Engin
 	e := &Engine{tree: discipline.New(discipline.Config{}, nil)}
 	e.tree.Add(0, discipline.Info{ID: clock.System, Reading: clock.At(clock.System, 0)})
 	p := &port{engine: e, core: &ptp.Port{}, has: true, info: PortInfo{LinkUp: true}}
-	p.tracked = tracked{id: "absurd", kind: kind, clock: clock.System, estimate: servo.NewEstimator()}
+	p.tracked = tracked{id: "absurd", kind: kind, clock: clock.System, estimate: estimate.New()}
 	e.ports, e.sources = []*port{p}, []*tracked{&p.tracked}
 	now := clock.Mono(0)
 	for _, ns := range residuals {

@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
@@ -157,7 +158,7 @@ func newEngine(cfg *configs.Config, env Env, driver Driver) *Engine {
 	}
 	e.addPools()
 	for _, s := range e.sources {
-		s.estimate = servo.NewEstimator()
+		s.estimate = estimate.New()
 	}
 	return e
 }

@@ -16,7 +16,7 @@ type reading struct {
 	// whole + fraction is the offset from the master, delay the one there and back, in ns.
 	whole           int64
 	fraction, delay float64
-	// alike and own as in servo.DelaySpread, ns²; open is what the path leaves open of the offset, ns, and even how much less
+	// alike and own as in estimate.DelaySpread, ns²; open is what the path leaves open of the offset, ns, and even how much less
 	// that is if the path is no more uneven than configured.
 	alike, own, open, even float64
 	// oneWay says that it rests on a mean path delay: the way back was not measured along with it

@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
 )
 
@@ -95,7 +96,7 @@ func (e *Engine) anew(now clock.Mono, c ClockInfo, reports []discipline.Report) 
 }
 
 // takeUp has the tree believe of its root what was believed before.
-func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief servo.Estimate, bound time.Duration) {
+func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief estimate.State, bound time.Duration) {
 	at, _, ok := e.tree.Frequency(now, root)
 	if !ok {
 		return

@@ -9,7 +9,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
-	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -24,9 +24,9 @@ type tracked struct {
 	// points are the latest measurements, as residuals against what the host believed
 	points    [recentPoints]point
 	next, n   int
-	spread    servo.DelaySpread
-	floor     servo.Floor   // of the delays there and back
-	level     servo.Plateau // of the same
+	spread    estimate.DelaySpread
+	floor     estimate.Floor   // of the delays there and back
+	level     estimate.Plateau // of the same
 	last      clock.Mono
 	sample    discipline.Measurement // the last one, and the one before
 	before    discipline.Measurement
@@ -37,7 +37,7 @@ type tracked struct {
 	suspect, absolved bool
 	since             clock.Mono
 	bias              bias
-	estimate          *servo.Estimator // of what the host differs by from it
+	estimate          *estimate.Estimator // of what the host differs by from it
 	samples           uint64
 	refused           uint64
 }
@@ -189,7 +189,7 @@ func (e *Engine) takeOneWay(now clock.Mono, s *tracked, m discipline.Measurement
 	if !e.followed(s) {
 		return
 	}
-	if e.tree.Sample(now, m) == servo.Used {
+	if e.tree.Sample(now, m) == estimate.Used {
 		e.observe(now, e.tree.Root())
 	} else {
 		s.refused++
@@ -200,7 +200,7 @@ func (e *Engine) takeOneWay(now clock.Mono, s *tracked, m discipline.Measurement
 func (e *Engine) steerBy(now clock.Mono, s *tracked, residual float64, m discipline.Measurement) {
 	known := e.tree.Known()
 	switch e.tree.Sample(now, e.corrected(s, m)) {
-	case servo.Used:
+	case estimate.Used:
 		if !known && e.tree.Known() {
 			e.rebase(residual)
 		}
@@ -210,7 +210,7 @@ func (e *Engine) steerBy(now clock.Mono, s *tracked, residual float64, m discipl
 			e.settle(now)
 		}
 		e.observe(now, e.tree.Root())
-	case servo.Jumped:
+	case estimate.Jumped:
 		s.refused++
 		if s == e.leader {
 			e.jumped(now, s, residual, m)
@@ -261,9 +261,9 @@ func (e *Engine) estimate(now clock.Mono, s *tracked, residual float64, m *disci
 		return
 	}
 	whole := math.Floor(residual)
-	o := servo.Observation{Time: int64(now), Offset: clock.Int64(whole), OffsetFraction: residual - whole, Variance: m.Variance,
+	o := estimate.Observation{Time: int64(now), Offset: clock.Int64(whole), OffsetFraction: residual - whole, Variance: m.Variance,
 		DelayVariance: m.DelayVariance}
-	if s.estimate.Observe(o) == servo.Jumped {
+	if s.estimate.Observe(o) == estimate.Jumped {
 		s.renew()
 		s.estimate.Observe(o)
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/ntp"
-	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -43,7 +43,7 @@ func TestPollFollowsEstimator(t *testing.T) {
 	poll := func(wander float64) (sum int) {
 		r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 12})
 		r.jitter = 100 * time.Microsecond
-		e := servo.NewEstimator()
+		e := estimate.New()
 		offset, frequency, last := 0.0, 2e4, r.now
 		r.onSample = func(s *source.Sample) {
 			dt := r.now.Sub(last).Seconds()
@@ -55,8 +55,8 @@ func TestPollFollowsEstimator(t *testing.T) {
 			if e.Known() {
 				r.client.Hint(r.now, time.Duration(miss), noise)
 			}
-			if e.Observe(servo.Observation{Time: int64(r.now), Offset: int64(offset) + int64(s.Offset),
-				Variance: float64(noise) * float64(noise)}) == servo.Jumped {
+			if e.Observe(estimate.Observation{Time: int64(r.now), Offset: int64(offset) + int64(s.Offset),
+				Variance: float64(noise) * float64(noise)}) == estimate.Jumped {
 				e.Forget()
 			}
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package servo
+package estimate
 
 // Floor tells the least delay, there and back, that a path can be relied upon to have: hardly ever one that is longer than
 // the least possible one, rather a shorter one. The least delay that it rests on only sinks: a path that has become longer

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package servo
+package estimate
 
 // Lean learns which way measurements lean that took longer than the quickest ones. Where what delays a reading sits on
 // one side of it, as in a register read over a bus, the same part of each delay goes into the offset.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package servo
+package estimate
 
 import (
 	"math"
@@ -13,7 +13,7 @@ import (
 // TestEstimatorStaysFinite feeds it with anything that can be measured: no result is ever infinite or not a number.
 func TestEstimatorStaysFinite(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		e, time := NewEstimator(), int64(0)
+		e, time := New(), int64(0)
 		if rapid.Bool().Draw(t, "known frequency") {
 			e.SetFrequency(rapid.Float64Range(-5e5, 5e5).Draw(t, "ppb"), 2000)
 		}
@@ -44,7 +44,7 @@ func TestEstimatorStaysFinite(t *testing.T) {
 // TestSharpMeasurementsFarApart is the worst case for the precision of the filters: sharp measurements far apart.
 func TestSharpMeasurementsFarApart(t *testing.T) {
 	for _, interval := range []float64{1, 64, 1024, 131072} {
-		e, rng := NewEstimator(), rand.New(rand.NewPCG(1, 1))
+		e, rng := New(), rand.New(rand.NewPCG(1, 1))
 		var time int64
 		for k := range 200 {
 			z := 5e4*float64(time)/1e9 + 4*rng.NormFloat64()
@@ -84,15 +84,15 @@ func TestMostWander(t *testing.T) {
 	const wander, seeds = 30, 50
 	var below, belowMost int
 	for seed := range uint64(seeds) {
-		l := newLoop(seed, wander)
+		o := newOscillator(seed, wander)
 		for range 30 {
-			l.measure(exponential(100, 3e3))
-			l.pass(16)
+			o.measure(exponential(100, 3e3))
+			o.pass(16)
 		}
-		if l.estimator.Wander() < wander {
+		if o.estimator.Wander() < wander {
 			below++
 		}
-		if l.estimator.MostWander() < wander {
+		if o.estimator.MostWander() < wander {
 			belowMost++
 		}
 	}
@@ -104,7 +104,7 @@ func TestMostWander(t *testing.T) {
 // TestFrequencyThatChangesAtOnce has an oscillator run 50 ppm faster from one second to the next: no observation is as expected
 // any more, but it is no jump.
 func TestFrequencyThatChangesAtOnce(t *testing.T) {
-	e := NewEstimator()
+	e := New()
 	const ppb = 50_000
 	offset := int64(0)
 	for i := range int64(200) {
@@ -122,31 +122,18 @@ func TestFrequencyThatChangesAtOnce(t *testing.T) {
 }
 
 func BenchmarkObserve(b *testing.B) {
-	l := settled(1)
+	o := settled(1)
 	b.ReportAllocs()
 	for b.Loop() {
-		l.measure(exponential(100, 100))
-	}
-}
-
-func BenchmarkUpdate(b *testing.B) {
-	for _, name := range []string{NamePI, NameAdaptive} {
-		b.Run(name, func(b *testing.B) {
-			s, in := New(name, true), Input{Interval: 0.125, Offset: 10, Estimate: Estimate{Offset: 10}}
-			b.ReportAllocs()
-			for b.Loop() {
-				s.Update(in)
-			}
-		})
+		o.measure(exponential(100, 100))
 	}
 }
 
 func TestNothingIsAllocated(t *testing.T) {
-	l, pi := settled(1), New(NamePI, true)
+	o := settled(1)
 	n := testing.AllocsPerRun(100, func() {
-		l.measure(exponential(100, 100))
-		l.pass(1)
-		pi.Update(Input{Interval: 1, Offset: 5})
+		o.measure(exponential(100, 100))
+		o.pass(1)
 	})
 	if n != 0 {
 		t.Errorf("%g allocations per exchange", n)

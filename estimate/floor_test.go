@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package servo_test
+package estimate_test
 
 import (
 	"math"
 	"math/rand/v2"
 	"testing"
 
-	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/estimate"
 )
 
 const (
@@ -20,7 +20,7 @@ func TestFloorIsHardlyEverTooHigh(t *testing.T) {
 	for _, jitter := range []float64{1, 10, 100, 1e4} {
 		for seed := range uint64(200) {
 			rng := rand.New(rand.NewPCG(seed, 1))
-			var f servo.Floor
+			var f estimate.Floor
 			for i := range int64(2000) {
 				f.Add(i*tick, least+jitter*(rng.ExpFloat64()+rng.ExpFloat64()))
 				if got := f.Least(); got > least+jitter/4 {
@@ -35,7 +35,7 @@ func TestFloorIsHardlyEverTooHigh(t *testing.T) {
 }
 
 func TestFloorTakesItsTime(t *testing.T) {
-	var f servo.Floor
+	var f estimate.Floor
 	for i := range int64(300) {
 		f.Add(i*tick/8, least)
 	}
@@ -52,7 +52,7 @@ func TestFloorTakesItsTime(t *testing.T) {
 
 // TestFloorOnlySinks has the path become longer, then shorter than before.
 func TestFloorOnlySinks(t *testing.T) {
-	var f servo.Floor
+	var f estimate.Floor
 	now := int64(0)
 	add := func(n int, delay float64) {
 		for range n {

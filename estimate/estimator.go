@@ -1,41 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package servo
+package estimate
 
 import "math"
-
-// Estimate is where a clock is believed to be, against its reference, at some instant.
-type Estimate struct {
-	// Offset of the clock in ns, positive when ahead; Frequency error in ppb, positive when fast.
-	Offset, Frequency float64
-	// OffsetVar (ns²), FrequencyVar (ppb²) and Cov (ns·ppb) are the covariance of the two.
-	OffsetVar, FrequencyVar, Cov float64
-}
-
-// Sigma returns the standard deviation of Offset, in ns.
-func (e Estimate) Sigma() float64 { return math.Sqrt(max(0, e.OffsetVar)) }
-
-// After returns the estimate dt seconds later, for an oscillator whose frequency walks by wander ppb per root second.
-func (e Estimate) After(dt, wander float64) Estimate {
-	q := wander * wander
-	e.Offset += e.Frequency * dt
-	e.OffsetVar += 2*dt*e.Cov + dt*dt*e.FrequencyVar + q*dt*dt*dt/3
-	e.Cov += dt*e.FrequencyVar + q*dt*dt/2
-	e.FrequencyVar += q * dt
-	return e
-}
-
-// Plus returns the estimate of the sum of two independent estimates: a against b, and b against c, give a against c.
-func (e Estimate) Plus(o Estimate) Estimate {
-	return Estimate{e.Offset + o.Offset, e.Frequency + o.Frequency, e.OffsetVar + o.OffsetVar,
-		e.FrequencyVar + o.FrequencyVar, e.Cov + o.Cov}
-}
-
-// Minus returns the estimate of the difference of two independent estimates.
-func (e Estimate) Minus(o Estimate) Estimate {
-	o.Offset, o.Frequency = -o.Offset, -o.Frequency
-	return e.Plus(o)
-}
 
 // Observation is one measured offset of a free-running oscillator: of the clock as it would be had it never been
 // steered.
@@ -86,15 +53,13 @@ var walks = [...]float64{-5, -4, -3, -2, -1, 0, 1, 2, 3, 5, 7.5, 10}
 // model is a Kalman filter over offset and frequency for one hypothesis about the oscillator's wander and the nature of
 // the noise. Its covariances are in units of scale.
 type model struct {
-	walk            float64 // growth of the frequency's variance, (ppb²/s) / scale
-	byDelay         bool
-	x, f            float64
-	pxx, pxf, pff   float64
-	scale           float64 // of the noise against its guess
-	sum, weight     float64 // of normalised squared innovations
-	logLikelihood   float64
-	predictedOffset float64 // at the last observation, before it
-	predictedVar    float64
+	walk          float64 // growth of the frequency's variance, (ppb²/s) / scale
+	byDelay       bool
+	x, f          float64
+	pxx, pxf, pff float64
+	scale         float64 // of the noise against its guess
+	sum, weight   float64 // of normalised squared innovations
+	logLikelihood float64
 }
 
 // Estimator finds offset and frequency of a free-running oscillator from noisy offsets, and with them how much the
@@ -111,15 +76,15 @@ type Estimator struct {
 	rigid    bool      // outliers that run away are no frequency that has changed
 	// fresh says that mean and wander, the weighed means of the models, are those of the models as they are
 	fresh  bool
-	mean   Estimate
+	mean   State
 	wander float64
 }
 
 // deviation of an observation from what was expected, in ns, dt seconds after the last one used.
 type deviation struct{ ns, dt float64 }
 
-// NewEstimator returns an estimator that knows nothing.
-func NewEstimator() *Estimator {
+// New returns an Estimator that knows nothing.
+func New() *Estimator {
 	e := &Estimator{}
 	e.Forget()
 	return e
@@ -157,7 +122,7 @@ func (e *Estimator) SetFrequency(ppb, sigma float64) {
 
 // Seed has the estimator start at time from what another one knows of the same oscillator: offset ns + est, and the
 // wander in ppb per root second.
-func (e *Estimator) Seed(time int64, offset int64, est Estimate, wander float64) {
+func (e *Estimator) Seed(time int64, offset int64, est State, wander float64) {
 	e.Forget()
 	e.time, e.base, e.seen = time, offset, gateAfter // what it starts from is as good as observed
 	exponent := 2 * math.Log10(max(wander, 1e-6))
@@ -267,7 +232,7 @@ func (e *Estimator) Jump(d int64, sigma float64) {
 }
 
 // At returns the estimate when the free-running oscillator shows time: its offset is the sum of the two results.
-func (e *Estimator) At(time int64) (offset int64, est Estimate) {
+func (e *Estimator) At(time int64) (offset int64, est State) {
 	dt := float64(time-e.time) / 1e9
 	if dt < 0 {
 		est = e.combined()
@@ -311,7 +276,7 @@ func (e *Estimator) Noise(o Observation) float64 {
 func (e *Estimator) Time() int64 { return e.time }
 
 // combined is the weighed mean of the models' estimates at e.time, less base.
-func (e *Estimator) combined() Estimate {
+func (e *Estimator) combined() State {
 	e.refresh()
 	return e.mean
 }
@@ -328,7 +293,7 @@ func (e *Estimator) refresh() {
 	e.fresh, e.mean, e.wander = true, e.average(), math.Pow(10, exponent/2)
 }
 
-func (e *Estimator) average() (c Estimate) {
+func (e *Estimator) average() (c State) {
 	for i := range e.bank {
 		c.Offset += e.weights[i] * e.bank[i].x
 		c.Frequency += e.weights[i] * e.bank[i].f

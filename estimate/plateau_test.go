@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package servo_test
+package estimate_test
 
 import (
 	"math"
 	"math/rand/v2"
 	"testing"
 
-	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/estimate"
 )
 
 const stamps = 4.0 // ns
@@ -15,7 +15,7 @@ const stamps = 4.0 // ns
 // TestPlateauAverages has delays scatter as queues make them; now and then one is absurd.
 func TestPlateauAverages(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	var p servo.Plateau
+	var p estimate.Plateau
 	for i := range 2000 {
 		delay := 200 + 100*(rng.ExpFloat64()+rng.ExpFloat64())
 		if i%100 == 99 {
@@ -31,7 +31,7 @@ func TestPlateauAverages(t *testing.T) {
 func TestPlateauStartsAnewWhereDelaysChange(t *testing.T) {
 	for _, to := range []float64{20_400, 100} {
 		rng := rand.New(rand.NewPCG(1, 3))
-		var p servo.Plateau
+		var p estimate.Plateau
 		for range 300 {
 			p.Add(400+10*rng.NormFloat64(), stamps)
 		}
@@ -52,7 +52,7 @@ func TestPlateauStartsAnewWhereDelaysChange(t *testing.T) {
 func TestPlateauBeginsWithAnOddDelay(t *testing.T) {
 	for odd := range 6 {
 		rng := rand.New(rand.NewPCG(1, uint64(odd)))
-		var p servo.Plateau
+		var p estimate.Plateau
 		for i := range 12 {
 			delay := 400 + 10*rng.NormFloat64()
 			if i == odd {
