@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
@@ -25,8 +26,8 @@ import (
 // a clock of their own.
 type clocks struct {
 	system  clock.Clock
-	kernel  *clock.Realtime // nil unless it is the one steered
-	virtual *clock.Virtual  // nil unless it stands for the system clock
+	kernel  *sysclock.Realtime // nil unless it is the one steered
+	virtual *sysclock.Virtual  // nil unless it stands for the system clock
 	phcs    map[clock.ID]*hardwareClock
 	log     *slog.Logger
 	lock    *lockfile.Lock // on the system clock; nil unless it is the one steered
@@ -53,7 +54,7 @@ func newClocks(cfg *configs.Config, log *slog.Logger, host host) (*clocks, error
 	c.readings.Store(int32(cfg.Steering.Crossings))
 	switch cfg.Steering.SystemClock {
 	case configs.VirtualSystemClock:
-		v, err := clock.NewVirtual(clock.VirtualConfig{Offset: cfg.Steering.Virtual.Offset,
+		v, err := sysclock.NewVirtual(sysclock.VirtualConfig{Offset: cfg.Steering.Virtual.Offset,
 			FrequencyError: cfg.Steering.Virtual.Frequency})
 		if err != nil {
 			return nil, err
@@ -63,10 +64,10 @@ func newClocks(cfg *configs.Config, log *slog.Logger, host host) (*clocks, error
 		if err := c.lockSystem(filepath.Dir(control.DefaultSocket)); err != nil {
 			return nil, err
 		}
-		c.kernel = clock.NewRealtime()
+		c.kernel = sysclock.NewRealtime()
 		c.system = c.kernel
 	default:
-		c.system = clock.NewRealtime()
+		c.system = sysclock.NewRealtime()
 	}
 	return c, nil
 }
@@ -75,7 +76,7 @@ func newClocks(cfg *configs.Config, log *slog.Logger, host host) (*clocks, error
 func (c *clocks) info(cfg *configs.Config) (engine.ClockInfo, error) {
 	info, err := infoOf(c.system, cfg.Steering.SystemClock != configs.NoSystemClock, c.kernel != nil)
 	if err == nil && c.kernel != nil {
-		var k clock.KernelState
+		var k sysclock.KernelState
 		k, err = c.kernel.ReadKernel()
 		info.Leap = k.Leap
 	}
@@ -101,12 +102,12 @@ func (c *clocks) now() (when clock.Mono, at clock.Timestamp, err error) {
 	const readings = 3
 	best := time.Duration(math.MaxInt64)
 	for range readings {
-		before := clock.Monotonic()
+		before := sysclock.Monotonic()
 		reading, err := c.system.Now()
 		if err != nil {
 			return 0, clock.Timestamp{}, err
 		}
-		if window := clock.Monotonic().Sub(before); window < best {
+		if window := sysclock.Monotonic().Sub(before); window < best {
 			best, when, at = window, before.Add(window/2), reading
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/daemon/sdnotify"
 	"github.com/lockstep-time/lockstep/engine"
@@ -134,7 +135,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err != nil {
 		d.log.Warn("state file", "err", err)
 	}
-	now := clock.Monotonic()
+	now := sysclock.Monotonic()
 	d.engine = engine.New(d.cfg, d.env(now, saved), (*driver)(d))
 	info, err := d.clocks.info(d.cfg)
 	if err != nil {
@@ -187,7 +188,7 @@ func (d *Daemon) leaps() *clock.LeapTable {
 	if file == "" {
 		return nil
 	}
-	leaps, err := clock.LoadLeapSeconds(file)
+	leaps, err := sysclock.LoadLeapSeconds(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.log.Info("there is no leap-seconds list", "file", file)
@@ -288,7 +289,7 @@ func (d *Daemon) crossed(now clock.Mono, e *event) {
 
 // stop leaves everything as it should be left.
 func (d *Daemon) stop(cancel context.CancelFunc) {
-	now := clock.Monotonic()
+	now := sysclock.Monotonic()
 	d.tell(d.opt.Notify.Stopping)
 	d.engine.Settle(now)
 	saved, worth := d.engine.Save(now)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
@@ -159,7 +160,7 @@ func newRig(t *testing.T, f *fakeHost, text string) *rig {
 	if d.clocks, err = newClocks(cfg, d.log, d.host); err != nil {
 		t.Fatal(err)
 	}
-	now := clock.Monotonic()
+	now := sysclock.Monotonic()
 	d.engine = engine.New(cfg, d.env(now, engine.Saved{}), (*driver)(d))
 	info, err := d.clocks.info(cfg)
 	if err != nil {
@@ -176,7 +177,7 @@ func newRig(t *testing.T, f *fakeHost, text string) *rig {
 	return r
 }
 
-func (r *rig) now() clock.Mono { return clock.Monotonic() }
+func (r *rig) now() clock.Mono { return sysclock.Monotonic() }
 
 func (r *rig) link(change hwts.Change, name, old string, index int) {
 	r.linkChanged(r.ctx, r.now(), hwts.Event{Change: change, Name: name, OldName: old, Index: index,
@@ -223,7 +224,7 @@ func (r *rig) requireClocks(want ...string) {
 // TestTightestReading has the second of three readings of a clock take no time, but for what a busy machine adds.
 func TestTightestReading(t *testing.T) {
 	reading := int64(0)
-	v, err := clock.NewVirtual(clock.VirtualConfig{
+	v, err := sysclock.NewVirtual(sysclock.VirtualConfig{
 		Raw:      func() (int64, error) { return reading, nil },
 		Realtime: func() (int64, error) { return 0, nil },
 	})
@@ -235,7 +236,7 @@ func TestTightestReading(t *testing.T) {
 		if n++; n != 2 {
 			time.Sleep(50 * time.Millisecond)
 		} else {
-			second = clock.Monotonic()
+			second = sysclock.Monotonic()
 		}
 		reading = int64(n)
 	}}}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/phc"
@@ -118,7 +119,7 @@ type app struct {
 
 // newApp returns the app of this host.
 func newApp() *app {
-	realtime, start := clock.NewRealtime(), time.Now()
+	realtime, start := sysclock.NewRealtime(), time.Now()
 	return &app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr),
 		open: phc.Open, openRead: phc.OpenRead, list: phc.List, holders: phc.Holders, pps: phc.PPS, discover: hwts.Discover,
@@ -132,7 +133,7 @@ func newApp() *app {
 			return s.TAIOffset, err == nil && s.TAIOffsetValid
 		},
 		leapTAI: func(utc int64) (int, bool) {
-			table, err := clock.LoadLeapSeconds(clock.DefaultLeapSeconds)
+			table, err := sysclock.LoadLeapSeconds(sysclock.DefaultLeapSeconds)
 			if err != nil {
 				return 0, false
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
@@ -71,10 +72,10 @@ func (g *grandmaster) wake(ctx context.Context) {
 		case <-timer.C:
 		}
 		g.mu.Lock()
-		g.master.Wake(clock.Monotonic())
+		g.master.Wake(sysclock.Monotonic())
 		next := g.master.NextWake()
 		g.mu.Unlock()
-		timer.Reset(max(0, next.Sub(clock.Monotonic())))
+		timer.Reset(max(0, next.Sub(sysclock.Monotonic())))
 	}
 }
 
@@ -90,14 +91,14 @@ func (g *grandmaster) Close() error {
 func (g *grandmaster) Received(b []byte, _ hwts.Addr, ts clock.Timestamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.master.Receive(clock.Monotonic(), b, ts)
+	g.master.Receive(sysclock.Monotonic(), b, ts)
 }
 
 // Transmitted implements hwts.Handler.
 func (g *grandmaster) Transmitted(id uint32, ts clock.Timestamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.master.Transmitted(clock.Monotonic(), id, ts)
+	g.master.Transmitted(sysclock.Monotonic(), id, ts)
 }
 
 // SendEvent implements ptptest.Output.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
@@ -82,13 +83,13 @@ func newGrandmasterOver(t *testing.T, w *wire, network hwts.Network) *grandmaste
 func (g *grandmaster) run() {
 	for {
 		g.mu.Lock()
-		g.core.Wake(clock.Monotonic())
+		g.core.Wake(sysclock.Monotonic())
 		next := g.core.NextWake()
 		g.mu.Unlock()
 		select {
 		case <-g.stop:
 			return
-		case <-time.After(next.Sub(clock.Monotonic())):
+		case <-time.After(next.Sub(sysclock.Monotonic())):
 		}
 	}
 }
@@ -124,14 +125,14 @@ func (g *grandmaster) Received(b []byte, from hwts.Addr, ts clock.Timestamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.client = hwts.UDPAddr(netip.AddrPortFrom(from.UDP.Addr(), hwts.GeneralPort))
-	g.core.Receive(clock.Monotonic(), b, ts)
+	g.core.Receive(sysclock.Monotonic(), b, ts)
 }
 
 // Transmitted implements hwts.Handler.
 func (g *grandmaster) Transmitted(id uint32, ts clock.Timestamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.core.Transmitted(clock.Monotonic(), id, ts)
+	g.core.Transmitted(sysclock.Monotonic(), id, ts)
 }
 
 // SendEvent implements ptptest.Output.

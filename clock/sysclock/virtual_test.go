@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clock
+package sysclock
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"pgregory.net/rapid"
 )
 
@@ -39,7 +40,7 @@ func newVirtual(t interface{ Fatal(...any) }, c VirtualConfig) *Virtual {
 	return v
 }
 
-func reading(t interface{ Fatal(...any) }, v Clock) int64 {
+func reading(t interface{ Fatal(...any) }, v clock.Clock) int64 {
 	now, err := v.Now()
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +60,7 @@ func TestVirtualStartsAtRealtimePlusOffset(t *testing.T) {
 	if got := reading(t, v); got != start+80_000_000+1_000_040_000 {
 		t.Errorf("a second later at %d", got)
 	}
-	if v.ID() != System || v.Name() != "virtual" || v.Scale() != UTC || v.MaxFrequency() != 100e6 {
+	if v.ID() != clock.System || v.Name() != "virtual" || v.Scale() != clock.UTC || v.MaxFrequency() != 100e6 {
 		t.Error("not a clock that stands for the system clock")
 	}
 }
@@ -163,10 +164,10 @@ func TestVirtualRefusesFrequenciesOutOfRange(t *testing.T) {
 	c := &twoClocks{raw: 5_000, realtime: start}
 	v := newVirtual(t, c.config(0, 0))
 	for _, ppb := range []float64{100e6 + 1, -100e6 - 1, math.Inf(1), math.NaN()} {
-		if err := v.SetFrequency(ppb); !errors.Is(err, ErrRange) {
+		if err := v.SetFrequency(ppb); !errors.Is(err, clock.ErrRange) {
 			t.Errorf("%g ppb: %v", ppb, err)
 		}
-		if _, err := NewVirtual(c.config(0, ppb)); !errors.Is(err, ErrRange) {
+		if _, err := NewVirtual(c.config(0, ppb)); !errors.Is(err, clock.ErrRange) {
 			t.Errorf("oscillator %g ppb: %v", ppb, err)
 		}
 	}
@@ -194,7 +195,7 @@ func TestVirtualFromRealtimeKnowsPastSteering(t *testing.T) {
 		{-1_000, 3_020_001_010 + 3600e9},
 	} {
 		at, err := v.FromRealtime(c.realtime - k.ago)
-		if err != nil || at.Clock() != System || at.Nanoseconds() != start+k.want {
+		if err != nil || at.Clock() != clock.System || at.Nanoseconds() != start+k.want {
 			t.Errorf("%d ns ago: start + %d, %v, want start + %d", k.ago, at.Nanoseconds()-start, err, k.want)
 		}
 	}
@@ -257,7 +258,7 @@ func TestVirtualFromRealtimeRefusesOtherTimes(t *testing.T) {
 	v := newVirtual(t, c.config(0, 0))
 	c.pass(60e9)
 	for _, ago := range []int64{10e9 + 1, -1e6 - 1, start, math.MinInt64 + start} {
-		if at, err := v.FromRealtime(c.realtime - ago); !errors.Is(err, ErrRange) {
+		if at, err := v.FromRealtime(c.realtime - ago); !errors.Is(err, clock.ErrRange) {
 			t.Errorf("%d ns ago: %v, %v", ago, at, err)
 		}
 	}
@@ -270,7 +271,7 @@ func TestVirtualFromRealtimeRefusesOtherTimes(t *testing.T) {
 	if _, err := v.FromRealtime(c.realtime - (virtualPast-1)*1e6); err != nil {
 		t.Errorf("at the oldest change remembered: %v", err)
 	}
-	if at, err := v.FromRealtime(c.realtime - (virtualPast-1)*1e6 - 1); !errors.Is(err, ErrRange) {
+	if at, err := v.FromRealtime(c.realtime - (virtualPast-1)*1e6 - 1); !errors.Is(err, clock.ErrRange) {
 		t.Errorf("before it: %v, %v", at, err)
 	}
 }

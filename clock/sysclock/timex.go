@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clock
+package sysclock
 
 import (
 	"math"
 	"time"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"golang.org/x/sys/unix"
 )
 
@@ -69,22 +70,22 @@ func timexError(d time.Duration) int64 {
 	return min(max(us, 0), timexMaxError)
 }
 
-func leapFlags(l Leap) int32 {
+func leapFlags(l clock.Leap) int32 {
 	switch l {
-	case LeapInsert:
+	case clock.LeapInsert:
 		return unix.STA_INS
-	case LeapDelete:
+	case clock.LeapDelete:
 		return unix.STA_DEL
 	}
 	return 0
 }
 
-func flagsLeap(flags int32) Leap {
+func flagsLeap(flags int32) clock.Leap {
 	switch {
 	case flags&unix.STA_INS != 0:
-		return LeapInsert
+		return clock.LeapInsert
 	case flags&unix.STA_DEL != 0:
-		return LeapDelete
+		return clock.LeapDelete
 	}
-	return NoLeap
+	return clock.NoLeap
 }

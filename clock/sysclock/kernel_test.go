@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clock
+package sysclock
 
 import (
 	"errors"
@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/lockstep-time/lockstep/clock"
 	"golang.org/x/sys/unix"
 )
 
-var locked = Status{
+var locked = clock.Status{
 	Synchronized: true, MaxError: 1500 * time.Nanosecond, EstError: 20 * time.Nanosecond,
 	TAIOffset: 37, TAIOffsetValid: true,
 }
 
-func setStatus(t *testing.T, r *Realtime, s Status) {
+func setStatus(t *testing.T, r *Realtime, s clock.Status) {
 	t.Helper()
 	if err := r.SetStatus(s); err != nil {
 		t.Fatal(err)
@@ -47,12 +48,12 @@ func TestSetStatusIsWhatReadKernelReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	boot := KernelState{Status: Status{MaxError: 16 * time.Second, EstError: 16 * time.Second}, Frequency: 101_000, Flags: unix.STA_UNSYNC}
+	boot := KernelState{Status: clock.Status{MaxError: 16 * time.Second, EstError: 16 * time.Second}, Frequency: 101_000, Flags: unix.STA_UNSYNC}
 	if diff := cmp.Diff(boot, got); diff != "" {
 		t.Errorf("after boot (-want +got):\n%s", diff)
 	}
 	s := locked
-	s.MaxError, s.EstError, s.Leap = 3*time.Microsecond, time.Microsecond, LeapDelete
+	s.MaxError, s.EstError, s.Leap = 3*time.Microsecond, time.Microsecond, clock.LeapDelete
 	setStatus(t, r, s)
 	got, err = r.ReadKernel()
 	if err != nil {
@@ -66,13 +67,13 @@ func TestSetStatusIsWhatReadKernelReads(t *testing.T) {
 func TestSetStatusKeepsAnUnknownTAIOffset(t *testing.T) {
 	r, k := fakeRealtime()
 	k.tai = 36
-	setStatus(t, r, Status{Synchronized: true, TAIOffset: 5})
+	setStatus(t, r, clock.Status{Synchronized: true, TAIOffset: 5})
 	if k.tai != 36 {
 		t.Errorf("TAI offset %d", k.tai)
 	}
 	for _, offset := range []int{-1, 100_001} {
 		n := len(k.calls)
-		if err := r.SetStatus(Status{TAIOffset: offset, TAIOffsetValid: true}); !errors.Is(err, ErrRange) || len(k.calls) != n {
+		if err := r.SetStatus(clock.Status{TAIOffset: offset, TAIOffsetValid: true}); !errors.Is(err, clock.ErrRange) || len(k.calls) != n {
 			t.Errorf("offset %d: %v", offset, err)
 		}
 	}
@@ -81,7 +82,7 @@ func TestSetStatusKeepsAnUnknownTAIOffset(t *testing.T) {
 func TestSetStatusOfUnsynchronisedClockSaysSo(t *testing.T) {
 	r, k := fakeRealtime()
 	setStatus(t, r, locked)
-	setStatus(t, r, Status{MaxError: time.Hour})
+	setStatus(t, r, clock.Status{MaxError: time.Hour})
 	if k.status&unix.STA_UNSYNC == 0 || k.maxError != 16_000_000 {
 		t.Errorf("flags %#x, maximum error %d µs", k.status, k.maxError)
 	}
@@ -110,7 +111,7 @@ func TestSetStatusSwitchesTheKernelsLoopsOffAndKeepsOtherFlags(t *testing.T) {
 	if k.status != others|unix.STA_NANO {
 		t.Errorf("flags %#x, want %#x", k.status, others|unix.STA_NANO)
 	}
-	setStatus(t, r, Status{})
+	setStatus(t, r, clock.Status{})
 	if k.status != others|unix.STA_NANO|unix.STA_UNSYNC {
 		t.Errorf("flags %#x when unsynchronised", k.status)
 	}
@@ -119,12 +120,12 @@ func TestSetStatusSwitchesTheKernelsLoopsOffAndKeepsOtherFlags(t *testing.T) {
 func TestSetStatusArmsAndDisarmsItsOwnLeapSecond(t *testing.T) {
 	r, k := fakeRealtime()
 	s := locked
-	s.Leap = LeapInsert
+	s.Leap = clock.LeapInsert
 	setStatus(t, r, s)
 	if k.status != unix.STA_INS {
 		t.Fatalf("flags %#x", k.status)
 	}
-	s.Leap = LeapDelete
+	s.Leap = clock.LeapDelete
 	setStatus(t, r, s)
 	if k.status != unix.STA_DEL {
 		t.Fatalf("flags %#x after a change of mind", k.status)
@@ -158,19 +159,19 @@ func TestSetStatusLeavesALeapSecondOfOthersUntilItHasHappened(t *testing.T) {
 func TestReadKernelAfterALeapSecond(t *testing.T) {
 	r, k := fakeRealtime()
 	k.status, k.maxError = unix.STA_INS, 0 // synchronised: else the kernel does not tell
-	leap := func() Leap {
+	leap := func() clock.Leap {
 		got, err := r.ReadKernel()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return got.Leap
 	}
-	if leap() != LeapInsert {
+	if leap() != clock.LeapInsert {
 		t.Error("nothing is armed before midnight")
 	}
 	k.midnight()
 	k.second()
-	if k.status&unix.STA_INS == 0 || leap() != NoLeap {
+	if k.status&unix.STA_INS == 0 || leap() != clock.NoLeap {
 		t.Errorf("flags %#x: another one is armed after midnight", k.status)
 	}
 }
@@ -178,7 +179,7 @@ func TestReadKernelAfterALeapSecond(t *testing.T) {
 func TestSetStatusRemembersAnArmedLeapSecondOnlyIfItWasArmed(t *testing.T) {
 	r, k := fakeRealtime()
 	s := locked
-	s.Leap = LeapInsert
+	s.Leap = clock.LeapInsert
 	k.err = unix.EPERM
 	if err := r.SetStatus(s); err == nil {
 		t.Fatal("no error")

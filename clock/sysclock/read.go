@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clock
+package sysclock
 
 import (
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,15 +16,15 @@ type Reader func() (int64, error)
 
 // Monotonic reads CLOCK_MONOTONIC, which counts from about the start of the machine and not while it is suspended.
 // It may be called from any goroutine, and panics where the kernel forbids a program to read clocks.
-func Monotonic() Mono {
+func Monotonic() clock.Mono {
 	o := origin()
-	return o.mono + Mono(time.Since(o.at))
+	return o.mono + clock.Mono(time.Since(o.at))
 }
 
 // instant is one as package time knows it, which reads the clock without a system call, and as the kernel does.
 type instant struct {
 	at   time.Time
-	mono Mono
+	mono clock.Mono
 }
 
 var origin = sync.OnceValue(func() instant {
@@ -32,7 +33,7 @@ var origin = sync.OnceValue(func() instant {
 	if err != nil {
 		panic(fmt.Sprintf("clock: read CLOCK_MONOTONIC: %v", err))
 	}
-	return instant{at, Mono(ns)}
+	return instant{at, clock.Mono(ns)}
 })
 
 // readRealtime reads CLOCK_REALTIME, by package time since that takes no system call.

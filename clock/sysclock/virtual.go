@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clock
+package sysclock
 
 import (
 	"fmt"
 	"math"
 	"sync"
 	"time"
+
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/internal/fixed"
 )
 
 const (
@@ -44,26 +47,26 @@ type Virtual struct {
 	changes int // stretches ever begun; the latest is past[(changes−1) % virtualPast]
 }
 
-var _ Clock = (*Virtual)(nil)
+var _ clock.Clock = (*Virtual)(nil)
 
 // stretch is a part of a Virtual's life with one frequency: at raw the clock read ns + fraction.
 type stretch struct {
 	raw, ns  int64
-	fraction uint64 // in 2^-rateBits ns
-	rate     int64  // less 1, in 2^-rateBits
+	fraction uint64 // in 2^-62 ns
+	rate     int64  // less 1, in 2^-62
 }
 
 // at returns what the clock reads when the raw clock reads raw.
 func (s stretch) at(raw int64) (ns int64, fraction uint64) {
 	span := raw - s.raw
-	more, fraction := multiply(span, s.rate, s.fraction)
+	more, fraction := fixed.Multiply(span, s.rate, s.fraction)
 	return s.ns + span + more, fraction
 }
 
 // NewVirtual starts a virtual clock at CLOCK_REALTIME + Offset.
 func NewVirtual(c VirtualConfig) (*Virtual, error) {
 	if !(math.Abs(c.FrequencyError) <= maxPPB) {
-		return nil, fmt.Errorf("clock: make %s: frequency error of %g ppb: %w", virtualName, c.FrequencyError, ErrRange)
+		return nil, fmt.Errorf("clock: make %s: frequency error of %g ppb: %w", virtualName, c.FrequencyError, clock.ErrRange)
 	}
 	v := &Virtual{raw: c.Raw, realtime: c.Realtime, oscillator: c.FrequencyError / 1e9}
 	if v.raw == nil {
@@ -76,32 +79,32 @@ func NewVirtual(c VirtualConfig) (*Virtual, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.begin(stretch{raw: raw, ns: realtime + int64(c.Offset), rate: fixedRate(v.oscillator)})
+	v.begin(stretch{raw: raw, ns: realtime + int64(c.Offset), rate: fixed.Rate(v.oscillator)})
 	return v, nil
 }
 
 // ID returns System.
-func (v *Virtual) ID() ID { return System }
+func (v *Virtual) ID() clock.ID { return clock.System }
 
 // Name returns "virtual".
 func (v *Virtual) Name() string { return virtualName }
 
 // Scale returns UTC.
-func (v *Virtual) Scale() Scale { return UTC }
+func (v *Virtual) Scale() clock.Scale { return clock.UTC }
 
 // MaxFrequency returns 100e6: 10 %.
 func (v *Virtual) MaxFrequency() float64 { return maxPPB }
 
 // Now reads the clock.
-func (v *Virtual) Now() (Timestamp, error) {
+func (v *Virtual) Now() (clock.Timestamp, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	raw, err := v.raw()
 	if err != nil {
-		return Timestamp{}, fmt.Errorf("clock: read %s: %w", virtualName, err)
+		return clock.Timestamp{}, fmt.Errorf("clock: read %s: %w", virtualName, err)
 	}
 	ns, _ := v.latest().at(raw)
-	return At(System, ns), nil
+	return clock.At(clock.System, ns), nil
 }
 
 // Step adds d to the clock at once, exact to the nanosecond.
@@ -120,7 +123,7 @@ func (v *Virtual) Step(d time.Duration) error {
 // SetFrequency has the clock run ppb parts per billion faster than its oscillator, from what it reads now.
 func (v *Virtual) SetFrequency(ppb float64) error {
 	if !(math.Abs(ppb) <= maxPPB) {
-		return fmt.Errorf("clock: set frequency of %s to %g ppb: %w", virtualName, ppb, ErrRange)
+		return fmt.Errorf("clock: set frequency of %s to %g ppb: %w", virtualName, ppb, clock.ErrRange)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -129,7 +132,7 @@ func (v *Virtual) SetFrequency(ppb float64) error {
 		return fmt.Errorf("clock: set frequency of %s to %g ppb: %w", virtualName, ppb, err)
 	}
 	f := ppb / 1e9
-	s.rate = fixedRate(v.oscillator + f + float64(v.oscillator*f))
+	s.rate = fixed.Rate(v.oscillator + f + float64(v.oscillator*f))
 	v.ppb = ppb
 	v.begin(s)
 	return nil
@@ -144,27 +147,27 @@ func (v *Virtual) Frequency() (float64, error) {
 
 // FromRealtime returns what this clock read at the instant at which CLOCK_REALTIME read ns, nanoseconds since 1970, by
 // reading both now and going back by the difference. It knows the clock's frequency and steps at that instant.
-// It fails with ErrRange if ns is more than 10 s ago or lies ahead of CLOCK_REALTIME, or is from before the latest 64
+// It fails with clock.ErrRange if ns is more than 10 s ago or lies ahead of CLOCK_REALTIME, or is from before the latest 64
 // changes of the clock. CLOCK_REALTIME must not have been stepped since; where it is slewed, the error is the slew of
 // the time passed.
-func (v *Virtual) FromRealtime(ns int64) (Timestamp, error) {
+func (v *Virtual) FromRealtime(ns int64) (clock.Timestamp, error) {
 	raw, realtime, err := v.cross()
 	if err != nil {
-		return Timestamp{}, err
+		return clock.Timestamp{}, err
 	}
 	age := time.Duration(realtime - ns)
 	if age > realtimeMaxAge || age < -realtimeMaxLead {
-		return Timestamp{}, fmt.Errorf("clock: read %s when CLOCK_REALTIME was %d ns, %v ago: %w", virtualName, ns, age, ErrRange)
+		return clock.Timestamp{}, fmt.Errorf("clock: read %s when CLOCK_REALTIME was %d ns, %v ago: %w", virtualName, ns, age, clock.ErrRange)
 	}
 	raw -= int64(age)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s, ok := v.find(raw)
 	if !ok {
-		return Timestamp{}, fmt.Errorf("clock: read %s %v ago, before %d changes: %w", virtualName, age, virtualPast, ErrRange)
+		return clock.Timestamp{}, fmt.Errorf("clock: read %s %v ago, before %d changes: %w", virtualName, age, virtualPast, clock.ErrRange)
 	}
 	then, _ := s.at(raw)
-	return At(System, then), nil
+	return clock.At(clock.System, then), nil
 }
 
 // cross reads the raw clock and CLOCK_REALTIME at the same instant, give or take half a microsecond.

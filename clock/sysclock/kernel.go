@@ -1,35 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clock
+package sysclock
 
 import (
 	"fmt"
 	"time"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"golang.org/x/sys/unix"
 )
-
-// Status is what the kernel tells the programs of this host about CLOCK_REALTIME (ntp_adjtime(3), adjtimex(2)).
-type Status struct {
-	// Synchronized clears STA_UNSYNC.
-	Synchronized bool
-	// MaxError bounds the clock's error, EstError is what it is expected to be. The kernel keeps whole microseconds up
-	// to 16 s; it adds 500 µs to MaxError every second, and takes the clock for unsynchronised at 16 s.
-	MaxError, EstError time.Duration
-	// TAIOffset is TAI − UTC in seconds as it is now, 0 to 100000, and is valid only if TAIOffsetValid.
-	// It is the offset of CLOCK_TAI, to which the kernel itself adds a leap second that is armed.
-	TAIOffset      int
-	TAIOffsetValid bool
-	// Leap is the leap second armed for the end of the UTC day.
-	Leap Leap
-}
 
 // KernelState is what the kernel says of CLOCK_REALTIME.
 type KernelState struct {
 	// Status as the kernel has it. TAIOffsetValid is false for the offset 0, which means that nobody has set it. Leap is
 	// one to come: one that the kernel has carried out is NoLeap, though its flag stays until somebody clears it, unless the
 	// clock is unsynchronised, when the kernel does not tell the two apart.
-	Status
+	clock.Status
 	// Frequency correction in force in parts per billion.
 	Frequency float64
 	// Flags are the STA_ bits of adjtimex(2).
@@ -39,12 +25,12 @@ type KernelState struct {
 // SetStatus informs the kernel: one system call, and a second one only when flags change.
 //
 // Maximum and estimated error are rounded up. Where TAIOffsetValid is false the kernel keeps the offset it has; an
-// offset that it does not take is ErrRange. A Leap is armed. NoLeap takes back the leap second that this Realtime armed,
+// offset that it does not take is clock.ErrRange. A Leap is armed. NoLeap takes back the leap second that this Realtime armed,
 // or one that the kernel has carried out; what another program armed stays.
 // The kernel's own control loops, which would steer as well, are switched off. All other flags stay as they are.
-func (r *Realtime) SetStatus(s Status) error {
+func (r *Realtime) SetStatus(s clock.Status) error {
 	if s.TAIOffsetValid && (s.TAIOffset < 0 || s.TAIOffset > timexMaxTAI) {
-		return fmt.Errorf("clock: set TAI offset of %s to %d s: %w", realtimeName, s.TAIOffset, ErrRange)
+		return fmt.Errorf("clock: set TAI offset of %s to %d s: %w", realtimeName, s.TAIOffset, clock.ErrRange)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,12 +53,12 @@ func (r *Realtime) SetStatus(s Status) error {
 }
 
 // flags returns those that say what s says, starting from those of the last system call, which returned state.
-func (r *Realtime) flags(s Status, state int) int32 {
+func (r *Realtime) flags(s clock.Status, state int) int32 {
 	flags := r.tx.Status &^ (kernelLoops | unix.STA_UNSYNC)
 	if !s.Synchronized {
 		flags |= unix.STA_UNSYNC
 	}
-	if s.Leap != NoLeap || r.armed != NoLeap || state == unix.TIME_WAIT {
+	if s.Leap != clock.NoLeap || r.armed != clock.NoLeap || state == unix.TIME_WAIT {
 		flags = flags&^leapBits | leapFlags(s.Leap)
 	}
 	return flags
@@ -103,10 +89,10 @@ func (r *Realtime) ReadKernel() (KernelState, error) {
 	}
 	leap := flagsLeap(r.tx.Status)
 	if state == unix.TIME_OOP || state == unix.TIME_WAIT {
-		leap = NoLeap
+		leap = clock.NoLeap
 	}
 	return KernelState{
-		Status: Status{
+		Status: clock.Status{
 			Synchronized:   r.tx.Status&unix.STA_UNSYNC == 0,
 			MaxError:       time.Duration(r.tx.Maxerror) * time.Microsecond,
 			EstError:       time.Duration(r.tx.Esterror) * time.Microsecond,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clock
+package sysclock
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,37 +25,37 @@ type Realtime struct {
 
 	mu    sync.Mutex
 	tx    unix.Timex
-	armed Leap // by this Realtime, and not taken back since
+	armed clock.Leap // by this Realtime, and not taken back since
 }
 
-var _ Clock = (*Realtime)(nil)
+var _ clock.Clock = (*Realtime)(nil)
 
 // NewRealtime returns the system clock. Nothing is read or changed yet.
 func NewRealtime() *Realtime { return &Realtime{kernel: linux{}} }
 
 // ID returns System.
-func (r *Realtime) ID() ID { return System }
+func (r *Realtime) ID() clock.ID { return clock.System }
 
 // Name returns "CLOCK_REALTIME".
 func (r *Realtime) Name() string { return realtimeName }
 
 // Scale returns UTC.
-func (r *Realtime) Scale() Scale { return UTC }
+func (r *Realtime) Scale() clock.Scale { return clock.UTC }
 
 // MaxFrequency returns 100e6: 10 %.
 func (r *Realtime) MaxFrequency() float64 { return maxPPB }
 
 // Now reads the clock.
-func (r *Realtime) Now() (Timestamp, error) {
+func (r *Realtime) Now() (clock.Timestamp, error) {
 	ns, err := r.kernel.gettime()
 	if err != nil {
-		return Timestamp{}, fmt.Errorf("clock: read %s: %w", realtimeName, err)
+		return clock.Timestamp{}, fmt.Errorf("clock: read %s: %w", realtimeName, err)
 	}
-	return At(System, ns), nil
+	return clock.At(clock.System, ns), nil
 }
 
 // Step adds d to the clock at once, exact to the nanosecond; 0 does nothing. A time that the kernel cannot keep is
-// ErrRange. The kernel takes a stepped clock for unsynchronised until it is told otherwise by SetStatus.
+// clock.ErrRange. The kernel takes a stepped clock for unsynchronised until it is told otherwise by SetStatus.
 func (r *Realtime) Step(d time.Duration) error {
 	if d == 0 {
 		return nil
@@ -69,11 +70,11 @@ func (r *Realtime) Step(d time.Duration) error {
 	fits := set(&r.tx.Time.Sec, sec)
 	set(&r.tx.Time.Usec, ns) // nanoseconds, by ADJ_NANO
 	if !fits {
-		return fmt.Errorf("clock: step %s by %v: %w", realtimeName, d, ErrRange)
+		return fmt.Errorf("clock: step %s by %v: %w", realtimeName, d, clock.ErrRange)
 	}
 	if _, err := r.kernel.adjtime(&r.tx); err != nil {
 		if errors.Is(err, unix.EINVAL) {
-			err = fmt.Errorf("%w: %w", ErrRange, err)
+			err = fmt.Errorf("%w: %w", clock.ErrRange, err)
 		}
 		return fmt.Errorf("clock: step %s by %v: %w", realtimeName, d, err)
 	}
@@ -84,7 +85,7 @@ func (r *Realtime) Step(d time.Duration) error {
 // 0.015 ppb. Up to 500 ppm the tick is the nominal one; beyond, the tick carries the multiples of 100 ppm.
 func (r *Realtime) SetFrequency(ppb float64) error {
 	if !(math.Abs(ppb) <= maxPPB) {
-		return fmt.Errorf("clock: set frequency of %s to %g ppb: %w", realtimeName, ppb, ErrRange)
+		return fmt.Errorf("clock: set frequency of %s to %g ppb: %w", realtimeName, ppb, clock.ErrRange)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

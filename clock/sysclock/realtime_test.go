@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package clock
+package sysclock
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
@@ -81,14 +82,14 @@ func TestRealtimeStepByNothingLeavesTheKernelAlone(t *testing.T) {
 
 func TestRealtimeErrorsNameOperationAndClock(t *testing.T) {
 	r, k := fakeRealtime()
-	if err := r.Step(-2e9 * time.Second); !errors.Is(err, ErrRange) || !errors.Is(err, unix.EINVAL) {
+	if err := r.Step(-2e9 * time.Second); !errors.Is(err, clock.ErrRange) || !errors.Is(err, unix.EINVAL) {
 		t.Errorf("step before 1970: %v", err)
 	}
 	k.err = unix.EPERM
 	_, now := r.Now()
 	_, frequency := r.Frequency()
 	for op, err := range map[string]error{
-		"step": r.Step(1), "set frequency": r.SetFrequency(1), "set errors": r.SetStatus(Status{}),
+		"step": r.Step(1), "set frequency": r.SetFrequency(1), "set errors": r.SetStatus(clock.Status{}),
 		"read CLOCK_REALTIME": now, "read state": frequency,
 	} {
 		if !errors.Is(err, fs.ErrPermission) {
@@ -138,7 +139,7 @@ func TestRealtimeFrequency(t *testing.T) {
 func TestRealtimeRefusesFrequenciesOutOfRange(t *testing.T) {
 	for _, ppb := range []float64{100e6 + 1, -100e6 - 1, math.Inf(1), math.Inf(-1), math.NaN()} {
 		r, k := fakeRealtime()
-		if err := r.SetFrequency(ppb); !errors.Is(err, ErrRange) || len(k.calls) != 0 {
+		if err := r.SetFrequency(ppb); !errors.Is(err, clock.ErrRange) || len(k.calls) != 0 {
 			t.Errorf("%g ppb: %v, %d system calls", ppb, err, len(k.calls))
 		}
 	}
@@ -151,7 +152,7 @@ func TestRealtimeReadsTheRealKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ns := now.Nanoseconds(); now.Clock() != System || ns < before-int64(time.Second) || ns > time.Now().UnixNano()+int64(time.Second) {
+	if ns := now.Nanoseconds(); now.Clock() != clock.System || ns < before-int64(time.Second) || ns > time.Now().UnixNano()+int64(time.Second) {
 		t.Errorf("reads %v, the runtime %d", now, before)
 	}
 	k, err := r.ReadKernel()
@@ -164,7 +165,7 @@ func TestRealtimeReadsTheRealKernel(t *testing.T) {
 	if f, err := r.Frequency(); err != nil || math.Abs(f-k.Frequency) > 10_000 {
 		t.Errorf("frequency %g, %v, and a moment before %g", f, err, k.Frequency)
 	}
-	if r.ID() != System || r.Name() != "CLOCK_REALTIME" || r.Scale() != UTC || r.MaxFrequency() != 100e6 {
+	if r.ID() != clock.System || r.Name() != "CLOCK_REALTIME" || r.Scale() != clock.UTC || r.MaxFrequency() != 100e6 {
 		t.Error("not the system clock")
 	}
 }
@@ -184,7 +185,7 @@ func TestRealtimeAllocatesNothing(t *testing.T) {
 	r, k := fakeRealtime()
 	k.calls = make([]unix.Timex, 0, 2)
 	if n := testing.AllocsPerRun(100, func() {
-		for _, err := range [...]error{r.SetFrequency(12.5), r.Step(-3), r.SetStatus(Status{Synchronized: true})} {
+		for _, err := range [...]error{r.SetFrequency(12.5), r.Step(-3), r.SetStatus(clock.Status{Synchronized: true})} {
 			if err != nil {
 				t.Fatal(err)
 			}
