@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // portSockets are the sockets of one PTP port.
@@ -100,7 +101,7 @@ func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (e
 		}
 	}
 	info := engine.PortInfo{Clock: p.clock, Hardware: p.hardware(), LinkUp: caps.Up, Speed: uint64(caps.Speed) * 1e6,
-		Identity: ptp.PortIdentity{Clock: d.identity(caps.MAC), Port: uint16(p.n + 1)}}
+		Identity: wire.PortIdentity{Clock: d.identity(caps.MAC), Port: uint16(p.n + 1)}}
 	return info, d.listen(p, info)
 }
 
@@ -234,9 +235,9 @@ func (p *portSockets) conns() []*hwts.Conn {
 }
 
 // identity makes the clock identity of the NIC's address, or of the host's own random one where it has none.
-func (d *Daemon) identity(mac hwts.MAC) ptp.ClockIdentity {
+func (d *Daemon) identity(mac hwts.MAC) wire.ClockIdentity {
 	if mac == (hwts.MAC{}) {
 		mac = d.localMAC
 	}
-	return ptp.ClockIdentityFromMAC(mac)
+	return wire.ClockIdentityFromMAC(mac)
 }

@@ -15,14 +15,15 @@ import (
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
 )
 
 // attacker makes datagrams that are of no good.
 type attacker struct {
 	rng     *rand.Rand
-	parent  ptp.PortIdentity // of the master that is followed
-	address netip.Addr       // of the attacker
+	parent  wire.PortIdentity // of the master that is followed
+	address netip.Addr        // of the attacker
 	buf     []byte
 }
 
@@ -34,21 +35,21 @@ func (a *attacker) ptp() []byte {
 			from.Clock[i] = byte(a.rng.Uint32())
 		}
 	}
-	h := ptp.Header{Source: from, SequenceID: uint16(a.rng.Uint32()), LogInterval: int8(a.rng.Uint32())}
-	at := ptp.Timestamp{Seconds: a.rng.Uint64() >> 16, Nanoseconds: a.rng.Uint32N(1e9)}
+	h := wire.Header{Source: from, SequenceID: uint16(a.rng.Uint32()), LogInterval: int8(a.rng.Uint32())}
+	at := wire.Timestamp{Seconds: a.rng.Uint64() >> 16, Nanoseconds: a.rng.Uint32N(1e9)}
 	b, err := a.buf[:0], error(nil)
 	switch a.rng.IntN(6) {
 	case 0:
-		m := ptp.Announce{Header: h, Quality: ptp.ClockQuality{Class: 6, Accuracy: 0x20}, Grandmaster: from.Clock}
+		m := wire.Announce{Header: h, Quality: wire.ClockQuality{Class: 6, Accuracy: 0x20}, Grandmaster: from.Clock}
 		b, err = m.Append(b)
 	case 1:
-		m := ptp.Sync{Header: h, Origin: at}
+		m := wire.Sync{Header: h, Origin: at}
 		b, err = m.Append(b)
 	case 2:
-		m := ptp.FollowUp{Header: h, PreciseOrigin: at}
+		m := wire.FollowUp{Header: h, PreciseOrigin: at}
 		b, err = m.Append(b)
 	case 3:
-		m := ptp.DelayResp{Header: h, Receive: at, Requesting: ptp.PortIdentity{Port: 1}}
+		m := wire.DelayResp{Header: h, Receive: at, Requesting: wire.PortIdentity{Port: 1}}
 		b, err = m.Append(b)
 	default:
 		b = b[:a.rng.IntN(cap(b))]

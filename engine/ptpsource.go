@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -23,7 +24,7 @@ type port struct {
 	info    PortInfo
 	err     error // why it is not
 	why     string
-	time    ptp.TimeProperties
+	time    wire.TimeProperties
 	parent  ptp.Parent
 	has     bool // a parent
 	stepped bool // its clock, since the last message was received
@@ -42,7 +43,7 @@ type port struct {
 
 // PortInfo is what the driver knows of the interface of a port.
 type PortInfo struct {
-	Identity ptp.PortIdentity
+	Identity wire.PortIdentity
 	// Clock by which messages are timestamped, by the NIC if Hardware, else by the kernel.
 	Clock    clock.ID
 	Hardware bool

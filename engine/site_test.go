@@ -12,8 +12,8 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/engine"
-	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/sim"
 	"github.com/lockstep-time/lockstep/sim/expr"
 	"github.com/lockstep-time/lockstep/status"
@@ -58,8 +58,8 @@ func offsets(system, phc time.Duration) option {
 }
 
 // grandmaster is the identity of the site's.
-func grandmaster() ptp.PortIdentity {
-	return ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, 77}), Port: 1}
+func grandmaster() wire.PortIdentity {
+	return wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, 77}), Port: 1}
 }
 
 func hostConfig(t testing.TB, text string) *configs.Config {

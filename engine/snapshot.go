@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -211,7 +212,7 @@ func (p *port) status(now clock.Mono) status.Port {
 	}
 	s.Received, s.Sent, s.Dropped = map[string]uint64{}, map[string]uint64{}, map[string]uint64{}
 	for t := range st.Counters.Received {
-		name := ptp.MessageType(t).String()
+		name := wire.MessageType(t).String()
 		count(s.Received, name, st.Counters.Received[t])
 		count(s.Sent, name, st.Counters.Sent[t])
 	}

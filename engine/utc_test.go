@@ -10,22 +10,22 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
-	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
 )
 
-func arbitrary(p *ptp.TimeProperties) {
+func arbitrary(p *wire.TimeProperties) {
 	p.PTPTimescale, p.UTCOffset, p.UTCOffsetValid = false, 0, false
 }
-func invalid(p *ptp.TimeProperties)  { p.UTCOffset, p.UTCOffsetValid = 0, false }
-func outdated(p *ptp.TimeProperties) { p.UTCOffset, p.UTCOffsetValid = 36, false }
+func invalid(p *wire.TimeProperties)  { p.UTCOffset, p.UTCOffsetValid = 0, false }
+func outdated(p *wire.TimeProperties) { p.UTCOffset, p.UTCOffsetValid = 36, false }
 
 // TestUTCOffset is about grandmasters whose time cannot be related to UTC by what they announce.
 func TestUTCOffset(t *testing.T) {
 	const configured = "[utc]\noffset = 37\n"
 	for _, c := range []struct {
 		name, text string
-		announce   func(*ptp.TimeProperties)
+		announce   func(*wire.TimeProperties)
 		source     string // that is followed
 		origin     string
 		steered    bool // the system clock is
@@ -38,7 +38,7 @@ func TestUTCOffset(t *testing.T) {
 		{"wrong offset invalid", onePort, outdated, "ptp:", "unknown", false},
 		{"offset invalid, configured", configured + onePort, invalid, "ptp:", "configuration", true},
 		{"offset invalid, configured, and NTP", configured + onePort + threeServers, outdated, "ptp:", "configuration", true},
-		{"offset valid", onePort, func(*ptp.TimeProperties) {}, "ptp:", "source ptp:eth0", true},
+		{"offset valid", onePort, func(*wire.TimeProperties) {}, "ptp:", "source ptp:eth0", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t, c.text, 120*second)

@@ -10,8 +10,8 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp"
-	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/sim"
 )
 
@@ -151,7 +151,7 @@ func (a *announcement) announce(m *sim.Master) {
 	set(&p.Priority2, a.Priority2)
 	set(&p.Quality.Class, (*uint8)(a.ClockClass))
 	if a.ClockAccuracy != nil {
-		p.Quality.Accuracy = ptp.ClockAccuracy(*a.ClockAccuracy)
+		p.Quality.Accuracy = wire.ClockAccuracy(*a.ClockAccuracy)
 	}
 	set(&p.StepsRemoved, a.StepsRemoved)
 	set(&p.Time.UTCOffset, a.AnnouncedUTC)

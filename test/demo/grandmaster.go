@@ -12,8 +12,8 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // taiOffset is TAI − UTC as the grandmaster announces it.
@@ -44,7 +44,7 @@ func newGrandmaster(eventPort, generalPort uint16) (*grandmaster, error) {
 		return nil, errors.Join(fmt.Errorf("grandmaster: %w", err), g.event.Close())
 	}
 	g.master = ptptest.NewMaster(ptptest.Config{
-		Identity:     ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte{0x02, 0, 0, 0xde, 0x30, 1}), Port: 1},
+		Identity:     wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{0x02, 0, 0, 0xde, 0x30, 1}), Port: 1},
 		MinorVersion: 1, LogAnnounceInterval: -1, LogSyncInterval: -3, LogMinDelayReqInterval: -3,
 	}, g)
 	g.master.Faults.Shift = taiOffset

@@ -14,8 +14,8 @@ import (
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
-	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // taiOffset is what the grandmaster's time is ahead of the machine's.
@@ -38,18 +38,18 @@ type grandmaster struct {
 }
 
 // masterIdentity is that of the grandmaster's port.
-func masterIdentity() ptp.PortIdentity {
-	return ptp.PortIdentity{Clock: ptp.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 1}, Port: 1}
+func masterIdentity() wire.PortIdentity {
+	return wire.PortIdentity{Clock: wire.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 1}, Port: 1}
 }
 
 // newGrandmaster starts a grandmaster over UDP/IPv4 with 16 Sync messages per second on the peers' interface.
-func newGrandmaster(t *testing.T, w *wire) *grandmaster {
+func newGrandmaster(t *testing.T, w *cable) *grandmaster {
 	t.Helper()
 	return newGrandmasterOver(t, w, hwts.UDP4)
 }
 
 // newGrandmasterOver is newGrandmaster over another network.
-func newGrandmasterOver(t *testing.T, w *wire, network hwts.Network) *grandmaster {
+func newGrandmasterOver(t *testing.T, w *cable, network hwts.Network) *grandmaster {
 	t.Helper()
 	g := &grandmaster{network: network, stop: make(chan struct{})}
 	w.peers.do(t, func() (err error) {
@@ -145,7 +145,7 @@ func (g *grandmaster) SendEvent(b []byte) (uint32, error) {
 func (g *grandmaster) SendGeneral(b []byte) error {
 	g.generals = record(g.generals, b)
 	to := g.network.Primary(hwts.GeneralPort)
-	if g.unicast && ptp.MessageType(b[0]&0xf) == ptp.MessageDelayResp {
+	if g.unicast && wire.MessageType(b[0]&0xf) == wire.MessageDelayResp {
 		to = g.client
 	}
 	_, err := g.general.Send(b, to)
@@ -165,12 +165,12 @@ type ntpServer struct {
 	running sync.WaitGroup
 }
 
-func newNTPServer(t *testing.T, w *wire) *ntpServer {
+func newNTPServer(t *testing.T, w *cable) *ntpServer {
 	t.Helper()
 	return newNTPServerAt(t, w, peerAddress)
 }
 
-func newNTPServerAt(t *testing.T, w *wire, address netip.Addr) *ntpServer {
+func newNTPServerAt(t *testing.T, w *cable, address netip.Addr) *ntpServer {
 	t.Helper()
 	s := &ntpServer{core: ntptest.New()}
 	w.peers.do(t, func() (err error) {

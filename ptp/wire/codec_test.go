@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ptp_test
+package wire_test
 
 import (
 	"bytes"
@@ -15,59 +15,81 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
+type appender interface {
+	Append(dst []byte) ([]byte, error)
+}
+
 type parser interface {
-	message
+	appender
 	Parse(b []byte) error
 }
 
+func octets(t testing.TB, m appender) []byte {
+	t.Helper()
+	b, err := m.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func someAnnounce() wire.Announce {
+	id := wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, 1}), Port: 1}
+	return wire.Announce{
+		Header:    wire.Header{Source: id, SequenceID: 1},
+		Priority1: 128, Quality: wire.ClockQuality{Class: 6, Accuracy: 0x21, OffsetScaledLogVariance: 0x4e5d}, Priority2: 128,
+		Grandmaster: id.Clock,
+	}
+}
+
 // fresh returns an empty message of the type.
-func fresh(t ptp.MessageType) parser {
+func fresh(t wire.MessageType) parser {
 	switch t {
-	case ptp.MessageSync:
-		return new(ptp.Sync)
-	case ptp.MessageDelayReq:
-		return new(ptp.DelayReq)
-	case ptp.MessagePdelayReq:
-		return new(ptp.PdelayReq)
-	case ptp.MessagePdelayResp:
-		return new(ptp.PdelayResp)
-	case ptp.MessageFollowUp:
-		return new(ptp.FollowUp)
-	case ptp.MessageDelayResp:
-		return new(ptp.DelayResp)
-	case ptp.MessagePdelayRespFollowUp:
-		return new(ptp.PdelayRespFollowUp)
-	case ptp.MessageAnnounce:
-		return new(ptp.Announce)
-	case ptp.MessageSignaling:
-		return new(ptp.Signaling)
-	case ptp.MessageManagement:
-		return new(ptp.Management)
+	case wire.MessageSync:
+		return new(wire.Sync)
+	case wire.MessageDelayReq:
+		return new(wire.DelayReq)
+	case wire.MessagePdelayReq:
+		return new(wire.PdelayReq)
+	case wire.MessagePdelayResp:
+		return new(wire.PdelayResp)
+	case wire.MessageFollowUp:
+		return new(wire.FollowUp)
+	case wire.MessageDelayResp:
+		return new(wire.DelayResp)
+	case wire.MessagePdelayRespFollowUp:
+		return new(wire.PdelayRespFollowUp)
+	case wire.MessageAnnounce:
+		return new(wire.Announce)
+	case wire.MessageSignaling:
+		return new(wire.Signaling)
+	case wire.MessageManagement:
+		return new(wire.Management)
 	}
 	return nil
 }
 
 // random returns octets that are a valid message of the type, apart from what is reserved.
-func random(rng *rand.Rand, t ptp.MessageType, size int) []byte {
+func random(rng *rand.Rand, t wire.MessageType, size int) []byte {
 	b := make([]byte, size)
 	for i := range b {
 		b[i] = byte(rng.Uint32())
 	}
 	b[0], b[1] = b[0]&0xf0|byte(t), b[1]&0xf0|2
 	b[2], b[3] = 0, byte(size)
-	if size >= 44 && t != ptp.MessageSignaling && t != ptp.MessageManagement {
+	if size >= 44 && t != wire.MessageSignaling && t != wire.MessageManagement {
 		b[40] &= 0x1f // nanoseconds below 1e9
 	}
 	return b
 }
 
-var sizes = map[ptp.MessageType]int{
-	ptp.MessageSync: 44, ptp.MessageDelayReq: 44, ptp.MessagePdelayReq: 54, ptp.MessagePdelayResp: 54,
-	ptp.MessageFollowUp: 44, ptp.MessageDelayResp: 54, ptp.MessagePdelayRespFollowUp: 54, ptp.MessageAnnounce: 64,
-	ptp.MessageSignaling: 44, ptp.MessageManagement: 48,
+var sizes = map[wire.MessageType]int{
+	wire.MessageSync: 44, wire.MessageDelayReq: 44, wire.MessagePdelayReq: 54, wire.MessagePdelayResp: 54,
+	wire.MessageFollowUp: 44, wire.MessageDelayResp: 54, wire.MessagePdelayRespFollowUp: 54, wire.MessageAnnounce: 64,
+	wire.MessageSignaling: 44, wire.MessageManagement: 48,
 }
 
 // What is parsed and made again is what it was, for all types, and no length but the right ones is taken.
@@ -81,26 +103,26 @@ func TestRoundTripAndLengths(t *testing.T) {
 				t.Fatalf("%v: %v", typ, err)
 			}
 			again := fresh(typ)
-			if err := again.Parse(append(encode(t, m), 0, 0)); err != nil {
+			if err := again.Parse(append(octets(t, m), 0, 0)); err != nil {
 				t.Fatalf("%v: %v", typ, err)
 			}
-			if d := cmp.Diff(m, again, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(ptp.Header{})); d != "" {
+			if d := cmp.Diff(m, again, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(wire.Header{})); d != "" {
 				t.Fatalf("%v: %s", typ, d)
 			}
 		}
 		b := random(rng, typ, size)
 		for n := range size {
-			if err := fresh(typ).Parse(b[:n]); !errors.Is(err, ptp.ErrTruncated) {
+			if err := fresh(typ).Parse(b[:n]); !errors.Is(err, wire.ErrTruncated) {
 				t.Errorf("%v of %d octets: %v", typ, n, err)
 			}
 		}
 		for _, length := range []int{0, size - 1, size + 1, 65535} {
 			b[2], b[3] = byte(length>>8), byte(length)
-			if err := fresh(typ).Parse(b); !errors.Is(err, ptp.ErrLength) {
+			if err := fresh(typ).Parse(b); !errors.Is(err, wire.ErrLength) {
 				t.Errorf("%v with messageLength %d: %v", typ, length, err)
 			}
 		}
-		if wrong := fresh((typ + 1) & 1); typ > 1 && !errors.Is(wrong.Parse(random(rng, typ, size)), ptp.ErrType) {
+		if wrong := fresh((typ + 1) & 1); typ > 1 && !errors.Is(wrong.Parse(random(rng, typ, size)), wire.ErrType) {
 			t.Errorf("%v is taken for another type", typ)
 		}
 	}
@@ -109,14 +131,14 @@ func TestRoundTripAndLengths(t *testing.T) {
 // A decoder written by others reads what is made here, and the reverse.
 func TestAgainstOracle(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
-	for _, typ := range []ptp.MessageType{ptp.MessageSync, ptp.MessageDelayReq, ptp.MessageFollowUp, ptp.MessageDelayResp, ptp.MessageAnnounce} {
+	for _, typ := range []wire.MessageType{wire.MessageSync, wire.MessageDelayReq, wire.MessageFollowUp, wire.MessageDelayResp, wire.MessageAnnounce} {
 		for range 100 {
 			b := random(rng, typ, sizes[typ])
 			m := fresh(typ)
 			if err := m.Parse(b); err != nil {
 				t.Fatal(err)
 			}
-			made := encode(t, m)
+			made := octets(t, m)
 			theirs, err := oracle.DecodePacket(made)
 			if err != nil {
 				t.Fatalf("%v: %v", typ, err)
@@ -135,25 +157,25 @@ func TestAgainstOracle(t *testing.T) {
 
 func compareWithOracle(t *testing.T, ours parser, theirs oracle.Packet) {
 	t.Helper()
-	var h ptp.Header
+	var h wire.Header
 	var o oracle.Header
 	switch m := ours.(type) {
-	case *ptp.Sync:
+	case *wire.Sync:
 		h, o = m.Header, theirs.(*oracle.SyncDelayReq).Header
-	case *ptp.DelayReq:
+	case *wire.DelayReq:
 		h, o = m.Header, theirs.(*oracle.SyncDelayReq).Header
-	case *ptp.FollowUp:
+	case *wire.FollowUp:
 		h, o = m.Header, theirs.(*oracle.FollowUp).Header
 		if s := theirs.(*oracle.FollowUp).PreciseOriginTimestamp.Time(); s.Unix() != int64(m.PreciseOrigin.Seconds) || s.Nanosecond() != int(m.PreciseOrigin.Nanoseconds) {
 			t.Errorf("timestamp %v, %v", m.PreciseOrigin, s)
 		}
-	case *ptp.DelayResp:
+	case *wire.DelayResp:
 		o = theirs.(*oracle.DelayResp).Header
 		h = m.Header
 		if p := theirs.(*oracle.DelayResp).RequestingPortIdentity; p.PortNumber != m.Requesting.Port {
 			t.Errorf("requesting port %v, %v", m.Requesting, p)
 		}
-	case *ptp.Announce:
+	case *wire.Announce:
 		a := theirs.(*oracle.Announce)
 		h, o = m.Header, a.Header
 		if a.CurrentUTCOffset != m.UTCOffset || a.GrandmasterPriority1 != m.Priority1 || a.GrandmasterPriority2 != m.Priority2 ||
@@ -174,7 +196,7 @@ func compareWithOracle(t *testing.T, ours parser, theirs oracle.Packet) {
 
 func TestClockAccuracy(t *testing.T) {
 	for a := range 256 {
-		bound, ok := ptp.ClockAccuracy(a).Bound()
+		bound, ok := wire.ClockAccuracy(a).Bound()
 		if a >= 0x20 && a <= 0x30 {
 			if want := oracle.ClockAccuracy(a).Duration(); !ok || bound != want {
 				t.Errorf("%#x: %v, want %v", a, bound, want)
@@ -186,23 +208,23 @@ func TestClockAccuracy(t *testing.T) {
 }
 
 func TestTLVs(t *testing.T) {
-	var s ptp.TLVs
+	var s wire.TLVs
 	for i := range 3 {
 		var err error
-		if s, err = s.Append(ptp.TLVType(0x2000+i), make([]byte, 2*i)); err != nil {
+		if s, err = s.Append(wire.TLVType(0x2000+i), make([]byte, 2*i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a := announce(1, 1)
+	a := someAnnounce()
 	a.TLVs = s
-	b := append(encode(t, &a), 0xff, 0xff) // padding of UDP over IPv6
-	var m ptp.Announce
+	b := append(octets(t, &a), 0xff, 0xff) // padding of UDP over IPv6
+	var m wire.Announce
 	if err := m.Parse(b); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
 	for tlv, rest, ok := m.TLVs.Next(); ok; tlv, rest, ok = rest.Next() {
-		if tlv.Type != ptp.TLVType(0x2000+n) || len(tlv.Value) != 2*n {
+		if tlv.Type != wire.TLVType(0x2000+n) || len(tlv.Value) != 2*n {
 			t.Errorf("TLV %d: %+v", n, tlv)
 		}
 		n++
@@ -213,49 +235,49 @@ func TestTLVs(t *testing.T) {
 	for _, bad := range []string{"00", "000300", "00030001ff", "00030002ff", "0003ffff", "00030000ff"} {
 		raw, _ := hex.DecodeString(bad)
 		a.TLVs = raw
-		if _, err := a.Append(nil); !errors.Is(err, ptp.ErrTLV) {
+		if _, err := a.Append(nil); !errors.Is(err, wire.ErrTLV) {
 			t.Errorf("%s is sent: %v", bad, err)
 		}
-		b := encodeWithSuffix(t, raw)
-		if err := m.Parse(b); !errors.Is(err, ptp.ErrTLV) {
+		b := withSuffix(t, raw)
+		if err := m.Parse(b); !errors.Is(err, wire.ErrTLV) {
 			t.Errorf("%s is taken: %v", bad, err)
 		}
 	}
-	if _, err := s.Append(1, []byte{1}); !errors.Is(err, ptp.ErrTLV) {
+	if _, err := s.Append(1, []byte{1}); !errors.Is(err, wire.ErrTLV) {
 		t.Error("odd length")
 	}
-	a.TLVs, _ = ptp.TLVs(nil).Append(1, make([]byte, 0xfffe))
-	if _, err := a.Append(nil); !errors.Is(err, ptp.ErrRange) {
+	a.TLVs, _ = wire.TLVs(nil).Append(1, make([]byte, 0xfffe))
+	if _, err := a.Append(nil); !errors.Is(err, wire.ErrRange) {
 		t.Error("message beyond 65535 octets")
 	}
 }
 
-func encodeWithSuffix(t testing.TB, suffix []byte) []byte {
-	a := announce(1, 1)
-	b := append(encode(t, &a), suffix...)
+func withSuffix(t testing.TB, suffix []byte) []byte {
+	a := someAnnounce()
+	b := append(octets(t, &a), suffix...)
 	b[3] = byte(len(b))
 	return b
 }
 
 func TestUnsendable(t *testing.T) {
 	dst := []byte("before")
-	for _, m := range []message{
-		&ptp.Sync{Header: ptp.Header{SdoID: 0x1000}},
-		&ptp.Sync{Origin: ptp.Timestamp{Seconds: 1 << 48}},
-		&ptp.DelayResp{Receive: ptp.Timestamp{Nanoseconds: 1e9}},
-		&ptp.Management{Action: 16},
-		&ptp.Signaling{Header: ptp.Header{MinorVersion: 16}},
+	for _, m := range []appender{
+		&wire.Sync{Header: wire.Header{SdoID: 0x1000}},
+		&wire.Sync{Origin: wire.Timestamp{Seconds: 1 << 48}},
+		&wire.DelayResp{Receive: wire.Timestamp{Nanoseconds: 1e9}},
+		&wire.Management{Action: 16},
+		&wire.Signaling{Header: wire.Header{MinorVersion: 16}},
 	} {
 		got, err := m.Append(dst)
-		if !(errors.Is(err, ptp.ErrRange) || errors.Is(err, ptp.ErrTimestamp)) || string(got) != "before" {
+		if !(errors.Is(err, wire.ErrRange) || errors.Is(err, wire.ErrTimestamp)) || string(got) != "before" {
 			t.Errorf("%+v: %q, %v", m, got, err)
 		}
 	}
 }
 
 func TestTimestamp(t *testing.T) {
-	for _, ns := range []int64{0, 1, 999_999_999, 1e9, epoch, math.MaxInt64 - 2e9} {
-		ts, err := ptp.TimestampOf(ns)
+	for _, ns := range []int64{0, 1, 999_999_999, 1e9, 1_700_000_000e9, math.MaxInt64 - 2e9} {
+		ts, err := wire.TimestampOf(ns)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,39 +285,63 @@ func TestTimestamp(t *testing.T) {
 			t.Errorf("%d became %d, %v", ns, back, err)
 		}
 	}
-	if _, err := ptp.TimestampOf(-1); !errors.Is(err, ptp.ErrRange) {
+	if _, err := wire.TimestampOf(-1); !errors.Is(err, wire.ErrRange) {
 		t.Error("negative")
 	}
 	for _, s := range []uint64{math.MaxInt64 / 1_000_000_000, 1<<48 - 1, math.MaxUint64} {
-		if _, err := (ptp.Timestamp{Seconds: s}).Int64(); !errors.Is(err, ptp.ErrRange) {
+		if _, err := (wire.Timestamp{Seconds: s}).Int64(); !errors.Is(err, wire.ErrRange) {
 			t.Errorf("%d s: %v", s, err)
 		}
 	}
 }
 
 func TestIdentityText(t *testing.T) {
-	if got := clientPort.String(); got != "020000.fffe.00000c-1" {
+	port := wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, 0xc}), Port: 1}
+	if got := port.String(); got != "020000.fffe.00000c-1" {
 		t.Error(got)
 	}
 }
 
 func TestInterval(t *testing.T) {
 	for _, tc := range []struct {
-		c    ptp.TimeInterval
+		c    wire.TimeInterval
 		want time.Duration
-	}{{0, 0}, {0x7fff, 0}, {0x8000, 1}, {-0x8000, 0}, {-0x8001, -1}, {1 << 16, 1}, {-1 << 16, -1}, {ptp.TooBig, 1 << 47}} {
+	}{{0, 0}, {0x7fff, 0}, {0x8000, 1}, {-0x8000, 0}, {-0x8001, -1}, {1 << 16, 1}, {-1 << 16, -1}, {wire.TooBig, 1 << 47}} {
 		if got := tc.c.Duration(); got != tc.want {
 			t.Errorf("%#x: %d, want %d", int64(tc.c), got, tc.want)
 		}
 	}
-	if _, ok := ptp.TooBig.Add(1); ok {
+	if _, ok := wire.TooBig.Add(1); ok {
 		t.Error("overflow")
 	}
-	if _, err := ptp.Interval(1 << 48); !errors.Is(err, ptp.ErrRange) {
+	if _, err := wire.IntervalOf(1 << 48); !errors.Is(err, wire.ErrRange) {
 		t.Error("range")
 	}
-	if c, err := ptp.Interval(-3); err != nil || c != -3<<16 {
+	if c, err := wire.IntervalOf(-3); err != nil || c != -3<<16 {
 		t.Error(c, err)
+	}
+}
+
+// A message that is changed in place differs in the two fields, and in nothing else.
+func TestChangesInPlace(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	for typ, size := range sizes {
+		b := random(rng, typ, size)
+		before := bytes.Clone(b)
+		var want, got wire.Header
+		if err := want.Parse(b); err != nil {
+			t.Fatal(err)
+		}
+		want.Correction -= 3 << 16
+		want.Flags |= wire.FlagTwoStep | wire.FlagLeap59
+		wire.AddCorrection(b, -3<<16)
+		wire.SetFlags(b, wire.FlagTwoStep|wire.FlagLeap59)
+		if err := got.Parse(b); err != nil || got != want {
+			t.Errorf("%v: %+v, %v; want %+v", typ, got, err, want)
+		}
+		if !bytes.Equal(b[:6], before[:6]) || !bytes.Equal(b[16:], before[16:]) {
+			t.Errorf("%v: %x became %x", typ, before, b)
+		}
 	}
 }
 
@@ -305,9 +351,9 @@ func FuzzParse(f *testing.F) {
 	for typ, size := range sizes {
 		f.Add(random(rng, typ, size))
 	}
-	f.Add(encodeWithSuffix(f, []byte{0, 3, 0, 2, 1, 2}))
+	f.Add(withSuffix(f, []byte{0, 3, 0, 2, 1, 2}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var h ptp.Header
+		var h wire.Header
 		if h.Parse(b) != nil {
 			return
 		}
@@ -316,10 +362,10 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		again := fresh(h.Type)
-		if err := again.Parse(encode(t, m)); err != nil {
+		if err := again.Parse(octets(t, m)); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(m, again, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(ptp.Header{})); d != "" {
+		if d := cmp.Diff(m, again, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(wire.Header{})); d != "" {
 			t.Fatal(d)
 		}
 	})

@@ -5,37 +5,12 @@ package ptp
 import (
 	"math"
 	"time"
+
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
-// TimeInterval is a span in units of 2^-16 ns (IEEE 1588-2019 §5.3.2), the type of correctionField. It holds ±39 hours.
-type TimeInterval int64
-
-// TooBig is the correctionField that says "too big to be represented" (IEEE 1588-2019 §13.3.2.9).
-const TooBig TimeInterval = math.MaxInt64
-
-const maxIntervalNs = math.MaxInt64 >> 16
-
-// Interval returns d as a TimeInterval, or ErrRange beyond ±39 hours.
-func Interval(d time.Duration) (TimeInterval, error) {
-	if d > maxIntervalNs || d < -maxIntervalNs {
-		return 0, ErrRange
-	}
-	return TimeInterval(d) << 16, nil
-}
-
-// Add returns c + d. Not ok if that overflows.
-func (c TimeInterval) Add(d TimeInterval) (sum TimeInterval, ok bool) {
-	s, ok := addInt64(int64(c), int64(d))
-	return TimeInterval(s), ok
-}
-
-// Duration returns c rounded to the nearest nanosecond, halves up.
-func (c TimeInterval) Duration() time.Duration { return c.span().Duration() }
-
-// Nanoseconds returns c in nanoseconds, fraction included.
-func (c TimeInterval) Nanoseconds() float64 { return float64(c) / 65536 }
-
-func (c TimeInterval) span() Span { return Span{int64(c) >> 16, uint16(c)} }
+// maxIntervalNs bounds the nanoseconds of a TimeInterval: 39 hours.
+const maxIntervalNs = int64(wire.TooBig) >> 16
 
 // Span is the difference of two instants, exact to 2^-16 ns and wide enough for clocks that are decades apart, which
 // TimeInterval is not.
@@ -46,6 +21,9 @@ type Span struct {
 
 // SpanOf returns d as a span.
 func SpanOf(d time.Duration) Span { return Span{ns: int64(d)} }
+
+// intervalSpan returns c as a span.
+func intervalSpan(c wire.TimeInterval) Span { return Span{int64(c) >> 16, uint16(c)} }
 
 // Duration returns s rounded to the nearest nanosecond, halves up. Rounding comes last: spans are added before.
 func (s Span) Duration() time.Duration {
@@ -77,19 +55,19 @@ func (s Span) Sub(t Span) (difference Span, ok bool) {
 }
 
 // Interval returns s as a TimeInterval. Not ok beyond ±39 hours.
-func (s Span) Interval() (c TimeInterval, ok bool) {
+func (s Span) Interval() (c wire.TimeInterval, ok bool) {
 	if s.ns > maxIntervalNs || s.ns < -maxIntervalNs {
 		return 0, false
 	}
-	return TimeInterval(s.ns<<16 | int64(s.frac)), true
+	return wire.TimeInterval(s.ns<<16 | int64(s.frac)), true
 }
 
 // intervalOf returns ns as a TimeInterval. Not ok beyond ±39 hours, or for what is not a number.
-func intervalOf(ns float64) (c TimeInterval, ok bool) {
-	if !(math.Abs(ns) < maxIntervalNs) {
+func intervalOf(ns float64) (c wire.TimeInterval, ok bool) {
+	if !(math.Abs(ns) < float64(maxIntervalNs)) {
 		return 0, false
 	}
-	return TimeInterval(math.Round(ns * 65536)), true // in range: 39 hours
+	return wire.TimeInterval(math.Round(ns * 65536)), true // in range: 39 hours
 }
 
 func addInt64(a, b int64) (sum int64, ok bool) {
