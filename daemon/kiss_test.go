@@ -11,7 +11,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 // TestReloadForgetsKisses has a server that has denied its service asked again by a configuration that is as it was.
@@ -32,8 +32,8 @@ func TestReloadForgetsKisses(t *testing.T) {
 		now = now.Add(d)
 		r.engine.Wake(now)
 	}
-	request := func() ntp.Header {
-		var b [ntp.HeaderLen]byte
+	request := func() wire.Header {
+		var b [wire.HeaderLen]byte
 		if err := server.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestReloadForgetsKisses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := ntp.Parse(b[:n])
+		p, err := wire.Parse(b[:n])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestReloadForgetsKisses(t *testing.T) {
 
 	pass(0)
 	pass(time.Second)
-	h := ntp.Header{Version: 4, Mode: ntp.ModeServer, Origin: request().Transmit, ReferenceID: ntp.ReferenceID{'D', 'E', 'N', 'Y'}}
+	h := wire.Header{Version: 4, Mode: wire.ModeServer, Origin: request().Transmit, ReferenceID: wire.ReferenceID{'D', 'E', 'N', 'Y'}}
 	r.engine.NTPReceived(now, 0, h.Append(nil), clock.Timestamp{})
 	pass(time.Second)
 	pass(time.Second)

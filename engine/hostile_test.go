@@ -13,17 +13,17 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
-	"github.com/lockstep-time/lockstep/ntp"
+	ntpwire "github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/ptp"
-	"github.com/lockstep-time/lockstep/ptp/wire"
+	ptpwire "github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
 )
 
 // attacker makes datagrams that are of no good.
 type attacker struct {
 	rng     *rand.Rand
-	parent  wire.PortIdentity // of the master that is followed
-	address netip.Addr        // of the attacker
+	parent  ptpwire.PortIdentity // of the master that is followed
+	address netip.Addr           // of the attacker
 	buf     []byte
 }
 
@@ -35,21 +35,21 @@ func (a *attacker) ptp() []byte {
 			from.Clock[i] = byte(a.rng.Uint32())
 		}
 	}
-	h := wire.Header{Source: from, SequenceID: uint16(a.rng.Uint32()), LogInterval: int8(a.rng.Uint32())}
-	at := wire.Timestamp{Seconds: a.rng.Uint64() >> 16, Nanoseconds: a.rng.Uint32N(1e9)}
+	h := ptpwire.Header{Source: from, SequenceID: uint16(a.rng.Uint32()), LogInterval: int8(a.rng.Uint32())}
+	at := ptpwire.Timestamp{Seconds: a.rng.Uint64() >> 16, Nanoseconds: a.rng.Uint32N(1e9)}
 	b, err := a.buf[:0], error(nil)
 	switch a.rng.IntN(6) {
 	case 0:
-		m := wire.Announce{Header: h, Quality: wire.ClockQuality{Class: 6, Accuracy: 0x20}, Grandmaster: from.Clock}
+		m := ptpwire.Announce{Header: h, Quality: ptpwire.ClockQuality{Class: 6, Accuracy: 0x20}, Grandmaster: from.Clock}
 		b, err = m.Append(b)
 	case 1:
-		m := wire.Sync{Header: h, Origin: at}
+		m := ptpwire.Sync{Header: h, Origin: at}
 		b, err = m.Append(b)
 	case 2:
-		m := wire.FollowUp{Header: h, PreciseOrigin: at}
+		m := ptpwire.FollowUp{Header: h, PreciseOrigin: at}
 		b, err = m.Append(b)
 	case 3:
-		m := wire.DelayResp{Header: h, Receive: at, Requesting: wire.PortIdentity{Port: 1}}
+		m := ptpwire.DelayResp{Header: h, Receive: at, Requesting: ptpwire.PortIdentity{Port: 1}}
 		b, err = m.Append(b)
 	default:
 		b = b[:a.rng.IntN(cap(b))]
@@ -65,9 +65,9 @@ func (a *attacker) ptp() []byte {
 
 // ntp returns an answer to a request that nobody has sent, or noise.
 func (a *attacker) ntp() []byte {
-	h := ntp.Header{Version: 4, Mode: ntp.ModeServer, Stratum: uint8(a.rng.Uint32N(3)), Precision: -20,
-		Receive: ntp.Timestamp(a.rng.Uint64()), Transmit: ntp.Timestamp(a.rng.Uint64()), Origin: ntp.Timestamp(a.rng.Uint64()),
-		ReferenceID: ntp.ReferenceID{'R', 'A', 'T', 'E'}}
+	h := ntpwire.Header{Version: 4, Mode: ntpwire.ModeServer, Stratum: uint8(a.rng.Uint32N(3)), Precision: -20,
+		Receive: ntpwire.Timestamp(a.rng.Uint64()), Transmit: ntpwire.Timestamp(a.rng.Uint64()), Origin: ntpwire.Timestamp(a.rng.Uint64()),
+		ReferenceID: ntpwire.ReferenceID{'R', 'A', 'T', 'E'}}
 	return a.spoil(h.Append(a.buf[:0]))
 }
 

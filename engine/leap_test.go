@@ -11,8 +11,8 @@ import (
 	"github.com/facebook/time/leaphash"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/sim"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -95,14 +95,14 @@ func (s *site) announceLeap(l clock.Leap) {
 	p := &s.master.Properties().Time
 	p.Leap61, p.Leap59 = l == clock.LeapInsert, l == clock.LeapDelete
 	for _, server := range s.servers {
-		server.Answers().Leap = map[clock.Leap]ntp.Leap{clock.NoLeap: ntp.LeapNone, clock.LeapInsert: ntp.LeapInsert,
-			clock.LeapDelete: ntp.LeapDelete}[l]
+		server.Answers().Leap = map[clock.Leap]wire.Leap{clock.NoLeap: wire.LeapNone, clock.LeapInsert: wire.LeapInsert,
+			clock.LeapDelete: wire.LeapDelete}[l]
 	}
 }
 
 // TestFalseLeapSecond announces one that does not come, by too few of those who know or on the wrong day: no clock moves.
 func TestFalseLeapSecond(t *testing.T) {
-	leader := func(s *site) { s.answersOf(string(s.snapshot().Selected)).Leap = ntp.LeapInsert }
+	leader := func(s *site) { s.answersOf(string(s.snapshot().Selected)).Leap = wire.LeapInsert }
 	all := func(s *site) { s.announceLeap(clock.LeapInsert) }
 	for _, c := range []struct {
 		name, text string
@@ -120,7 +120,7 @@ func TestFalseLeapSecond(t *testing.T) {
 			"announced by 1 of 3 sources, which is no majority", 300 * time.Microsecond},
 		{"grandmaster and one server, 30 June", onePort + threeServers, endOfJune, func(s *site) {
 			s.master.Properties().Time.Leap61 = true
-			s.servers[0].Answers().Leap = ntp.LeapInsert
+			s.servers[0].Answers().Leap = wire.LeapInsert
 		}, unlisted, "announced by 2 of 4 sources, which is no majority", time.Microsecond},
 		{"all against the list, 30 June", onePort + threeServers, endOfJune, all, listed(t, date(2026, 12, 28)),
 			"announced by 4 of 4 sources, but the leap-seconds list has it otherwise", time.Microsecond},
@@ -163,7 +163,7 @@ func TestLeapSecondByMajority(t *testing.T) {
 	defer s.story()
 	s.world.InsertLeap(clock.LeapInsert)
 	s.announceLeap(clock.LeapInsert)
-	s.servers[1].Answers().Leap = ntp.LeapNone
+	s.servers[1].Answers().Leap = wire.LeapNone
 	s.at((midnight+3)*second, func() {
 		s.announceLeap(clock.NoLeap)
 		s.master.Properties().Time.UTCOffset++

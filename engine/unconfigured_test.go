@@ -9,7 +9,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
-	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/sim"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -161,7 +161,7 @@ func TestUnconfiguredLeapSecond(t *testing.T) {
 			options = append(options, unconfigured)
 		}
 		s := newSite(t, onePort+"[[ntp.server]]\naddress = \"192.0.2.1\"\n", 200*second, options...)
-		s.servers[0].Answers().Leap = ntp.LeapInsert
+		s.servers[0].Answers().Leap = wire.LeapInsert
 		s.world.Run(200 * second)
 		if got := s.snapshot().UTC.Leap; (got == clock.LeapInsert) == named {
 			t.Errorf("named %v: leap second %d is armed", named, got)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -107,7 +108,7 @@ func TestChronydAsServer(t *testing.T) {
 	client := ntp.NewClient(ntp.Config{MinPoll: -4, MaxPoll: 0, Clock: clock.System, StampTimeout: -1},
 		rand.New(rand.NewPCG(1, 2)), s)
 	client.Reset(s.now())
-	buf := make([]byte, ntp.MaxLen)
+	buf := make([]byte, wire.MaxLen)
 	for s.now() < clock.Mono(15*time.Second) && len(s.samples) < 10 {
 		if s.now() >= client.NextWake() {
 			client.Wake(s.now())
@@ -130,7 +131,7 @@ func TestChronydAsServer(t *testing.T) {
 			t.Errorf("the same clock differs from itself: %+v", m)
 		}
 	}
-	if h := client.Status().Header; h.ReferenceID != (ntp.ReferenceID{127, 127, 1, 1}) || h.Version != ntp.Version {
+	if h := client.Status().Header; h.ReferenceID != (wire.ReferenceID{127, 127, 1, 1}) || h.Version != wire.Version {
 		t.Errorf("header %+v", h)
 	}
 }

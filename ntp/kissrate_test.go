@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -76,7 +77,7 @@ func TestKissRateIsLimited(t *testing.T) {
 	} {
 		r := newRig(t, ntp.Config{MinPoll: c.min, MaxPoll: c.max})
 		r.server.Kiss, r.server.Poll = "RATE", c.says
-		r.start(time.Hour + 5*ntp.Log2(c.want))
+		r.start(time.Hour + 5*wire.Log2(c.want))
 		if s := r.client.Status(); s.Poll != c.want || s.Stopped || s.Kiss != "RATE" {
 			t.Errorf("asked for %d: poll %d, status %+v", c.says, s.Poll, s)
 		}

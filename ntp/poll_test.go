@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -78,7 +79,7 @@ func TestPollIsSetWithinLimits(t *testing.T) {
 	r.start(time.Minute)
 	for _, c := range []struct{ set, want int8 }{{9, 9}, {17, 10}, {-4, 2}} {
 		r.client.SetPoll(r.now, c.set)
-		if got := r.client.Status(); got.Poll != c.want || got.Interval != ntp.Log2(c.want) {
+		if got := r.client.Status(); got.Poll != c.want || got.Interval != wire.Log2(c.want) {
 			t.Errorf("set to %d: poll %d, interval %v", c.set, got.Poll, got.Interval)
 		}
 	}
@@ -102,13 +103,13 @@ func TestUnreachable(t *testing.T) {
 	if s.Reach != 0 || s.Poll != 6 || len(r.replaced) == 0 || r.replaced[0] != "no answer" {
 		t.Errorf("reach %#x, poll %d, replaced %v", s.Reach, s.Poll, r.replaced)
 	}
-	r.server.Dead, r.server.Leap = false, ntp.LeapUnknown
+	r.server.Dead, r.server.Leap = false, wire.LeapUnknown
 	n := len(r.replaced)
 	r.run(20 * time.Minute)
 	if len(r.replaced) == n || r.replaced[len(r.replaced)-1] != "no usable answer: server is not synchronised" {
 		t.Errorf("replaced %v", r.replaced)
 	}
-	r.server.Leap = ntp.LeapNone
+	r.server.Leap = wire.LeapNone
 	r.run(80 * time.Second)
 	if s := r.client.Status(); s.Poll != 0 || s.Reach != 0xff {
 		t.Errorf("poll %d, reach %#x after the server came back", s.Poll, s.Reach)
@@ -178,7 +179,7 @@ func TestSendErrorsTakeAnotherPort(t *testing.T) {
 		r.sendErr = errors.New("invalid argument")
 		r.onRebind = func() { r.sendErr = nil }
 		n := len(r.samples)
-		r.run(3*ntp.Log2(poll) + 3*time.Second)
+		r.run(3*wire.Log2(poll) + 3*time.Second)
 		if len(r.samples) == n || r.rebinds != 1 {
 			t.Errorf("poll %d: %d samples, %d rebinds", poll, len(r.samples)-n, r.rebinds)
 		}

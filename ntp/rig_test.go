@@ -65,6 +65,15 @@ type event struct {
 
 const userLatency = 7 * time.Microsecond
 
+// unix returns an instant as RFC 3339 writes it in nanoseconds since 1970.
+func unix(s string) int64 {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		panic(err)
+	}
+	return t.UnixNano()
+}
+
 func newRig(t *testing.T, cfg ntp.Config) *rig {
 	t.Helper()
 	r := &rig{

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
-	"github.com/lockstep-time/lockstep/ptp/wire"
+	ntpwire "github.com/lockstep-time/lockstep/ntp/wire"
+	ptpwire "github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -90,10 +90,10 @@ func (g *garbage) random(n int) []byte {
 // forgedPTP returns messages in the grandmaster's name, and of masters that do not exist and are no better than it.
 func forgedPTP(t *testing.T) (all [][]byte) {
 	t.Helper()
-	header := func(last byte, sequence uint16) wire.Header {
+	header := func(last byte, sequence uint16) ptpwire.Header {
 		id := masterIdentity()
 		id.Clock[7] = last
-		return wire.Header{Source: id, SequenceID: sequence, MinorVersion: 1, Flags: wire.FlagTwoStep}
+		return ptpwire.Header{Source: id, SequenceID: sequence, MinorVersion: 1, Flags: ptpwire.FlagTwoStep}
 	}
 	add := func(b []byte, err error) {
 		if err != nil {
@@ -101,19 +101,19 @@ func forgedPTP(t *testing.T) (all [][]byte) {
 		}
 		all = append(all, b)
 	}
-	wrong := wire.Timestamp{Seconds: 1_000_000}
+	wrong := ptpwire.Timestamp{Seconds: 1_000_000}
 	genuine := masterIdentity().Clock[7]
 	for sequence := range uint16(64) {
 		sequence *= 1021
-		sync := wire.Sync{Header: header(genuine, sequence), Origin: wrong}
+		sync := ptpwire.Sync{Header: header(genuine, sequence), Origin: wrong}
 		add(sync.Append(nil))
-		followUp := wire.FollowUp{Header: header(genuine, sequence), PreciseOrigin: wrong}
+		followUp := ptpwire.FollowUp{Header: header(genuine, sequence), PreciseOrigin: wrong}
 		add(followUp.Append(nil))
-		delay := wire.DelayResp{Header: header(genuine, sequence), Receive: wrong}
+		delay := ptpwire.DelayResp{Header: header(genuine, sequence), Receive: wrong}
 		add(delay.Append(nil))
 		for _, last := range []byte{genuine, byte(sequence)} {
-			a := wire.Announce{Header: header(last, sequence), Priority1: 255, Priority2: 255,
-				Quality: wire.ClockQuality{Class: 255, Accuracy: 0xfe, OffsetScaledLogVariance: 0xffff}, StepsRemoved: 200}
+			a := ptpwire.Announce{Header: header(last, sequence), Priority1: 255, Priority2: 255,
+				Quality: ptpwire.ClockQuality{Class: 255, Accuracy: 0xfe, OffsetScaledLogVariance: 0xffff}, StepsRemoved: 200}
 			a.Grandmaster = a.Source.Clock
 			add(a.Append(nil))
 		}
@@ -248,7 +248,7 @@ func TestNTPFlood(t *testing.T) {
 	var forged [][]byte
 	for i := range int64(64) {
 		answers.Offset = time.Duration(i) * time.Minute
-		request := ntp.Header{Version: ntp.Version, Mode: ntp.ModeClient, Transmit: ntp.TimestampAt(i)}
+		request := ntpwire.Header{Version: ntpwire.Version, Mode: ntpwire.ModeClient, Transmit: ntpwire.TimestampAt(i)}
 		now := time.Now().UnixNano()
 		forged = append(forged, slices.Clone(answers.Respond(request.Append(nil), now, now)))
 	}

@@ -12,10 +12,10 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
+	ntpwire "github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
-	"github.com/lockstep-time/lockstep/ptp/wire"
+	ptpwire "github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // taiOffset is what the grandmaster's time is ahead of the machine's.
@@ -38,8 +38,8 @@ type grandmaster struct {
 }
 
 // masterIdentity is that of the grandmaster's port.
-func masterIdentity() wire.PortIdentity {
-	return wire.PortIdentity{Clock: wire.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 1}, Port: 1}
+func masterIdentity() ptpwire.PortIdentity {
+	return ptpwire.PortIdentity{Clock: ptpwire.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 1}, Port: 1}
 }
 
 // newGrandmaster starts a grandmaster over UDP/IPv4 with 16 Sync messages per second on the peers' interface.
@@ -145,7 +145,7 @@ func (g *grandmaster) SendEvent(b []byte) (uint32, error) {
 func (g *grandmaster) SendGeneral(b []byte) error {
 	g.generals = record(g.generals, b)
 	to := g.network.Primary(hwts.GeneralPort)
-	if g.unicast && wire.MessageType(b[0]&0xf) == wire.MessageDelayResp {
+	if g.unicast && ptpwire.MessageType(b[0]&0xf) == ptpwire.MessageDelayResp {
 		to = g.client
 	}
 	_, err := g.general.Send(b, to)
@@ -191,9 +191,9 @@ func (s *ntpServer) Received(b []byte, from hwts.Addr, ts clock.Timestamp) {
 	defer s.mu.Unlock()
 	s.client = from.UDP
 	if s.kiss != "" {
-		h := ntp.Header{Leap: ntp.LeapUnknown, Version: ntp.Version, Mode: ntp.ModeServer, Poll: 17}
+		h := ntpwire.Header{Leap: ntpwire.LeapUnknown, Version: ntpwire.Version, Mode: ntpwire.ModeServer, Poll: 17}
 		copy(h.ReferenceID[:], s.kiss)
-		if request, err := ntp.Parse(b); err == nil {
+		if request, err := ntpwire.Parse(b); err == nil {
 			h.Origin = request.Transmit
 		}
 		_, _ = s.conn.Send(h.Append(nil), from)

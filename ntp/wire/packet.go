@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package ntp
+package wire
 
 import (
 	"encoding/binary"
@@ -54,11 +54,14 @@ const (
 // address or its hash above.
 type ReferenceID [4]byte
 
-// The kiss codes that a client acts upon (RFC 5905 §7.4).
+// The kiss codes that a client acts upon (RFC 5905 §7.4): the ReferenceID of a kiss-o'-death packet, as text.
 const (
-	kissRate = "RATE"
-	kissDeny = "DENY"
-	kissRstr = "RSTR"
+	// KissRate: the client asks too often.
+	KissRate = "RATE"
+	// KissDeny: the server denies the client its service.
+	KissDeny = "DENY"
+	// KissRstr: the server denies its service by local policy.
+	KissRstr = "RSTR"
 )
 
 // Text returns the characters for stratum 0 and 1, unprintable ones as '?', and the four octets with dots above.
@@ -122,21 +125,13 @@ type Packet struct {
 }
 
 // Parse takes a datagram apart, whatever its mode and version. Extension fields are checked for their lengths only
-// (RFC 7822 §3); a MAC is found but not verified. Errors: ErrShort, ErrLong, ErrExtension.
-func Parse(b []byte) (Packet, error) {
-	p, why := parse(b)
-	if why != 0 {
-		return Packet{}, why
-	}
-	return p, nil
-}
-
-func parse(b []byte) (p Packet, why Refusal) {
+// (RFC 7822 §3); a MAC is found but not verified. Errors: ErrShort, ErrLong, ErrExtension. It allocates nothing.
+func Parse(b []byte) (p Packet, err error) {
 	switch {
 	case len(b) < HeaderLen:
-		return p, ErrShort
+		return Packet{}, ErrShort
 	case len(b) > MaxLen:
-		return p, ErrLong
+		return Packet{}, ErrLong
 	}
 	p.Header = header(b)
 	rest := b[HeaderLen:]
@@ -144,7 +139,7 @@ func parse(b []byte) (p Packet, why Refusal) {
 	for len(rest)-n > maxMACLen {
 		l := int(binary.BigEndian.Uint16(rest[n+2:]))
 		if l < minFieldLen || l%4 != 0 || l > len(rest)-n {
-			return p, ErrExtension
+			return Packet{}, ErrExtension
 		}
 		n += l
 	}
@@ -153,10 +148,10 @@ func parse(b []byte) (p Packet, why Refusal) {
 	case 4, 20, 24:
 		p.MAC = rest[n:]
 	default:
-		return p, ErrExtension
+		return Packet{}, ErrExtension
 	}
 	p.Fields = Fields(rest[:n])
-	return p, 0
+	return p, nil
 }
 
 func header(b []byte) Header {
