@@ -31,7 +31,7 @@ type clocks struct {
 	phcs    map[clock.ID]*hardwareClock
 	log     *slog.Logger
 	lock    *lockfile.Lock // on the system clock; nil unless it is the one steered
-	host    host
+	machine machine
 	serials uint32
 	// readings that a comparison consists of
 	readings atomic.Int32
@@ -49,8 +49,8 @@ type hardwareClock struct {
 	stop       context.CancelFunc
 }
 
-func newClocks(cfg *configs.Config, log *slog.Logger, host host) (*clocks, error) {
-	c := &clocks{phcs: map[clock.ID]*hardwareClock{}, log: log, host: host}
+func newClocks(cfg *configs.Config, log *slog.Logger, machine machine) (*clocks, error) {
+	c := &clocks{phcs: map[clock.ID]*hardwareClock{}, log: log, machine: machine}
 	c.readings.Store(int32(cfg.Steering.Crossings))
 	switch cfg.Steering.SystemClock {
 	case configs.VirtualSystemClock:
@@ -132,7 +132,7 @@ func (c *clocks) open(ctx context.Context, l *loop, index int) (*hardwareClock, 
 	if h := c.phcs[id]; h != nil {
 		return h, nil
 	}
-	device, err := c.host.openPHC(index)
+	device, err := c.machine.openPHC(index)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +203,7 @@ func (c *clocks) get(id clock.ID) (clock.Clock, *hardwareClock, error) {
 	return h.device, h, nil
 }
 
-// setFrequency implements engine.Driver's SetFrequency.
+// setFrequency implements host.Driver's SetFrequency.
 func (c *clocks) setFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, error) {
 	k, h, err := c.get(id)
 	if err != nil {
@@ -220,7 +220,7 @@ func (c *clocks) setFrequency(id clock.ID, ppb float64) (float64, clock.Timestam
 	return applied, at, err
 }
 
-// step implements engine.Driver's Step.
+// step implements host.Driver's Step.
 func (c *clocks) step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 	k, _, err := c.get(id)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/source"
 )
@@ -19,7 +20,7 @@ import (
 type driver Daemon
 
 var (
-	_ engine.Driver   = (*driver)(nil)
+	_ host.Driver     = (*driver)(nil)
 	_ engine.Observer = (*driver)(nil)
 )
 

@@ -432,7 +432,7 @@ func TestSlowDisk(t *testing.T) {
 func TestReloadOfTheSame(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+bound)
-	engine, socket := r.engine, r.ports[0].event
+	host, socket := r.host, r.ports[0].event
 	list := filepath.Join(t.TempDir(), "leap-seconds.list")
 	r.cfg.UTC.LeapSecondsList = list
 	text, err := os.ReadFile("../clock/testdata/leap-seconds.list")
@@ -448,7 +448,7 @@ func TestReloadOfTheSame(t *testing.T) {
 	r.reload(r.ctx, r.now(), same)
 	e := <-r.loop.urgent
 	r.handle(r.now(), &e)
-	if r.engine != engine || r.ports[0].event != socket || !logged(r, "it is as it was") {
+	if r.host != host || r.ports[0].event != socket || !logged(r, "it is as it was") {
 		t.Errorf("the sources began anew; log:\n%s", r.log)
 	}
 	if f.nics["eth0"].reset {
@@ -458,7 +458,7 @@ func TestReloadOfTheSame(t *testing.T) {
 		t.Error("the leap-seconds list was not read")
 	}
 	r.reload(r.ctx, r.now(), parse(t, port0))
-	if r.engine == engine {
+	if r.host == host {
 		t.Error("another configuration was not taken")
 	}
 }

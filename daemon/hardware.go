@@ -41,7 +41,7 @@ func (d *Daemon) stampings(f func(*stamping)) {
 func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *hwts.Capabilities, use hwts.Use) (stamping, error) {
 	nic := d.nics[caps.NIC]
 	if nic == nil {
-		nic = d.host.configurator(caps.NIC)
+		nic = d.machine.configurator(caps.NIC)
 		d.nics[caps.NIC] = nic
 	}
 	granted, err := nic.Acquire(use)
@@ -69,14 +69,14 @@ func (d *Daemon) addPHC(ctx context.Context, now clock.Mono, index int) error {
 		return err
 	}
 	var info engine.ClockInfo
-	if err = h.claim(d.cfg.Steering.PHC, d.host.lock); err == nil {
+	if err = h.claim(d.cfg.Steering.PHC, d.machine.lock); err == nil {
 		info, err = infoOf(h.device, h.claimed(), true)
 	}
 	if err != nil {
 		d.clocks.close(clock.PHC(index))
 		return err
 	}
-	d.engine.AddClock(now, info)
+	d.host.AddClock(now, info)
 	return nil
 }
 
@@ -95,7 +95,7 @@ func (d *Daemon) loseClock(now clock.Mono, id clock.ID, why error) {
 		}
 	}
 	d.clocks.close(id)
-	d.engine.RemoveClock(now, id)
+	d.host.RemoveClock(now, id)
 	d.retry(now)
 }
 
@@ -115,10 +115,10 @@ func (d *Daemon) tidy(now clock.Mono) {
 			continue
 		}
 		if _, err := h.device.Now(); err == nil { // the device may be gone: that may be why
-			d.engine.SettleClock(now, id)
+			d.host.SettleClock(now, id)
 		}
 		d.clocks.close(id)
-		d.engine.RemoveClock(now, id)
+		d.host.RemoveClock(now, id)
 	}
 	if d.inspecting {
 		return // a NIC may be busy for seconds; this is called again then

@@ -8,8 +8,8 @@ import (
 	"github.com/lockstep-time/lockstep/phc"
 )
 
-// host is how the daemon gets at interfaces and hardware clocks.
-type host struct {
+// machine is how the daemon gets at interfaces and hardware clocks.
+type machine struct {
 	probe        func(ifname string) (hwts.Capabilities, error)
 	configurator func(nic string) configurator
 	listen       func(hwts.Config) (*hwts.Conn, error)
@@ -27,8 +27,8 @@ type configurator interface {
 	Rename(nic string)
 }
 
-// thisHost is the one that the daemon runs on.
-func thisHost() host {
-	return host{probe: hwts.Probe, listen: hwts.Listen, openPHC: phc.OpenIndex, lock: lockfile.Open,
+// thisMachine is the one that the daemon runs on.
+func thisMachine() machine {
+	return machine{probe: hwts.Probe, listen: hwts.Listen, openPHC: phc.OpenIndex, lock: lockfile.Open,
 		configurator: func(nic string) configurator { return hwts.NewConfigurator(nic) }}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/phc"
 	"github.com/lockstep-time/lockstep/status"
@@ -90,8 +91,8 @@ func (f *fakeHost) add(name, nic string, index, phc int) {
 	f.caps[name] = c
 }
 
-func (f *fakeHost) host() host {
-	return host{
+func (f *fakeHost) machine() machine {
+	return machine{
 		probe: func(name string) (hwts.Capabilities, error) {
 			c, ok := f.caps[name]
 			if !ok {
@@ -153,20 +154,20 @@ func newRig(t *testing.T, f *fakeHost, text string) *rig {
 	cfg := parse(t, text)
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &rig{t: t, log: &bytes.Buffer{}}
-	d := &Daemon{log: slog.New(slog.NewTextHandler(r.log, nil)), cfg: cfg, ctx: ctx, loop: newLoop(), host: f.host(),
+	d := &Daemon{log: slog.New(slog.NewTextHandler(r.log, nil)), cfg: cfg, ctx: ctx, loop: newLoop(), machine: f.machine(),
 		nics: map[string]configurator{}, quiet: map[string]*repetition{}}
 	r.Daemon = d
 	var err error
-	if d.clocks, err = newClocks(cfg, d.log, d.host); err != nil {
+	if d.clocks, err = newClocks(cfg, d.log, d.machine); err != nil {
 		t.Fatal(err)
 	}
 	now := sysclock.Monotonic()
-	d.engine = engine.New(cfg, d.env(now, engine.Saved{}), (*driver)(d))
+	d.host = host.New(cfg, d.env(now, engine.Saved{}), (*driver)(d))
 	info, err := d.clocks.info(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.engine.AddClock(now, info)
+	d.host.AddClock(now, info)
 	d.openAll(ctx, now)
 	t.Cleanup(func() {
 		cancel()
@@ -192,7 +193,7 @@ func (r *rig) cross(id clock.ID) event {
 }
 
 func (r *rig) status() *status.Snapshot {
-	s := r.engine.Snapshot(r.now(), time.Now(), r.clocks.devices())
+	s := r.host.Snapshot(r.now(), time.Now(), r.clocks.devices())
 	r.count(s)
 	return s
 }

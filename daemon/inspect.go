@@ -40,7 +40,7 @@ func (d *Daemon) inspect(now clock.Mono) {
 	d.workers.Go(func() {
 		var all []inspection
 		for name, nic := range nics {
-			if i, up := d.host.inspect(name, nic); up {
+			if i, up := d.machine.inspect(name, nic); up {
 				all = append(all, i)
 			}
 		}
@@ -56,8 +56,8 @@ func (d *Daemon) inspect(now clock.Mono) {
 
 // inspect looks at one NIC. One that is down is left alone, as drivers may refuse to configure it; it is configured again
 // when it is up.
-func (h *host) inspect(name string, nic configurator) (i inspection, up bool) {
-	caps, err := h.probe(name)
+func (m *machine) inspect(name string, nic configurator) (i inspection, up bool) {
+	caps, err := m.probe(name)
 	if err != nil || !caps.Up {
 		return i, false
 	}
@@ -102,7 +102,7 @@ func (d *Daemon) noteReset(now clock.Mono, nic string) {
 	if times > 1 {
 		text += fmt.Sprintf(", %d times", times)
 	}
-	d.engine.Note(now, text)
+	d.host.Note(now, text)
 }
 
 // search looks, beside the loop, for interfaces that have come since, where the configuration leaves it to the host which

@@ -154,14 +154,14 @@ func TestNICThatComesLater(t *testing.T) {
 			r.handle(r.now(), &e)
 		}
 	}
-	engine, limit := r.engine, r.cfg.Holdover.Limit
+	host, limit := r.host, r.cfg.Holdover.Limit
 	r.link(hwts.Added, "eth1", "", 2)
 	if search(); loads != 0 {
 		t.Error("ports are searched for beside those that the file names")
 	}
 	r.cfg.Discovered = true
-	if search(); loads != 1 || r.engine != engine {
-		t.Errorf("%d searches; without anything new the sources began anew: %v", loads, r.engine != engine)
+	if search(); loads != 1 || r.host != host {
+		t.Errorf("%d searches; without anything new the sources began anew: %v", loads, r.host != host)
 	}
 	if search(); loads != 1 {
 		t.Error("nothing has come, and it was searched again")

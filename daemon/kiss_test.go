@@ -23,14 +23,14 @@ func TestReloadForgetsKisses(t *testing.T) {
 	}
 	defer server.Close()
 	r := newRig(t, newFakeHost(t), text)
-	r.host.listen = func(hwts.Config) (*hwts.Conn, error) {
+	r.machine.listen = func(hwts.Config) (*hwts.Conn, error) {
 		addr := server.LocalAddr().(*net.UDPAddr).AddrPort()
 		return hwts.Listen(hwts.Config{Network: hwts.UDP4, Connect: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())})
 	}
 	now := r.now()
 	pass := func(d time.Duration) {
 		now = now.Add(d)
-		r.engine.Wake(now)
+		r.host.Wake(now)
 	}
 	request := func() wire.Header {
 		var b [wire.HeaderLen]byte
@@ -47,12 +47,12 @@ func TestReloadForgetsKisses(t *testing.T) {
 		}
 		return p.Header
 	}
-	reason := func() string { return r.engine.Snapshot(now, time.Now(), nil).Sources[0].Reason }
+	reason := func() string { return r.host.Snapshot(now, time.Now(), nil).Sources[0].Reason }
 
 	pass(0)
 	pass(time.Second)
 	h := wire.Header{Version: 4, Mode: wire.ModeServer, Origin: request().Transmit, ReferenceID: wire.ReferenceID{'D', 'E', 'N', 'Y'}}
-	r.engine.NTPReceived(now, 0, h.Append(nil), clock.Timestamp{})
+	r.host.NTPReceived(now, 0, h.Append(nil), clock.Timestamp{})
 	pass(time.Second)
 	pass(time.Second)
 	if got := reason(); !strings.HasPrefix(got, "it denies its service (DENY)") {

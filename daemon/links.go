@@ -53,7 +53,7 @@ func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev hwts.Event)
 	case hwts.LinkDown:
 		for _, p := range d.ports {
 			if p.cfg.Interface == ev.Name {
-				d.engine.PortLink(now, p.n, false, 0)
+				d.host.PortLink(now, p.n, false, 0)
 			}
 		}
 	}
@@ -67,7 +67,7 @@ func (d *Daemon) interfaceGone(now clock.Mono, name string) {
 		}
 	}
 	for n, a := range d.associations {
-		if d.engine.AssociationInterface(n) == name {
+		if d.host.AssociationInterface(n) == name {
 			d.disconnect(a)
 			d.stampByKernel(now, n)
 		}
@@ -84,7 +84,7 @@ func (d *Daemon) interfaceThere(ctx context.Context, now clock.Mono, ev hwts.Eve
 		case p.open && p.index != ev.Index:
 			d.losePort(now, p, hwts.ErrNoInterface)
 		case p.open && !ev.Up:
-			d.engine.PortLink(now, p.n, false, 0)
+			d.host.PortLink(now, p.n, false, 0)
 		}
 		d.openPort(ctx, now, p)
 	}
@@ -106,10 +106,10 @@ func (d *Daemon) linkUp(ctx context.Context, now clock.Mono, name string) {
 		ours = true
 		d.openPort(ctx, now, p)
 		speed := d.checkClock(ctx, now, p)
-		d.engine.PortLink(now, p.n, true, speed)
+		d.host.PortLink(now, p.n, true, speed)
 	}
 	for n := range d.associations {
-		if d.engine.AssociationInterface(n) == name {
+		if d.host.AssociationInterface(n) == name {
 			ours = true
 			d.stampAssociation(ctx, now, n)
 		}
@@ -135,14 +135,14 @@ func (d *Daemon) networkChanged(now clock.Mono, urgent bool) {
 		return
 	}
 	d.told = now
-	d.engine.NetworkChanged(now)
+	d.host.NetworkChanged(now)
 }
 
 var errOtherClock = errors.New("its clock has changed")
 
 // checkClock opens a port anew if the interface has another clock than it had. It returns the speed of the link in bit/s.
 func (d *Daemon) checkClock(ctx context.Context, now clock.Mono, p *portSockets) (speed uint64) {
-	caps, err := d.host.probe(p.cfg.Interface)
+	caps, err := d.machine.probe(p.cfg.Interface)
 	if err != nil {
 		return 0
 	}

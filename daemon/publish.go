@@ -28,7 +28,7 @@ func (d *Daemon) publish(now clock.Mono) {
 	if err != nil {
 		return
 	}
-	s := d.engine.Snapshot(when, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
+	s := d.host.Snapshot(when, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
 	d.count(s)
 	d.snapshot.Store(s)
 	if !d.ready && (s.State == status.Locked || s.Time.Sub(s.Started) > readyPatience) {

@@ -9,29 +9,11 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/source"
 )
 
-// Measurement of the root by the source that is followed.
-type Measurement struct {
-	// At is what the root read at the instant that Offset holds for.
-	At clock.Timestamp
-	// Offset of the root less the source on the root's scale is the sum of the two, in ns.
-	Offset         int64
-	OffsetFraction float64
-	// Variance and DelayVariance as in estimate.Observation, in ns².
-	Variance, DelayVariance float64
-	// MaxError bounds what the source and the path contribute; Even is how much less that is if the delay of the path is
-	// shared between its two directions as evenly as configured.
-	MaxError, Even time.Duration
-	// Interval at which measurements come, in seconds.
-	Interval float64
-	// OneWay says that the way back was not measured along with it. If it is not as expected, the path may have changed:
-	// it accuses nobody.
-	OneWay bool
-}
-
 // Sample takes a measurement of the root in. Anything but Used leaves estimates and clocks as they are.
-func (t *Tree) Sample(now clock.Mono, m Measurement) estimate.Verdict {
+func (t *Tree) Sample(now clock.Mono, m source.Sample) estimate.Verdict {
 	n := t.root
 	if n == nil || m.At.Clock() != n.id {
 		return estimate.Outlier
@@ -53,8 +35,8 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) estimate.Verdict {
 	if v != estimate.Used {
 		return v
 	}
-	t.lastRef, t.interval = now, m.Interval
-	t.steer(n, now, float64(m.Offset)+m.OffsetFraction, m.Interval, true)
+	t.lastRef, t.interval = now, m.Interval.Seconds()
+	t.steer(n, now, float64(m.Offset)+m.OffsetFraction, t.interval, true)
 	return v
 }
 
@@ -74,14 +56,14 @@ const wildWander = 100
 
 // Prime takes in a measurement from before the one that Sample is given first: with two of them the frequency is known
 // at once. Nothing is steered by it.
-func (t *Tree) Prime(m Measurement) {
+func (t *Tree) Prime(m source.Sample) {
 	if n := t.root; n != nil && m.At.Clock() == n.id && !t.ref.Known() {
 		t.margins.observe(t.ref, n.observation(m), float64(m.MaxError), float64(m.Even), t.cfg.Wander)
 	}
 }
 
 // observation makes a measurement one of the free-running oscillator.
-func (n *node) observation(m Measurement) estimate.Observation {
+func (n *node) observation(m source.Sample) estimate.Observation {
 	whole, fraction := n.correction(m.At)
 	return estimate.Observation{Time: m.At.Nanoseconds() - whole, Offset: m.Offset - whole,
 		OffsetFraction: m.OffsetFraction - fraction, Variance: m.Variance, DelayVariance: m.DelayVariance}
@@ -89,7 +71,7 @@ func (n *node) observation(m Measurement) estimate.Observation {
 
 // Accept takes the root to be off by offset ns from the source all of a sudden: the source's time has changed, and there
 // is nothing that speaks against it. It returns by how much the belief has moved.
-func (t *Tree) Accept(now clock.Mono, m Measurement) time.Duration {
+func (t *Tree) Accept(now clock.Mono, m source.Sample) time.Duration {
 	est, ok := t.Estimate(now, m.At.Clock())
 	if !ok || t.root == nil || t.root.id != m.At.Clock() {
 		return 0

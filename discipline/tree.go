@@ -78,20 +78,20 @@ type Tree struct {
 	nodes []*node // the system clock first, if there is one
 	root  *node   // measured by the source; nil before the first source
 	// ref is the root's free-running clock less the source.
-	ref       *estimate.Estimator
-	margins   margins       // as of the last sample
-	doubt     time.Duration // by which the source has jumped, with nothing but its own word for it
-	misgiving time.Duration // by which the sources contradict what is believed
-	misreckon time.Duration // by which what is reckoned of UTC may be wrong
-	slowly    bool          // it is followed slowly because of that
-	lastRef   clock.Mono    // of the last sample used
-	interval  float64       // between samples, seconds
-	leading   bool          // a source is followed now
-	utc       int           // TAI − UTC
-	utcKnown  bool
-	panicked  bool
-	next      clock.Mono
-	due       clock.Mono // of the next regular update
+	ref            *estimate.Estimator
+	margins        margins       // as of the last sample
+	doubt          time.Duration // by which the source has jumped, with nothing but its own word for it
+	misgiving      time.Duration // by which the sources contradict what is believed
+	utcUncertainty time.Duration // by which what is reckoned of UTC may be wrong
+	slowly         bool          // it is followed slowly because of that
+	lastRef        clock.Mono    // of the last sample used
+	interval       float64       // between samples, seconds
+	leading        bool          // a source is followed now
+	utc            int           // TAI − UTC
+	utcKnown       bool
+	panicked       bool
+	next           clock.Mono
+	due            clock.Mono // of the next regular update
 }
 
 // New returns a tree without clocks.
@@ -339,7 +339,7 @@ func (t *Tree) bound(root bracket, now clock.Mono, id clock.ID) (time.Duration, 
 	}
 	ns := min(b.most(est.Offset), float64(Unlimited)) + float64(t.doubt+t.misgiving)
 	if n.scale == clock.UTC {
-		ns += float64(t.misreckon)
+		ns += float64(t.utcUncertainty)
 	}
 	return clock.Sum(clock.Nanoseconds(ns), 1), true
 }
@@ -476,9 +476,9 @@ func (t *Tree) NoLeapSecond(leap clock.Leap) {
 	}
 }
 
-// Misreckon has the maximum error of clocks on UTC allow for d more, until it is told otherwise: what is known of UTC may be
+// SetUTCUncertainty has the maximum error of clocks on UTC allow for d more, until it is told otherwise: what is known of UTC may be
 // wrong by that.
-func (t *Tree) Misreckon(d time.Duration) { t.misreckon = min(d, Unlimited) }
+func (t *Tree) SetUTCUncertainty(d time.Duration) { t.utcUncertainty = min(d, Unlimited) }
 
 // Frequency returns the correction in force of a clock, in ppb, and about what the clock reads now.
 func (t *Tree) Frequency(now clock.Mono, id clock.ID) (at clock.Timestamp, ppb float64, ok bool) {

@@ -20,7 +20,7 @@ func (e *Engine) judgeState(now clock.Mono) {
 		state, how := e.progress(now)
 		if j := (judgement{e.leader, how}); j != e.judged || state != e.state {
 			e.judged = j
-			e.setState(now, state, strings.ReplaceAll(how, "%", string(e.leader.id)))
+			e.setState(now, state, strings.ReplaceAll(how, "%", string(e.leader.ID)))
 		}
 		return
 	}
@@ -33,14 +33,14 @@ func (e *Engine) judgeState(now clock.Mono) {
 	}
 	shown := e.shown()
 	bound, ok := e.tree.MaxError(now, shown)
-	limit, age := e.cfg.Holdover.Limit, now.Sub(e.lostAt)
+	limit, age := e.cfg.HoldoverLimit, now.Sub(e.lostAt)
 	switch {
 	case !ok || !e.tree.Trusted(shown):
 		e.setState(now, status.Unsynchronised, e.nobody())
 	case bound-e.doubted > limit:
 		e.setState(now, status.Unsynchronised, fmt.Sprintf("maximum error %v without a source exceeds %v", bound, limit))
-	case age > e.cfg.Holdover.MaxAge:
-		e.setState(now, status.Unsynchronised, fmt.Sprintf("no source for %v", e.cfg.Holdover.MaxAge))
+	case age > e.cfg.HoldoverMaxAge:
+		e.setState(now, status.Unsynchronised, fmt.Sprintf("no source for %v", e.cfg.HoldoverMaxAge))
 	default:
 		e.setState(now, status.Holdover, "no usable source; the learned frequencies are kept")
 	}
@@ -61,7 +61,7 @@ func (e *Engine) progress(now clock.Mono) (state status.State, how string) {
 	case known || !e.tree.Known():
 	case e.leader.arbitrary:
 		return status.Unsynchronised, "the timescale of % is arbitrary: only the PHC is steered"
-	case !e.utc.known:
+	case !e.scales.Offset().Known:
 		return status.Unsynchronised, "the UTC offset is unknown: only the PHC is steered, by %"
 	}
 	return status.Acquiring, "on the way to %"

@@ -8,7 +8,6 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp/wire"
-	"github.com/lockstep-time/lockstep/source"
 )
 
 // phi is the frequency error that an undisciplined clock is allowed, as a divisor: 1/65536 ≈ 15 ppm (RFC 5905 §7.2).
@@ -130,13 +129,12 @@ func (c *Client) measure(now clock.Mono, x *exchange) Refusal {
 	if maxError > c.cfg.MaxRootDistance {
 		return ErrRootDistance
 	}
-	c.sample = source.Sample{
+	c.sample = Measurement{
 		At:          x.t1.Add(elapsed / 2),
 		Offset:      offset,
 		Delay:       delay,
 		Uncertainty: c.uncertainty(delay, precision, x.stamped),
 		MaxError:    maxError,
-		Scale:       clock.UTC,
 		Leap:        leapOf(x.head.Leap),
 		Stratum:     int(x.head.Stratum),
 	}

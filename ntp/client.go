@@ -8,7 +8,6 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp/wire"
-	"github.com/lockstep-time/lockstep/source"
 )
 
 const (
@@ -86,8 +85,8 @@ type Output interface {
 	// Send sends b to the server. It returns what Transmitted will name the datagram by, and what the clock read right
 	// before. It must not keep b.
 	Send(b []byte) (id uint32, sent clock.Timestamp, err error)
-	// Measured hands over a sample, which is valid during the call only.
-	Measured(s *source.Sample)
+	// Measured hands over a measurement, which is valid during the call only.
+	Measured(m *Measurement)
 	// Rebind asks for another local port from the next request on. What arrives at the old one may be thrown away.
 	Rebind()
 	// Replace says that the server is of no use, and why, as a clause. It is repeated while this holds.
@@ -141,7 +140,7 @@ type Client struct {
 
 	status Status
 	buf    [wire.HeaderLen]byte
-	sample source.Sample
+	sample Measurement
 }
 
 // exchange is one request and what is known of its answer.

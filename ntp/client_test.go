@@ -16,7 +16,6 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/wire"
-	"github.com/lockstep-time/lockstep/source"
 )
 
 func TestClientMeasures(t *testing.T) {
@@ -24,7 +23,7 @@ func TestClientMeasures(t *testing.T) {
 	r.offset, r.ppb, r.jitter = 80*time.Millisecond, 40_000, 300*time.Microsecond
 	r.server.Stratum, r.server.RootDelay, r.server.RootDispersion = 2, 3*time.Millisecond, time.Millisecond
 	r.server.Leap = wire.LeapInsert
-	r.onSample = func(s *source.Sample) {
+	r.onSample = func(s *ntp.Measurement) {
 		at := clock.Mono(s.At.Nanoseconds() - r.epoch - int64(r.error(r.now)))
 		miss := s.Offset - r.error(at)
 		if miss.Abs() > s.Delay/2+time.Nanosecond {
@@ -39,7 +38,7 @@ func TestClientMeasures(t *testing.T) {
 		if s.Uncertainty <= 0 || s.Uncertainty > s.MaxError {
 			t.Errorf("uncertainty %v", s.Uncertainty)
 		}
-		if s.At.Clock() != clock.System || s.Scale != clock.UTC || s.Stratum != 2 || s.Leap != clock.LeapInsert {
+		if s.At.Clock() != clock.System || s.Stratum != 2 || s.Leap != clock.LeapInsert {
 			t.Errorf("sample %+v", s)
 		}
 	}
@@ -96,7 +95,7 @@ func TestClientTransmitStamps(t *testing.T) {
 }
 
 func TestClientUncertainty(t *testing.T) {
-	get := func(lag time.Duration) []source.Sample {
+	get := func(lag time.Duration) []ntp.Measurement {
 		r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 0, Burst: true, Precision: 100})
 		r.stampLag, r.jitter = lag, 50*time.Microsecond
 		r.start(4 * time.Minute)
@@ -339,7 +338,7 @@ func TestClientSameSeedSameRun(t *testing.T) {
 	run := func() *rig {
 		r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 6, Burst: true})
 		r.loss, r.jitter = 0.2, time.Millisecond
-		r.onSample = func(*source.Sample) { r.client.Hint(r.now, 1, 2) }
+		r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, 1, 2) }
 		r.start(time.Hour)
 		return r
 	}

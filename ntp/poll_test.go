@@ -11,13 +11,12 @@ import (
 	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/wire"
-	"github.com/lockstep-time/lockstep/source"
 )
 
 func TestPollFollowsHints(t *testing.T) {
 	r := newRig(t, ntp.Config{MinPoll: 2, MaxPoll: 5})
 	miss := time.Microsecond
-	r.onSample = func(*source.Sample) { r.client.Hint(r.now, miss, time.Microsecond) }
+	r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, miss, time.Microsecond) }
 	r.start(20 * time.Minute)
 	if got := r.client.Status().Poll; got != 5 {
 		t.Errorf("poll %d while predictions hold", got)
@@ -46,7 +45,7 @@ func TestPollFollowsEstimator(t *testing.T) {
 		r.jitter = 100 * time.Microsecond
 		e := estimate.New()
 		offset, frequency, last := 0.0, 2e4, r.now
-		r.onSample = func(s *source.Sample) {
+		r.onSample = func(s *ntp.Measurement) {
 			dt := r.now.Sub(last).Seconds()
 			last = r.now
 			offset += frequency * dt

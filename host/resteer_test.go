@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine_test
+package host_test
 
 import (
 	"testing"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -18,7 +19,7 @@ func resteer(t *testing.T, s *site, at time.Duration, steering string, phc bool)
 	cfg := hostConfig(t, "[steering]\n"+steering+onePort+threeServers)
 	s.at(at, func() {
 		s.host.Reload(cfg)
-		s.host.Tell(func(e *engine.Engine, now clock.Mono) {
+		s.host.Tell(func(e *host.Host, now clock.Mono) {
 			system, nic := s.host.ClockInfo(clock.System), s.host.ClockInfo(phc0)
 			nic.Steer = phc
 			*done = e.Resteer(now, []engine.ClockInfo{system, nic})

@@ -1,69 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package host
 
 import (
 	"math"
 	"time"
 
+	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/source"
 )
 
-// reading is what a Sync and the last delay measurement tell together.
-type reading struct {
-	// whole + fraction is the offset from the master, delay the one there and back, in ns.
-	whole           int64
-	fraction, delay float64
-	// alike and own as in estimate.DelaySpread, ns²; open is what the path leaves open of the offset, ns, and even how much less
-	// that is if the path is no more uneven than configured.
-	alike, own, open, even float64
-	// oneWay says that it rests on a mean path delay: the way back was not measured along with it
-	oneWay bool
-}
-
-// read returns the offset from the master. Where the way there and the way back have been measured close enough to each
-// other, their difference is what counts; else the port's own delay filter. Of several Syncs for one Delay_Req, only one is
-// taken with it: the others would have its error in common. They are taken with the mean of the delays measured so far.
+// read returns a sample of the clock against the master. Where the way there and the way back have been measured close enough
+// to each other, their difference is what counts; else the port's own delay filter. Of several Syncs for one Delay_Req, only
+// one is taken with it: the others would have its error in common. They are taken with the mean of the delays measured so far.
 //
-// No message is faster than time: the way there says what the offset is at most, the way back what it is at least.
-func (p *port) read(m *ptp.Measurement) (r reading) {
+// No message arrives before it was sent: the way there says what the offset is at most, the way back what it is at least.
+func (p *port) read(m *ptp.Measurement) source.Sample {
+	s := source.Sample{At: m.At, Interval: m.Interval}
 	whole, part := m.Forward.Parts()
-	r.whole, r.fraction = whole, float64(part)/65536
+	s.Offset, s.OffsetFraction = whole, float64(part)/65536
 	filtered, resolution := m.MeanPathDelay.Nanoseconds(), p.resolution()
 	if !p.backward.valid {
-		r.fraction, r.delay, r.open = r.fraction-filtered, 2*filtered, math.Abs(filtered)
-		r.alike, r.own = p.spread.Variances(r.delay, resolution)
-		return r
+		s.OffsetFraction -= filtered
+		s.Delay = clock.Nanoseconds(2 * filtered)
+		s.MaxError = clock.Sum(p.accuracy(), clock.Nanoseconds(math.Abs(filtered)))
+		s.Variance, s.DelayVariance = p.spread.Variances(2*filtered, resolution)
+		return s
 	}
 	w := p.ways(m)
 	if m.HasBackward && w.near {
 		p.learnDelay(w)
 	}
 	mean, n := p.level.Mean()
-	shift := w.both / 2
+	shift, delay := w.both/2, w.both
 	switch {
 	case !w.near:
-		shift, r.delay = filtered, 2*filtered
+		shift, delay = filtered, 2*filtered
 		if m.HasBackward || p.spread.Min() == 0 {
-			p.spread.Variances(r.delay, resolution)
+			p.spread.Variances(delay, resolution)
 		}
-		r.alike = filteredNoise * p.spread.Alike(resolution)
+		s.Variance = filteredNoise * p.spread.Alike(resolution)
 	case m.HasBackward || n < levelNeeded:
-		r.delay = w.both
-		r.alike, r.own = p.spread.Variances(r.delay, resolution)
-		r.alike += w.sigma * w.sigma / 4
-		if r.own > 0 {
-			r.own += w.sigma * w.sigma / 4
+		s.Variance, s.DelayVariance = p.spread.Variances(delay, resolution)
+		s.Variance += w.sigma * w.sigma / 4
+		if s.DelayVariance > 0 {
+			s.DelayVariance += w.sigma * w.sigma / 4
 		}
 	default:
-		shift, r.delay, r.oneWay = mean/2, w.both, true
-		r.alike = p.spread.Alike(resolution) * (oneWayNoise + levelNoise/float64(n))
+		shift, s.OneWay = mean/2, true
+		s.Variance = p.spread.Alike(resolution) * (oneWayNoise + levelNoise/float64(n))
 	}
-	r.fraction -= shift
-	p.bound(&r, w, shift)
-	return r
+	s.OffsetFraction -= shift
+	s.Delay = clock.Nanoseconds(delay)
+	open, even := p.bound(w, shift)
+	s.MaxError, s.Even = clock.Sum(p.accuracy(), clock.Nanoseconds(open)), clock.Nanoseconds(even)
+	return s
 }
 
 // ways is what the way from the master took and the way to it that was measured last: together, and by how much that may be
@@ -77,12 +71,12 @@ type ways struct {
 func (w ways) doubt() float64 { return discipline.BoundSigmas * w.sigma }
 
 func (p *port) ways(m *ptp.Measurement) (w ways) {
-	e := p.engine
+	h := p.host
 	age, _ := m.At.Sub(p.backward.at)
-	drift, sigma := e.tree.Drift(e.now, p.backward.at, m.At)
+	drift, sigma := h.Clocks().Drift(h.now, p.backward.at, m.At)
 	there, _ := m.Forward.Add(p.backward.span)
 	w.both, w.sigma = spanNanoseconds(there)-drift, sigma+p.backward.off
-	w.near = e.cfg.Steering.Servo == configs.ServoAdaptive && age < 4*m.Interval+time.Second && age > -time.Second &&
+	w.near = h.cfg.Steering.Servo == configs.ServoAdaptive && age < 4*m.Interval+time.Second && age > -time.Second &&
 		w.sigma < discipline.WellKnown*math.Abs(age.Seconds()) &&
 		w.both > -2*float64(delayTolerance(p.info.Hardware)) // else the master's time has jumped between the two
 	return w
@@ -91,15 +85,16 @@ func (p *port) ways(m *ptp.Measurement) (w ways) {
 // learnDelay takes in what the path takes there and back.
 func (p *port) learnDelay(w ways) {
 	p.level.Add(w.both, p.resolution())
-	if p.info.Hardware && w.doubt() < w.both/4 && p.engine.tree.Locked(p.engine.now) {
-		p.floor.Add(int64(p.engine.now), w.both)
+	if p.info.Hardware && w.doubt() < w.both/4 && p.host.Clocks().Locked(p.host.now) {
+		p.floor.Add(int64(p.host.now), w.both)
 	}
 }
 
-// bound says how far the offset may be off, for a way there that is taken to be shift ns.
-func (p *port) bound(r *reading, w ways, shift float64) {
-	r.open = min(max(math.Abs(shift), math.Abs(w.both-shift))+w.doubt(), unbounded)
-	r.even = max(0, min((1-p.cfg.MaxAsymmetry)/2*(p.floor.Least()-w.doubt()), r.open))
+// bound says by how many ns the offset may be off, for a way there that is taken to be shift ns, and how much less that is if
+// the two ways are no more uneven than configured.
+func (p *port) bound(w ways, shift float64) (open, even float64) {
+	open = min(max(math.Abs(shift), math.Abs(w.both-shift))+w.doubt(), unbounded)
+	return open, max(0, min((1-p.cfg.MaxAsymmetry)/2*(p.floor.Least()-w.doubt()), open))
 }
 
 // resolution returns the standard deviation of the port's timestamps apart from the path, ns.

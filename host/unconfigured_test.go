@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine_test
+package host_test
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/sim"
 	"github.com/lockstep-time/lockstep/status"
@@ -144,7 +144,7 @@ func TestUnconfiguredUTCOffsetIsNotSaved(t *testing.T) {
 		}
 		s := newSite(t, onePort+threeServers, 60*second, options...)
 		s.world.Run(60 * second)
-		s.host.Tell(func(e *engine.Engine, now clock.Mono) {
+		s.host.Tell(func(e *host.Host, now clock.Mono) {
 			saved, _ := e.Save(now)
 			if (saved.UTCOffset == 37) != named {
 				t.Errorf("named %v: %d s are saved", named, saved.UTCOffset)

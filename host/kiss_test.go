@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine_test
+package host_test
 
 import (
 	"net/netip"
@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -45,8 +45,8 @@ func TestDeniedForAWhile(t *testing.T) {
 
 // TestBeginAnew asks a server that has denied its service as soon as somebody wants that, or the network changes.
 func TestBeginAnew(t *testing.T) {
-	for name, begin := range map[string]func(*engine.Engine, clock.Mono){
-		"the same configuration": (*engine.Engine).ForgetKisses, "the network": (*engine.Engine).NetworkChanged} {
+	for name, begin := range map[string]func(*host.Host, clock.Mono){
+		"the same configuration": (*host.Host).ForgetKisses, "the network": (*host.Host).NetworkChanged} {
 		for _, code := range []string{"DENY", "RSTR", "RATE"} {
 			t.Run(name+" "+code, func(t *testing.T) {
 				s := denied(t, code, 460*second)

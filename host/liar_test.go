@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine_test
+package host_test
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -133,7 +133,7 @@ func TestRejectedAreCounted(t *testing.T) {
 	s := newSite(t, onePort+threeServers, 300*second)
 	s.at(100*second, func() { s.master.Shift(time.Millisecond) })
 	s.at(100*second, func() {
-		s.host.Tell(func(e *engine.Engine, now clock.Mono) { e.NTPReceived(now, 0, []byte("no answer"), clock.Timestamp{}) })
+		s.host.Tell(func(e *host.Host, now clock.Mono) { e.NTPReceived(now, 0, []byte("no answer"), clock.Timestamp{}) })
 	})
 	s.world.Run(300 * second)
 	for _, id := range []string{"ptp:eth0", "ntp:192.0.2.1"} {

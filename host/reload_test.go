@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine_test
+package host_test
 
 import (
 	"errors"
@@ -11,10 +11,11 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/status"
 )
 
-func resume(e *engine.Engine, now clock.Mono) { e.Resume(now) }
+func resume(e *host.Host, now clock.Mono) { e.Resume(now) }
 
 // TestRestart kills the daemon while locked: the next one starts from what was saved.
 func TestRestart(t *testing.T) {
@@ -35,7 +36,7 @@ func TestRestart(t *testing.T) {
 func TestSavedFrequencies(t *testing.T) {
 	s := newSite(t, onePort, 100*second)
 	save := func() (saved engine.Saved, worth bool) {
-		s.host.Tell(func(e *engine.Engine, now clock.Mono) { saved, worth = e.Save(now) })
+		s.host.Tell(func(e *host.Host, now clock.Mono) { saved, worth = e.Save(now) })
 		return saved, worth
 	}
 	s.world.Run(2 * second)
@@ -59,11 +60,11 @@ func TestSavedFrequencies(t *testing.T) {
 func TestClockComesBack(t *testing.T) {
 	s := newSite(t, onePort+threeServers, 200*second)
 	save := func() (saved engine.Saved) {
-		s.host.Tell(func(e *engine.Engine, now clock.Mono) { saved, _ = e.Save(now) })
+		s.host.Tell(func(e *host.Host, now clock.Mono) { saved, _ = e.Save(now) })
 		return saved
 	}
 	s.world.Run(100 * second)
-	s.host.Tell(func(e *engine.Engine, now clock.Mono) {
+	s.host.Tell(func(e *host.Host, now clock.Mono) {
 		e.ClosePort(now, 0, nil)
 		e.RemoveClock(now, phc0)
 	})
@@ -71,7 +72,7 @@ func TestClockComesBack(t *testing.T) {
 	if got := save().Frequencies; math.Abs(got["ptp0"]+20000) > 100 {
 		t.Errorf("saved after it has gone: %v", got)
 	}
-	s.host.Tell(func(e *engine.Engine, now clock.Mono) {
+	s.host.Tell(func(e *host.Host, now clock.Mono) {
 		c := s.host.ClockInfo(phc0)
 		c.Frequency = 0
 		e.AddClock(now, c)
@@ -90,7 +91,7 @@ func TestClockComesBack(t *testing.T) {
 func TestSettle(t *testing.T) {
 	s := newSite(t, onePort, 300*second)
 	s.at(200*second, func() {
-		s.host.Tell(func(e *engine.Engine, now clock.Mono) { e.Settle(now) })
+		s.host.Tell(func(e *host.Host, now clock.Mono) { e.Settle(now) })
 		s.host.Kill()
 	})
 	s.world.Run(300 * second)
@@ -155,13 +156,13 @@ func TestPortCloses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t, onePort+threeServers, 400*second)
 			defer s.story()
-			s.tell(200*second, func(e *engine.Engine, now clock.Mono) {
+			s.tell(200*second, func(e *host.Host, now clock.Mono) {
 				e.ClosePort(now, 0, errors.New("no such interface"))
 				if c.clock {
 					e.RemoveClock(now, phc0)
 				}
 			})
-			s.tell(250*second, func(e *engine.Engine, now clock.Mono) {
+			s.tell(250*second, func(e *host.Host, now clock.Mono) {
 				if c.clock {
 					e.AddClock(now, s.host.ClockInfo(phc0))
 				}
@@ -190,7 +191,7 @@ func TestPortCloses(t *testing.T) {
 func TestClockVanishes(t *testing.T) {
 	s := newSite(t, onePort+threeServers, 300*second)
 	defer s.story()
-	s.tell(200*second, func(e *engine.Engine, now clock.Mono) { e.RemoveClock(now, phc0) })
+	s.tell(200*second, func(e *host.Host, now clock.Mono) { e.RemoveClock(now, phc0) })
 	s.world.Run(300 * second)
 	s.follows(205, status.Locked, "ntp:")
 	s.within(clock.System, 20, 300, 20*time.Microsecond)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine_test
+package host_test
 
 import (
 	"math"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
 	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/sim"
@@ -110,14 +110,14 @@ func newSite(t *testing.T, text string, end time.Duration, options ...option) *s
 // at has something happen at a true time.
 func (s *site) at(t time.Duration, do func()) { s.world.At(t, func(int64) { do() }) }
 
-func (s *site) tell(t time.Duration, do func(e *engine.Engine, now clock.Mono)) {
+func (s *site) tell(t time.Duration, do func(e *host.Host, now clock.Mono)) {
 	s.at(t, func() { s.host.Tell(do) })
 }
 
 // snapshot returns the status as it is now.
 func (s *site) snapshot() *status.Snapshot {
 	var shot *status.Snapshot
-	s.host.Tell(func(e *engine.Engine, now clock.Mono) {
+	s.host.Tell(func(e *host.Host, now clock.Mono) {
 		shot = e.Snapshot(now, time.Unix(0, s.world.UTC(int64(s.world.Now()))).UTC(), nil)
 	})
 	return shot

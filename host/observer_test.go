@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine_test
+package host_test
 
 import (
 	"math/rand/v2"
@@ -10,13 +10,14 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
 	"github.com/lockstep-time/lockstep/source"
 )
 
 // bench drives an engine that has the system clock and one NTP server, and counts what is observed.
 type bench struct {
-	engine           *engine.Engine
+	host             *host.Host
 	server           *ntptest.Server
 	now              clock.Mono
 	base             int64 // what the system clock read at 0
@@ -61,18 +62,18 @@ func (b *bench) Steered(clock.ID, time.Duration)  { b.steered++ }
 
 // run runs for d.
 func (b *bench) run(d time.Duration) {
-	for end := b.now.Add(d); b.engine.NextWake() < end; {
-		b.now = max(b.now, b.engine.NextWake())
-		b.engine.Wake(b.now)
+	for end := b.now.Add(d); b.host.NextWake() < end; {
+		b.now = max(b.now, b.host.NextWake())
+		b.host.Wake(b.now)
 		if len(b.request) == 0 {
 			continue
 		}
 		there := benchTrue + int64(b.now.Add(benchPath))
 		answer := b.server.Respond(b.request, there, there)
 		b.request = b.request[:0]
-		b.engine.NTPTransmitted(b.now, 0, b.id, b.read())
+		b.host.NTPTransmitted(b.now, 0, b.id, b.read())
 		b.now = b.now.Add(2 * benchPath)
-		b.engine.NTPReceived(b.now, 0, answer, b.read())
+		b.host.NTPReceived(b.now, 0, answer, b.read())
 	}
 }
 
@@ -80,13 +81,13 @@ func (b *bench) run(d time.Duration) {
 func TestObserver(t *testing.T) {
 	b := &bench{server: ntptest.New(), now: 1, base: benchTrue + int64(3*time.Millisecond)}
 	cfg := hostConfig(t, "[[ntp.server]]\naddress = \"192.0.2.1\"\nmin_poll = \"1s\"\nmax_poll = \"1s\"\n")
-	b.engine = engine.New(cfg, engine.Env{Rand: rand.New(rand.NewPCG(1, 2)), Start: b.now}, b)
-	b.engine.AddClock(b.now, engine.ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 500000, Reading: b.read()})
+	b.host = host.New(cfg, host.Env{Rand: rand.New(rand.NewPCG(1, 2)), Env: engine.Env{Start: b.now}}, b)
+	b.host.AddClock(b.now, engine.ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 500000, Reading: b.read()})
 	b.run(time.Minute)
 	if n := testing.AllocsPerRun(1, func() { b.run(100 * time.Second) }); n != 0 {
 		t.Errorf("%g allocations in 100 s", n)
 	}
-	shot := b.engine.Snapshot(b.now, time.Unix(0, benchTrue), nil)
+	shot := b.host.Snapshot(b.now, time.Unix(0, benchTrue), nil)
 	got := int(shot.Sources[0].Samples)
 	if got < 200 || b.sampled != got || b.steered < got-3 || b.steered > got {
 		t.Errorf("%d samples, %d observed, %d offsets", got, b.sampled, b.steered)

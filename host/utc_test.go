@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine_test
+package host_test
 
 import (
 	"math"
@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -75,7 +75,7 @@ func TestPHCOnly(t *testing.T) {
 	s := newSite(t, onePort, 120*second)
 	defer s.story()
 	invalid(&s.master.Properties().Time)
-	s.tell(second+time.Millisecond, func(e *engine.Engine, now clock.Mono) {
+	s.tell(second+time.Millisecond, func(e *host.Host, now clock.Mono) {
 		c := s.host.ClockInfo(clock.System)
 		c.Steer = false
 		e.AddClock(now, c)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine_test
+package host_test
 
 import (
 	"math"
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	ntpwire "github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/ptp"
 	ptpwire "github.com/lockstep-time/lockstep/ptp/wire"
@@ -87,7 +87,7 @@ func (a *attacker) spoil(b []byte) []byte {
 }
 
 // attack hands n datagrams to the host at once.
-func (a *attacker) attack(e *engine.Engine, now clock.Mono, stamp clock.Timestamp, n int) {
+func (a *attacker) attack(e *host.Host, now clock.Mono, stamp clock.Timestamp, n int) {
 	for range n {
 		if a.rng.IntN(3) == 0 {
 			e.NTPReceived(now, a.rng.IntN(e.Associations()), a.ntp(), clock.Timestamp{})
@@ -107,7 +107,7 @@ func TestFlood(t *testing.T) {
 	const perMillisecond = 10
 	var burst func()
 	burst = func() {
-		s.host.Tell(func(e *engine.Engine, now clock.Mono) {
+		s.host.Tell(func(e *host.Host, now clock.Mono) {
 			a.attack(e, now, clock.At(phc0, s.world.TAI(int64(s.world.Now()))), perMillisecond)
 		})
 	}
