@@ -14,9 +14,9 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/internal/lockfile"
 	"github.com/lockstep-time/lockstep/status"
 )
 

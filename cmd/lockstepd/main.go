@@ -18,9 +18,9 @@ import (
 
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/daemon"
-	"github.com/lockstep-time/lockstep/daemon/sdnotify"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/internal/plain"
+	"github.com/lockstep-time/lockstep/internal/sdnotify"
 )
 
 // version is set by the linker.

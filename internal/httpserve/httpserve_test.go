@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package serve_test
+package httpserve_test
 
 import (
 	"bufio"
@@ -16,7 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/lockstep-time/lockstep/status/internal/serve"
+	"github.com/lockstep-time/lockstep/internal/httpserve"
 )
 
 // patience is how long a test waits for what should come at once. It is that long so that only a failure meets it.
@@ -27,7 +27,7 @@ func start(t *testing.T, l net.Listener, connections int, handler http.HandlerFu
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- serve.HTTP(ctx, "test", &http.Server{Handler: handler}, l, connections) }()
+	go func() { done <- httpserve.Run(ctx, "test", &http.Server{Handler: handler}, l, connections) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -93,7 +93,7 @@ func closed(t *testing.T, c net.Conn) {
 	}
 }
 
-func peer(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, serve.PeerOf(r.Context())) }
+func peer(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, httpserve.PeerOf(r.Context())) }
 
 // Connections on which nothing happens, or that stop amid a request, are closed for those that ask.
 func TestIdleConnectionsLockNobodyOut(t *testing.T) {
@@ -191,7 +191,7 @@ func TestBusyConnectionsLockNobodyOut(t *testing.T) {
 	closed(t, first)
 }
 
-// The server's own ConnContext is asked as well, and without HTTP nothing is known.
+// The server's own ConnContext is asked as well, and without Run nothing is known.
 func TestContext(t *testing.T) {
 	type mine struct{}
 	l := listen(t, "tcp", "127.0.0.1:0")
@@ -199,11 +199,11 @@ func TestContext(t *testing.T) {
 	server := &http.Server{
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return context.WithValue(ctx, mine{}, "mine") },
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprint(w, r.Context().Value(mine{}), " ", serve.Conn(r.Context()).LocalAddr())
+			fmt.Fprint(w, r.Context().Value(mine{}), " ", httpserve.Conn(r.Context()).LocalAddr())
 		}),
 	}
 	done := make(chan error, 1)
-	go func() { done <- serve.HTTP(ctx, "test", server, l, 1) }()
+	go func() { done <- httpserve.Run(ctx, "test", server, l, 1) }()
 	c := dial(t, l.Addr(), "")
 	ask(t, c, "/")
 	if got, want := answered(t, c), "mine "+l.Addr().String(); got != want {
@@ -213,8 +213,8 @@ func TestContext(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if p, c := serve.PeerOf(context.Background()), serve.Conn(context.Background()); p != "" || c != nil {
-		t.Errorf("without HTTP: %q, %v", p, c)
+	if p, c := httpserve.PeerOf(context.Background()), httpserve.Conn(context.Background()); p != "" || c != nil {
+		t.Errorf("without Run: %q, %v", p, c)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestCrowd(t *testing.T) {
 	l := listen(t, "unix", filepath.Join(t.TempDir(), "s"))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- serve.HTTP(ctx, "test", &http.Server{Handler: http.HandlerFunc(peer)}, l, 4) }()
+	go func() { done <- httpserve.Run(ctx, "test", &http.Server{Handler: http.HandlerFunc(peer)}, l, 4) }()
 	workers := make(chan struct{})
 	for range 8 {
 		go func() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package serve
+package httpserve
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// keeper is a listener that keeps the number of its open connections within a limit, as HTTP describes. Accept waits for
+// keeper is a listener that keeps the number of its open connections within a limit, as Run describes. Accept waits for
 // a new connection only, not for another to close.
 //
 // That locks nobody out: idle connections make room for any other, and busy ones only for those of peers that have fewer.

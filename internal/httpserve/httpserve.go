@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package serve runs an HTTP server until it is told to stop, with a bounded number of connections that are shared fairly.
-package serve
+// Package httpserve runs an HTTP server until it is told to stop, with a bounded number of connections that are shared fairly.
+package httpserve
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 // drainTimeout is how long requests under way may take to finish at the end.
 const drainTimeout = time.Second
 
-// HTTP has the server answer what comes by l, with that many connections at a time, until ctx is cancelled. Then it lets
+// Run has the server answer what comes by l, with that many connections at a time, until ctx is cancelled. Then it lets
 // the requests under way finish for a second, closes l and returns nil. Any other end is an error that names what was
 // served.
 //
@@ -26,8 +26,8 @@ const drainTimeout = time.Second
 // the most, if these are more than the newcomer's. Where that leaves no connection to close, the new one is closed at
 // once.
 //
-// HTTP wraps the server's Handler and ConnContext. The handlers can ask PeerOf and Conn.
-func HTTP(ctx context.Context, what string, server *http.Server, l net.Listener, connections int) error {
+// Run wraps the server's Handler and ConnContext. The handlers can ask PeerOf and Conn.
+func Run(ctx context.Context, what string, server *http.Server, l net.Listener, connections int) error {
 	k := newKeeper(l, connections)
 	server.Handler = k.handler(server.Handler)
 	server.ConnContext = k.connContext(server.ConnContext)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package lockfile keeps two processes from doing the same thing at once, by flock(2) on a file or a device. The lock ends
-// with the process at the latest, however that ends. Whoever comes second is told by whom the lock is held.
+// with the process at the latest, however that ends. The error of whoever comes second names the process that holds it.
 package lockfile
 
 import (

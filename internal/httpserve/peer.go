@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package serve
+package httpserve
 
 import (
 	"context"
@@ -21,7 +21,7 @@ const prefixBits = 64
 // key is what a request's context has its *conn under.
 type key struct{}
 
-// PeerOf returns whom the connection belongs to by which the request with this context came, empty if HTTP does not serve
+// PeerOf returns whom the connection belongs to by which the request with this context came, empty if Run does not serve
 // it.
 func PeerOf(ctx context.Context) Peer {
 	if c, ok := ctx.Value(key{}).(*conn); ok {
@@ -30,7 +30,7 @@ func PeerOf(ctx context.Context) Peer {
 	return ""
 }
 
-// Conn returns the connection by which the request with this context came, nil if HTTP does not serve it. Its owner is
+// Conn returns the connection by which the request with this context came, nil if Run does not serve it. Its owner is
 // the server: it may be asked, and not be used.
 func Conn(ctx context.Context) net.Conn {
 	if c, ok := ctx.Value(key{}).(*conn); ok {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/daemon/sdnotify"
+	"github.com/lockstep-time/lockstep/internal/sdnotify"
 )
 
 // manager is the service manager's end of a notify socket.
