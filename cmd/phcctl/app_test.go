@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/phc"
 )
 
@@ -75,7 +75,7 @@ func newBench(t *testing.T, c phc.FakeConfig) *bench {
 			return b.holders, !b.hidden, nil
 		},
 		pps:       func(int) (phc.PPSSource, bool) { return phc.PPSSource{Device: "/dev/pps0", Pulses: 7}, true },
-		discover:  func() ([]hwts.Capabilities, error) { return []hwts.Capabilities{fakeNIC()}, nil },
+		discover:  func() ([]nic.Capabilities, error) { return []nic.Capabilities{fakeNIC()}, nil },
 		system:    func() (int64, error) { return b.now, nil },
 		kernelTAI: func() (int, bool) { return 37, true },
 		leapTAI:   func(int64) (int, bool) { return 0, false },
@@ -88,8 +88,8 @@ func newBench(t *testing.T, c phc.FakeConfig) *bench {
 	return b
 }
 
-func fakeNIC() hwts.Capabilities {
-	return hwts.Capabilities{Interface: "eth0", NIC: "eth0", Driver: "igb", PHC: 0, Up: true, Speed: 1000, TxTypes: 3, RxFilters: 1<<12 | 1}
+func fakeNIC() nic.Capabilities {
+	return nic.Capabilities{Interface: "eth0", NIC: "eth0", Driver: "igb", PHC: 0, Up: true, Speed: 1000, TxTypes: 3, RxFilters: 1<<12 | 1}
 }
 
 // run runs a command line. The clocks are closed by it, so a bench is good for one run that opens them.
@@ -529,7 +529,7 @@ func (broken) Write([]byte) (int, error) { return 0, unix.ENOSPC }
 func TestOutputThatFails(t *testing.T) {
 	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"get", "ptp0"}, {"nic", "--json"}} {
 		b := newBench(t, phc.FakeConfig{})
-		b.app.nic.read = func(string) (hwts.HardwareConfig, error) { return hwts.HardwareConfig{}, clock.ErrNotSupported }
+		b.app.nic.read = func(string) (nic.Config, error) { return nic.Config{}, clock.ErrNotSupported }
 		b.app.out = broken{}
 		b.want(exitIO, "no space left", args...)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/phc"
 )
 
@@ -338,21 +339,21 @@ func TestPlotPath(t *testing.T) {
 }
 
 func TestNIC(t *testing.T) {
-	config := hwts.HardwareConfig{TxType: hwts.TxOff, RxFilter: hwts.RxNone}
+	config := nic.Config{TxType: nic.TxOff, RxFilter: nic.RxNone}
 	driver := nicDriver{
-		probe: func(name string) (hwts.Capabilities, error) {
+		probe: func(name string) (nic.Capabilities, error) {
 			if name != "eth0" {
-				return hwts.Capabilities{}, fmt.Errorf("probe %s: %w", name, hwts.ErrNoInterface)
+				return nic.Capabilities{}, fmt.Errorf("probe %s: %w", name, hwts.ErrNoInterface)
 			}
 			return fakeNIC(), nil
 		},
-		read: func(string) (hwts.HardwareConfig, error) { return config, nil },
-		set: func(_ string, h hwts.HardwareConfig) (hwts.HardwareConfig, error) {
-			if h.RxFilter == hwts.RxAll {
+		read: func(string) (nic.Config, error) { return config, nil },
+		set: func(_ string, h nic.Config) (nic.Config, error) {
+			if h.RxFilter == nic.RxAll {
 				return h, clock.ErrNotSupported
 			}
-			if h.RxFilter == hwts.RxPTPv2L4Event {
-				h.RxFilter = hwts.RxPTPv2Event // more than asked for
+			if h.RxFilter == nic.RxPTPv2L4Event {
+				h.RxFilter = nic.RxPTPv2Event // more than asked for
 			}
 			config = h
 			return h, nil
@@ -368,12 +369,12 @@ func TestNIC(t *testing.T) {
 	if fmt.Sprint(change["granted"]) != "map[rx:ptpv2-event tx:on]" || fmt.Sprint(change["before"]) != "map[rx:none tx:off]" {
 		t.Errorf("%v", change)
 	}
-	if b.must("nic", "set", "eth0", "--tx", "off"); config.RxFilter != hwts.RxPTPv2Event || config.TxType != hwts.TxOff {
+	if b.must("nic", "set", "eth0", "--tx", "off"); config.RxFilter != nic.RxPTPv2Event || config.TxType != nic.TxOff {
 		t.Errorf("%v", config)
 	}
 	b.holders = []phc.Holder{{PID: 42, Command: "ptp4l", Writable: true}}
 	b.want(exitHeld, "eth0 has the clock /dev/ptp0, which may be steered by ptp4l", "nic", "set", "eth0", "--tx", "on")
-	if config.TxType != hwts.TxOff {
+	if config.TxType != nic.TxOff {
 		t.Error("the stamps of a NIC in use were changed")
 	}
 	b.must("--force", "nic", "set", "eth0", "--tx", "off")
@@ -391,12 +392,12 @@ func TestNIC(t *testing.T) {
 func TestNICProvider(t *testing.T) {
 	lost, taken := uint64(2), uint64(1<<40)
 	c := fakeNIC()
-	c.Provider = &hwts.Provider{PHC: 3, Qualifier: hwts.Approximate, Source: hwts.SourcePHY, PHY: 1}
-	c.Statistics = &hwts.Statistics{Packets: &taken, Lost: &lost}
+	c.Provider = &nic.Provider{PHC: 3, Qualifier: nic.Approximate, Source: nic.SourcePHY, PHY: 1}
+	c.Statistics = &nic.Statistics{Packets: &taken, Lost: &lost}
 	c.MAC = hwts.MAC{2, 0, 0, 0, 0, 9}
 	b := newBench(t, phc.FakeConfig{})
-	b.app.discover = func() ([]hwts.Capabilities, error) { return []hwts.Capabilities{c}, nil }
-	b.app.nic.read = func(string) (hwts.HardwareConfig, error) { return hwts.HardwareConfig{}, clock.ErrNotSupported }
+	b.app.discover = func() ([]nic.Capabilities, error) { return []nic.Capabilities{c}, nil }
+	b.app.nic.read = func(string) (nic.Config, error) { return nic.Config{}, clock.ErrNotSupported }
 	if code := b.run("nic"); code != 0 {
 		t.Fatal(b.err.String())
 	}
@@ -417,10 +418,10 @@ func TestNICUnreadable(t *testing.T) {
 	b := newBench(t, phc.FakeConfig{})
 	var setErr error
 	b.app.nic = nicDriver{
-		probe: func(string) (hwts.Capabilities, error) { return fakeNIC(), nil },
-		read:  func(string) (hwts.HardwareConfig, error) { return hwts.HardwareConfig{}, clock.ErrNotSupported },
-		set: func(_ string, h hwts.HardwareConfig) (hwts.HardwareConfig, error) {
-			h.RxFilter = hwts.RxAll
+		probe: func(string) (nic.Capabilities, error) { return fakeNIC(), nil },
+		read:  func(string) (nic.Config, error) { return nic.Config{}, clock.ErrNotSupported },
+		set: func(_ string, h nic.Config) (nic.Config, error) {
+			h.RxFilter = nic.RxAll
 			return h, setErr
 		},
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hwts
+package nic
 
 import (
 	"encoding/binary"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/hwts"
 )
 
 // link is an interface as rtnetlink describes it.
@@ -18,7 +20,7 @@ type link struct {
 	kind     string // "vlan", "veth"; empty for most NICs
 	parent   int    // index of the interface it is on top of, 0 if none or in another namespace
 	flags    uint32
-	hardware MAC
+	hardware hwts.MAC
 }
 
 func (l *link) loopback() bool { return l.flags&unix.IFF_LOOPBACK != 0 }

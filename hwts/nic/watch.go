@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hwts
+package nic
 
 import (
 	"context"
@@ -20,9 +20,9 @@ type Change uint8
 const (
 	// Added: the interface exists; it was there when Watch began, or has been made.
 	Added Change = iota + 1
-	// Removed: it exists no longer. Conns of it are dead.
+	// Removed: it exists no longer. Sockets of it are dead.
 	Removed
-	// Renamed: it has a new name. Conns of it go on.
+	// Renamed: it has a new name. Sockets of it go on.
 	Renamed
 	// LinkUp: it is up and has a carrier.
 	LinkUp

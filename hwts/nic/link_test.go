@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hwts
+package nic
 
 import (
 	"encoding/binary"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/hwts"
 )
 
 func encode(t testing.TB, attributes func(*netlink.AttributeEncoder)) []byte {
@@ -48,7 +50,7 @@ func vlanMessage(t testing.TB, elsewhere bool) []byte {
 }
 
 func TestParseLink(t *testing.T) {
-	want := link{5, "eth0.7", "vlan", 2, unix.IFF_UP | unix.IFF_RUNNING, MAC{2, 0, 0, 0, 0, 9}}
+	want := link{5, "eth0.7", "vlan", 2, unix.IFF_UP | unix.IFF_RUNNING, hwts.MAC{2, 0, 0, 0, 0, 9}}
 	if got, err := parseLink(vlanMessage(t, false)); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hwts
+// Package nstest runs tests in network namespaces of their own, and makes and changes interfaces there. Its functions skip
+// the test where the machine does not let them, and fail it where something else goes wrong.
+package nstest
 
 import (
 	"bytes"
 	"errors"
-	"net/netip"
+	"net"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-const inNamespace = "HWTS_TEST_IN_NAMESPACE"
+const inNamespace = "LOCKSTEP_TEST_IN_NAMESPACE"
 
-// namespace runs the test in a network namespace of its own, as another process: within a user namespace, where it has
-// all privileges, unless it may make the one without the other.
-func namespace(t *testing.T, test func(t *testing.T)) {
+// Run runs the test in a network namespace of its own, as another process: within a user namespace, where it has all
+// privileges, unless it may make the one without the other.
+func Run(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	if os.Getenv(inNamespace) != "" {
 		if err := trySetFlags("lo", unix.IFF_UP); errors.Is(err, unix.EPERM) {
@@ -83,13 +84,13 @@ func rtnetlink(t *testing.T, typ netlink.HeaderType, flags netlink.HeaderFlags, 
 	}
 }
 
-// makeLink makes an interface of a kind.
-func makeLink(t *testing.T, name, kind string, parent string, data func(*netlink.AttributeEncoder) error) {
+// makeLink makes an interface of a kind, and sets it up.
+func makeLink(t *testing.T, name, kind, parent string, data func(*netlink.AttributeEncoder) error) {
 	t.Helper()
 	rtnetlink(t, unix.RTM_NEWLINK, netlink.Create|netlink.Excl, make([]byte, unix.SizeofIfInfomsg), func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.IFLA_IFNAME, name)
 		if parent != "" {
-			ae.Uint32(unix.IFLA_LINK, uint32(index(t, parent)))
+			ae.Uint32(unix.IFLA_LINK, uint32(Index(t, parent)))
 		}
 		ae.Nested(unix.IFLA_LINKINFO, func(ae *netlink.AttributeEncoder) error {
 			ae.String(unix.IFLA_INFO_KIND, kind)
@@ -97,13 +98,15 @@ func makeLink(t *testing.T, name, kind string, parent string, data func(*netlink
 			return nil
 		})
 	})
+	SetUp(t, name)
 }
 
-// makeVeth makes two interfaces, v0 and v1, that are each other's wire, with addresses 10.1.1.1 and 10.1.1.2.
-func makeVeth(t *testing.T) {
+// MakeVeth makes two interfaces, v0 and v1, that are each other's wire, with addresses 10.1.1.1 and 10.1.1.2. For a while
+// the kernel drops what is sent by them.
+func MakeVeth(t *testing.T) {
 	t.Helper()
 	const vethInfoPeer = 1
-	writeSysctl(t, "ipv6/conf/default/accept_dad", "0")
+	WriteSysctl(t, "ipv6/conf/default/accept_dad", "0")
 	makeLink(t, "v0", "veth", "", func(ae *netlink.AttributeEncoder) error {
 		ae.Do(vethInfoPeer, func() ([]byte, error) {
 			peer := netlink.NewAttributeEncoder()
@@ -113,79 +116,68 @@ func makeVeth(t *testing.T) {
 		})
 		return nil
 	})
+	SetUp(t, "v1")
 	for i, name := range []string{"v0", "v1"} {
-		setUp(t, name)
 		address := []byte{10, 1, 1, byte(i + 1)}
-		body := []byte{unix.AF_INET, 24, 0, unix.RT_SCOPE_UNIVERSE, byte(index(t, name)), 0, 0, 0}
+		body := []byte{unix.AF_INET, 24, 0, unix.RT_SCOPE_UNIVERSE, byte(Index(t, name)), 0, 0, 0}
 		rtnetlink(t, unix.RTM_NEWADDR, netlink.Create|netlink.Excl, body, func(ae *netlink.AttributeEncoder) {
 			ae.Bytes(unix.IFA_LOCAL, address)
 			ae.Bytes(unix.IFA_ADDRESS, address)
 		})
 	}
-	waitFlow(t, "v0", "v1")
-	waitFlow(t, "v1", "v0")
 }
 
-// waitFlow returns when frames come from one interface to another. For a while after an interface has gone up the kernel
-// drops what is sent, with and without telling.
-func waitFlow(t *testing.T, from, to string) {
-	t.Helper()
-	const experimental = 0x88B5
-	config := Config{Network: Ethernet, Interface: to, EtherType: experimental}
-	_, saw := serve(t, config)
-	config.Interface, config.SendOnly = from, true
-	sender, err := Listen(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sender.Close()
-	for deadline := time.Now().Add(patient); time.Now().Before(deadline); {
-		sender.Send([]byte("anybody?"), MACAddr(MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}))
-		select {
-		case <-saw.received:
-			return
-		case <-time.After(time.Millisecond):
-		}
-	}
-	t.Fatalf("nothing comes from %s to %s", from, to)
-}
-
-func makeVLAN(t *testing.T, name, parent string, id uint16) {
+// MakeVLAN makes the VLAN of that number on top of an interface.
+func MakeVLAN(t *testing.T, name, parent string, id uint16) {
 	t.Helper()
 	const vlanID = 1
 	makeLink(t, name, "vlan", parent, func(ae *netlink.AttributeEncoder) error {
 		ae.Uint16(vlanID, id)
 		return nil
 	})
-	setUp(t, name)
 }
 
-func removeLink(t *testing.T, name string) {
+// MakeMACVLAN makes a MAC VLAN on top of an interface.
+func MakeMACVLAN(t *testing.T, name, parent string) {
+	t.Helper()
+	const mode, bridge = 1, 4 // IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE
+	makeLink(t, name, "macvlan", parent, func(ae *netlink.AttributeEncoder) error {
+		ae.Uint32(mode, bridge)
+		return nil
+	})
+}
+
+// Remove removes an interface.
+func Remove(t *testing.T, name string) {
 	t.Helper()
 	rtnetlink(t, unix.RTM_DELLINK, 0, make([]byte, unix.SizeofIfInfomsg), func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.IFLA_IFNAME, name)
 	})
 }
 
-func renameLink(t *testing.T, old, name string) {
+// Rename gives an interface, which has to be down, another name.
+func Rename(t *testing.T, old, name string) {
 	t.Helper()
 	body := make([]byte, unix.SizeofIfInfomsg)
-	body[4] = byte(index(t, old))
+	body[4] = byte(Index(t, old))
 	rtnetlink(t, unix.RTM_NEWLINK, 0, body, func(ae *netlink.AttributeEncoder) { ae.String(unix.IFLA_IFNAME, name) })
 }
 
-func index(t *testing.T, name string) int {
+// Index returns the kernel's number of an interface.
+func Index(t *testing.T, name string) int {
 	t.Helper()
-	i, err := interfaceIndex(name)
+	ifi, err := net.InterfaceByName(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return i
+	return ifi.Index
 }
 
-func setUp(t *testing.T, name string) { t.Helper(); setFlags(t, name, unix.IFF_UP) }
+// SetUp has an interface be up.
+func SetUp(t *testing.T, name string) { t.Helper(); SetFlags(t, name, unix.IFF_UP) }
 
-func setFlags(t *testing.T, name string, flags uint16) {
+// SetFlags sets the flags of an interface, IFF_*; 0 has it be down.
+func SetFlags(t *testing.T, name string, flags uint16) {
 	t.Helper()
 	if err := trySetFlags(name, flags); err != nil {
 		t.Fatalf("set flags of %s: %v", name, err)
@@ -193,7 +185,7 @@ func setFlags(t *testing.T, name string, flags uint16) {
 }
 
 func trySetFlags(name string, flags uint16) error {
-	fd, err := ioctlSocket()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
@@ -206,26 +198,10 @@ func trySetFlags(name string, flags uint16) error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
 
-func writeSysctl(t *testing.T, name, value string) {
+// WriteSysctl writes a value below /proc/sys/net.
+func WriteSysctl(t *testing.T, name, value string) {
 	t.Helper()
 	if err := os.WriteFile("/proc/sys/net/"+name, []byte(value), 0); err != nil {
 		t.Skipf("this machine lets us not set up the network namespace: %v", err)
 	}
-}
-
-// bothEnds lets v0 and v1 take IPv4 datagrams that come from each other, though both are of this host.
-func bothEnds(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"v0", "v1"} {
-		writeSysctl(t, "ipv4/conf/"+name+"/accept_local", "1")
-		writeSysctl(t, "ipv4/conf/"+name+"/rp_filter", "0")
-	}
-	writeSysctl(t, "ipv4/conf/all/rp_filter", "0")
-}
-
-func source(n Network) netip.Addr {
-	if n == UDP4 {
-		return netip.AddrFrom4([4]byte{10, 1, 1, 1})
-	}
-	return netip.Addr{}
 }

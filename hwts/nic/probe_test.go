@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hwts
+package nic
 
 import (
 	"testing"
 
-	"github.com/lockstep-time/lockstep/clock"
 	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/clock"
 )
 
 // TestProbeOfWhatLiesOnTop finds the NIC beneath an interface, and takes its clock for what the interface does not tell.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hwts
+package nic
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
@@ -23,7 +24,7 @@ type Capabilities struct {
 	Interface string `json:"interface"`
 	Index     int    `json:"index"`
 	// MAC is the hardware address, zero if it has none.
-	MAC MAC `json:"mac"`
+	MAC hwts.MAC `json:"mac"`
 	// Kind of a virtual interface, such as "vlan" or "veth"; empty for most NICs.
 	Kind string `json:"kind,omitempty"`
 	// NIC is the name of the interface whose driver does the timestamping: of a VLAN the interface beneath it, otherwise
@@ -68,8 +69,8 @@ func (c *Capabilities) Hardware() bool {
 // KernelTransmit reports whether the driver has the kernel stamp transmitted packets. Received ones it always stamps.
 func (c *Capabilities) KernelTransmit() bool { return c.Flags&unix.SOF_TIMESTAMPING_TX_SOFTWARE != 0 }
 
-// Probe asks the kernel what an interface can do. It needs no privilege. It fails with ErrNoInterface. What a driver does
-// not tell is left zero, or -1 for PHC.
+// Probe asks the kernel what an interface can do. It needs no privilege. It fails with hwts.ErrNoInterface. What a driver
+// does not tell is left zero, or -1 for PHC.
 func Probe(ifname string) (Capabilities, error) {
 	links, err := listLinks()
 	if err != nil {
@@ -85,7 +86,7 @@ func Probe(ifname string) (Capabilities, error) {
 			return p.probe(&links[i]), nil
 		}
 	}
-	return Capabilities{}, fmt.Errorf("probe %s: %w", ifname, ErrNoInterface)
+	return Capabilities{}, fmt.Errorf("probe %s: %w", ifname, hwts.ErrNoInterface)
 }
 
 // Discover returns the capabilities of every interface but the loopback one, in the kernel's order.

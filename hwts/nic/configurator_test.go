@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hwts
+package nic
 
 import (
 	"errors"
@@ -11,38 +11,39 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
 )
 
 // fakeNIC is a driver that has some filters, and gives a wider one for some of those it has not.
 type fakeNIC struct {
 	called   string
-	now      HardwareConfig
+	now      Config
 	filters  []RxFilter
 	widened  map[RxFilter]RxFilter
 	readErr  error
 	setErr   error
-	requests []HardwareConfig
+	requests []Config
 }
 
-func (f *fakeNIC) name() string                  { return f.called }
-func (f *fakeNIC) rename(to string)              { f.called = to }
-func (f *fakeNIC) read() (HardwareConfig, error) { return f.now, f.readErr }
+func (f *fakeNIC) name() string          { return f.called }
+func (f *fakeNIC) rename(to string)      { f.called = to }
+func (f *fakeNIC) read() (Config, error) { return f.now, f.readErr }
 
-func (f *fakeNIC) set(h HardwareConfig) (HardwareConfig, error) {
+func (f *fakeNIC) set(h Config) (Config, error) {
 	f.requests = append(f.requests, h)
 	if f.setErr != nil {
-		return HardwareConfig{}, f.setErr
+		return Config{}, f.setErr
 	}
 	if wide, ok := f.widened[h.RxFilter]; ok {
 		h.RxFilter = wide
 	} else if h.RxFilter != RxNone && !slices.Contains(f.filters, h.RxFilter) {
-		return HardwareConfig{}, ioctlError(unix.ERANGE)
+		return Config{}, ioctlError(unix.ERANGE)
 	}
 	f.now = h
 	return h, nil
 }
 
-func acquire(t *testing.T, c *Configurator, uses Use, want HardwareConfig) {
+func acquire(t *testing.T, c *Configurator, uses Use, want Config) {
 	t.Helper()
 	if got, err := c.Acquire(uses); err != nil || got != want {
 		t.Errorf("acquire %v: got %v, %v, want %v", uses, got, err, want)
@@ -58,24 +59,24 @@ func TestConfiguratorTakesTheNarrowest(t *testing.T) {
 		PTPOverUDP: RxPTPv2L4Event, PTPOverEthernet: RxPTPv2L2Event, PTPOverUDP | PTPOverEthernet: RxPTPv2Event,
 		NTP: RxNTPAll, NTP | PTPOverUDP: RxAll,
 	} {
-		acquire(t, &Configurator{driver: &fakeNIC{filters: allFilters()}}, uses, HardwareConfig{TxOn, want})
+		acquire(t, &Configurator{driver: &fakeNIC{filters: allFilters()}}, uses, Config{TxOn, want})
 	}
 }
 
 func TestConfiguratorWidensForMorePortsAndRestores(t *testing.T) {
-	before := HardwareConfig{TxOneStepSync, RxPTPv2L2Event}
+	before := Config{TxOneStepSync, RxPTPv2L2Event}
 	nic := &fakeNIC{now: before, filters: allFilters()}
 	c := &Configurator{driver: nic}
-	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
-	acquire(t, c, PTPOverEthernet, HardwareConfig{TxOn, RxPTPv2Event})
-	acquire(t, c, NTP, HardwareConfig{TxOn, RxAll})
+	acquire(t, c, PTPOverUDP, Config{TxOn, RxPTPv2L4Event})
+	acquire(t, c, PTPOverEthernet, Config{TxOn, RxPTPv2Event})
+	acquire(t, c, NTP, Config{TxOn, RxAll})
 	if err := c.Restore(); err != nil || nic.now != before {
 		t.Errorf("restored to %v, %v, want %v", nic.now, err, before)
 	}
 }
 
 func TestConfiguratorLeavesASufficientConfigurationAlone(t *testing.T) {
-	nic := &fakeNIC{now: HardwareConfig{TxOn, RxAll}, setErr: unix.EPERM}
+	nic := &fakeNIC{now: Config{TxOn, RxAll}, setErr: unix.EPERM}
 	c := &Configurator{driver: nic}
 	acquire(t, c, PTPOverUDP|NTP, nic.now)
 	if err := c.Restore(); err != nil || len(nic.requests) != 0 {
@@ -86,8 +87,8 @@ func TestConfiguratorLeavesASufficientConfigurationAlone(t *testing.T) {
 func TestConfiguratorTakesWhatTheDriverGrants(t *testing.T) {
 	nic := &fakeNIC{widened: map[RxFilter]RxFilter{RxPTPv2L4Event: RxPTPv2L2Event, RxPTPv2Event: RxAll}}
 	c := &Configurator{driver: nic}
-	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxAll}) // the first one does not serve, the second one more than asked
-	acquire(t, c, NTP, HardwareConfig{TxOn, RxAll})
+	acquire(t, c, PTPOverUDP, Config{TxOn, RxAll}) // the first one does not serve, the second one more than asked
+	acquire(t, c, NTP, Config{TxOn, RxAll})
 	if len(nic.requests) != 2 {
 		t.Errorf("requests %v, want 2", nic.requests)
 	}
@@ -96,11 +97,11 @@ func TestConfiguratorTakesWhatTheDriverGrants(t *testing.T) {
 func TestConfiguratorKeepsWhatItHasWhenMoreIsRefused(t *testing.T) {
 	nic := &fakeNIC{filters: []RxFilter{RxPTPv2Event}}
 	c := &Configurator{driver: nic}
-	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2Event})
+	acquire(t, c, PTPOverUDP, Config{TxOn, RxPTPv2Event})
 	if _, err := c.Acquire(NTP); !errors.Is(err, clock.ErrNotSupported) {
 		t.Errorf("got %v, want ErrNotSupported", err)
 	}
-	if want := (HardwareConfig{TxOn, RxPTPv2Event}); nic.now != want {
+	if want := (Config{TxOn, RxPTPv2Event}); nic.now != want {
 		t.Errorf("left at %v, want %v", nic.now, want)
 	}
 }
@@ -121,16 +122,16 @@ func TestConfiguratorReapplies(t *testing.T) {
 	if changed, err := c.Reapply(); changed || err != nil {
 		t.Errorf("with nothing acquired: %v, %v", changed, err)
 	}
-	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+	acquire(t, c, PTPOverUDP, Config{TxOn, RxPTPv2L4Event})
 	if changed, err := c.Reapply(); changed || err != nil {
 		t.Errorf("with nothing lost: %v, %v", changed, err)
 	}
-	nic.now = HardwareConfig{}
+	nic.now = Config{}
 	if changed, err := c.Reapply(); !changed || err != nil || nic.now.RxFilter != RxPTPv2L4Event {
 		t.Errorf("after a reset: %v, %v, %v", changed, err, nic.now)
 	}
 	nic.readErr = ioctlError(unix.ENODEV)
-	if _, err := c.Reapply(); !errors.Is(err, ErrNoInterface) {
+	if _, err := c.Reapply(); !errors.Is(err, hwts.ErrNoInterface) {
 		t.Errorf("after removal: got %v, want ErrNoInterface", err)
 	}
 }
@@ -155,7 +156,7 @@ func TestConfiguratorOfADriverThatCannotTell(t *testing.T) {
 	if len(nic.requests) != before {
 		t.Errorf("set again: %v", nic.requests[before:])
 	}
-	nic.readErr, nic.now = nil, HardwareConfig{}
+	nic.readErr, nic.now = nil, Config{}
 	if !c.Forgotten() {
 		t.Error("what is not in force any more is not found out")
 	}
@@ -164,15 +165,15 @@ func TestConfiguratorOfADriverThatCannotTell(t *testing.T) {
 func TestConfiguratorRestoresNeitherWhatOthersSetNorWhatItNeverRead(t *testing.T) {
 	nic := &fakeNIC{filters: allFilters()}
 	c := &Configurator{driver: nic}
-	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
-	other := HardwareConfig{TxOn, RxAll}
+	acquire(t, c, PTPOverUDP, Config{TxOn, RxPTPv2L4Event})
+	other := Config{TxOn, RxAll}
 	nic.now = other
 	if err := c.Restore(); err != nil || nic.now != other {
 		t.Errorf("%v, left at %v, want %v", err, nic.now, other)
 	}
 	nic = &fakeNIC{filters: allFilters(), readErr: ioctlError(unix.EOPNOTSUPP)}
 	c = &Configurator{driver: nic}
-	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+	acquire(t, c, PTPOverUDP, Config{TxOn, RxPTPv2L4Event})
 	if err := c.Restore(); err != nil || len(nic.requests) != 1 {
 		t.Errorf("%v; requests %v, want 1", err, nic.requests)
 	}
@@ -180,14 +181,14 @@ func TestConfiguratorRestoresNeitherWhatOthersSetNorWhatItNeverRead(t *testing.T
 
 // What another program has set and we have found sufficient is not ours to take back.
 func TestConfiguratorRestoresOnlyItsOwn(t *testing.T) {
-	other := HardwareConfig{TxOn, RxAll}
+	other := Config{TxOn, RxAll}
 	for name, again := range map[string]func(*Configurator) error{
 		"reapplied": func(c *Configurator) error { _, err := c.Reapply(); return err },
 		"acquired":  func(c *Configurator) error { _, err := c.Acquire(NTP); return err },
 	} {
 		nic := &fakeNIC{filters: allFilters()}
 		c := &Configurator{driver: nic}
-		acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+		acquire(t, c, PTPOverUDP, Config{TxOn, RxPTPv2L4Event})
 		nic.now = other
 		if err := errors.Join(again(c), c.Keep(PTPOverUDP), c.Restore()); err != nil || nic.now != other {
 			t.Errorf("%s: %v, left at %v, want %v", name, err, nic.now, other)
@@ -198,8 +199,8 @@ func TestConfiguratorRestoresOnlyItsOwn(t *testing.T) {
 func TestConfiguratorNarrowsForFewerPorts(t *testing.T) {
 	nic := &fakeNIC{filters: allFilters()}
 	c := &Configurator{driver: nic}
-	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
-	acquire(t, c, NTP, HardwareConfig{TxOn, RxAll})
+	acquire(t, c, PTPOverUDP, Config{TxOn, RxPTPv2L4Event})
+	acquire(t, c, NTP, Config{TxOn, RxAll})
 	for range 2 {
 		if err := c.Keep(PTPOverUDP); err != nil || nic.now.RxFilter != RxPTPv2L4Event || len(nic.requests) != 3 {
 			t.Errorf("%v; left at %v by %v", err, nic.now, nic.requests)
@@ -208,7 +209,7 @@ func TestConfiguratorNarrowsForFewerPorts(t *testing.T) {
 	if err := c.Keep(0); err != nil || len(nic.requests) != 3 {
 		t.Errorf("%v; with nothing left it was set %v", err, nic.requests)
 	}
-	if err := c.Restore(); err != nil || nic.now != (HardwareConfig{}) {
+	if err := c.Restore(); err != nil || nic.now != (Config{}) {
 		t.Errorf("%v; restored to %v", err, nic.now)
 	}
 }
@@ -217,11 +218,11 @@ func TestConfiguratorNarrowsForFewerPorts(t *testing.T) {
 func TestConfiguratorChangesOver(t *testing.T) {
 	nic := &fakeNIC{filters: []RxFilter{RxPTPv2L4Event, RxPTPv2L2Event}}
 	c := &Configurator{driver: nic}
-	acquire(t, c, PTPOverEthernet, HardwareConfig{TxOn, RxPTPv2L2Event})
+	acquire(t, c, PTPOverEthernet, Config{TxOn, RxPTPv2L2Event})
 	if err := c.Keep(0); err != nil {
 		t.Fatal(err)
 	}
-	acquire(t, c, PTPOverUDP, HardwareConfig{TxOn, RxPTPv2L4Event})
+	acquire(t, c, PTPOverUDP, Config{TxOn, RxPTPv2L4Event})
 }
 
 func TestConfiguratorOfARenamedInterface(t *testing.T) {
@@ -233,15 +234,8 @@ func TestConfiguratorOfARenamedInterface(t *testing.T) {
 	}
 	c = NewConfigurator("lo")
 	c.Rename("none-such")
-	if _, err := c.Acquire(NTP); !errors.Is(err, ErrNoInterface) {
+	if _, err := c.Acquire(NTP); !errors.Is(err, hwts.ErrNoInterface) {
 		t.Errorf("got %v, want ErrNoInterface", err)
-	}
-}
-
-func TestCountersAdd(t *testing.T) {
-	a := Counters{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
-	if got, want := a.Plus(a), (Counters{2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
@@ -249,10 +243,10 @@ func TestKernelRefusesLoopback(t *testing.T) {
 	if _, err := ReadConfig("lo"); !errors.Is(err, clock.ErrNotSupported) {
 		t.Errorf("read: got %v, want ErrNotSupported", err)
 	}
-	if _, err := ReadConfig("none-such"); !errors.Is(err, ErrNoInterface) {
+	if _, err := ReadConfig("none-such"); !errors.Is(err, hwts.ErrNoInterface) {
 		t.Errorf("read: got %v, want ErrNoInterface", err)
 	}
-	if _, err := NewConfigurator("none-such").Acquire(NTP); !errors.Is(err, ErrNoInterface) {
+	if _, err := NewConfigurator("none-such").Acquire(NTP); !errors.Is(err, hwts.ErrNoInterface) {
 		t.Errorf("acquire: got %v, want ErrNoInterface", err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hwts
+package nic
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/hwts"
 )
 
 // Use is a set of things that a NIC's receive stamps are needed for.
@@ -24,42 +25,42 @@ const (
 )
 
 // UseOf returns what PTP over a network needs.
-func UseOf(n Network) Use {
-	if n == Ethernet {
+func UseOf(n hwts.Network) Use {
+	if n == hwts.Ethernet {
 		return PTPOverEthernet
 	}
 	return PTPOverUDP
 }
 
-// Configurator keeps the timestamping configuration of one NIC, which several Conns share: the narrowest receive filter
+// Configurator keeps the timestamping configuration of one NIC, which several sockets share: the narrowest receive filter
 // that serves them all. It is safe for concurrent use.
 type Configurator struct {
 	driver hardwareDriver
 
 	mu       sync.Mutex
 	uses     Use
-	inForce  HardwareConfig // as far as known, by whomever
-	changed  bool           // by us
-	ours     HardwareConfig // what our last set was granted
-	made     Use            // what it was made for
-	readable bool           // original is what was there before
-	original HardwareConfig
+	inForce  Config // as far as known, by whomever
+	changed  bool   // by us
+	ours     Config // what our last set was granted
+	made     Use    // what it was made for
+	readable bool   // original is what was there before
+	original Config
 }
 
 // hardwareDriver is one NIC's ReadConfig and SetConfig.
 type hardwareDriver interface {
 	name() string
 	rename(to string)
-	read() (HardwareConfig, error)
-	set(HardwareConfig) (HardwareConfig, error)
+	read() (Config, error)
+	set(Config) (Config, error)
 }
 
 type kernelDriver string
 
-func (k *kernelDriver) name() string                                 { return string(*k) }
-func (k *kernelDriver) rename(to string)                             { *k = kernelDriver(to) }
-func (k *kernelDriver) read() (HardwareConfig, error)                { return ReadConfig(string(*k)) }
-func (k *kernelDriver) set(h HardwareConfig) (HardwareConfig, error) { return SetConfig(string(*k), h) }
+func (k *kernelDriver) name() string                 { return string(*k) }
+func (k *kernelDriver) rename(to string)             { *k = kernelDriver(to) }
+func (k *kernelDriver) read() (Config, error)        { return ReadConfig(string(*k)) }
+func (k *kernelDriver) set(h Config) (Config, error) { return SetConfig(string(*k), h) }
 
 // NewConfigurator returns the Configurator of an interface's NIC. It does nothing yet. Interfaces that share a NIC
 // (Capabilities.NIC) have to share a Configurator.
@@ -80,7 +81,7 @@ func (c *Configurator) Rename(ifname string) {
 //
 // It fails with clock.ErrNotSupported if the NIC has no filter for this, and otherwise as SetConfig does; then what was
 // acquired before is still served, and kernel stamps are what remains for the rest.
-func (c *Configurator) Acquire(uses Use) (HardwareConfig, error) {
+func (c *Configurator) Acquire(uses Use) (Config, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.apply(c.uses | uses); err != nil {
@@ -134,7 +135,7 @@ func (c *Configurator) Forgotten() bool {
 }
 
 // Restore puts back what was there before the first Acquire. It leaves alone what somebody else has set since, and what
-// could not be read at the time. It fails with ErrNoInterface, and as SetConfig does.
+// could not be read at the time. It fails with hwts.ErrNoInterface, and as SetConfig does.
 func (c *Configurator) Restore() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,7 +158,7 @@ func (c *Configurator) apply(uses Use) error {
 		c.inForce = now
 		return nil
 	}
-	if errors.Is(err, ErrNoInterface) {
+	if errors.Is(err, hwts.ErrNoInterface) {
 		return err
 	}
 	if !c.changed {
@@ -169,7 +170,7 @@ func (c *Configurator) apply(uses Use) error {
 // set has the driver serve uses by the narrowest filter that it has. The caller holds the lock.
 func (c *Configurator) set(uses Use) error {
 	for _, f := range candidates(uses) {
-		granted, err := c.driver.set(HardwareConfig{TxOn, f})
+		granted, err := c.driver.set(Config{TxOn, f})
 		if errors.Is(err, clock.ErrNotSupported) {
 			continue
 		}
@@ -194,7 +195,7 @@ func (c *Configurator) refused(uses Use) error {
 }
 
 // sufficient reports whether h serves uses. One-step types do not: they keep the stamps of Sync messages to themselves.
-func sufficient(h HardwareConfig, uses Use) bool {
+func sufficient(h Config, uses Use) bool {
 	return h.TxType == TxOn && uses&^served(h.RxFilter) == 0
 }
 
