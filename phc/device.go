@@ -81,9 +81,9 @@ type Device struct {
 
 var _ Clock = (*Device)(nil)
 
-// Open opens the clock that name stands for: "/dev/ptpN", "ptpN", "N", an interface, a PCI address, or "driver:serial";
-// see [Resolve]. It wants write access; where only reading is allowed, the changing methods fail with [os.ErrPermission].
-// It fails with [ErrNotPHC], [ErrAmbiguous], [os.ErrPermission] or [os.ErrNotExist].
+// Open opens the clock that name stands for: "/dev/ptpN", "ptpN" or "N"; see [Resolve]. It wants write access; where only
+// reading is allowed, the changing methods fail with [os.ErrPermission]. It fails with [ErrNotPHC], [os.ErrPermission] or
+// [os.ErrNotExist].
 func Open(name string) (*Device, error) {
 	index, err := Resolve(name)
 	if err != nil {

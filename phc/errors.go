@@ -15,10 +15,8 @@ import (
 
 // Errors that a caller decides on, beside those of package clock and [fs.ErrPermission].
 var (
-	// ErrNotPHC: the name is of something that is no PTP hardware clock, or has none.
+	// ErrNotPHC: the name is of something that is no PTP hardware clock.
 	ErrNotPHC = errors.New("no PTP hardware clock")
-	// ErrAmbiguous: the name stands for several clocks.
-	ErrAmbiguous = errors.New("ambiguous name")
 	// ErrBusy: the driver was busy at every attempt. A clock with virtual clocks on it says so to whoever steers it, and some
 	// drivers do to who asks for a channel that no pin is assigned to.
 	ErrBusy = errors.New("device busy")

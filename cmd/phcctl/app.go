@@ -80,7 +80,7 @@ func exitCode(err error) int {
 		return exitIO
 	case errors.Is(err, clock.ErrNotSupported):
 		return exitUnsupported
-	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, phc.ErrAmbiguous), errors.Is(err, hwts.ErrNoInterface):
+	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, errAmbiguous), errors.Is(err, hwts.ErrNoInterface):
 		return exitNoClock
 	case errors.Is(err, errUsage), errors.Is(err, errRefused), errors.Is(err, clock.ErrRange), errors.Is(err, nic.ErrConfig):
 		return exitUsage
@@ -119,10 +119,12 @@ type app struct {
 
 // newApp returns the app of this host.
 func newApp() *app {
-	realtime, start := clock.NewRealtime(), time.Now()
+	realtime, start, names := clock.NewRealtime(), time.Now(), kernelNaming()
 	return &app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr),
-		open: phc.Open, openRead: phc.OpenRead, list: phc.List, holders: phc.Holders, pps: phc.PPS, discover: nic.Discover,
+		open:     func(name string) (*phc.Device, error) { return names.open(name, phc.Open) },
+		openRead: func(name string) (*phc.Device, error) { return names.open(name, phc.OpenRead) },
+		list:     names.clocks, holders: phc.Holders, pps: phc.PPS, discover: nic.Discover,
 		nic: nicDriver{probe: nic.Probe, read: nic.ReadConfig, set: nic.SetConfig},
 		system: func() (int64, error) {
 			t, err := realtime.Now()

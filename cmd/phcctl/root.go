@@ -48,7 +48,7 @@ func advice(err error, line string, c *cobra.Command) string {
 		return "; phcctl list shows what is left"
 	case errors.Is(err, unix.ERANGE):
 		return "; phcctl caps shows the limits that it tells"
-	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, phc.ErrAmbiguous):
+	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, errAmbiguous):
 		return "; phcctl list shows the clocks of this host"
 	case errors.Is(err, hwts.ErrNoInterface):
 		return "; phcctl nic shows the interfaces"

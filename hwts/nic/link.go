@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -21,6 +22,9 @@ type link struct {
 	parent   int    // index of the interface it is on top of, 0 if none or in another namespace
 	flags    uint32
 	hardware hwts.MAC
+	// permanent is the hardware address that the interface was made with, empty if it has none or the kernel does not tell
+	// it (IFLA_PERM_ADDRESS, since Linux 5.6). Addresses of InfiniBand are of 20 bytes.
+	permanent string
 }
 
 func (l *link) loopback() bool { return l.flags&unix.IFF_LOOPBACK != 0 }
@@ -58,6 +62,8 @@ func parseLink(b []byte) (l link, err error) {
 			if a := ad.Bytes(); len(a) == len(l.hardware) {
 				copy(l.hardware[:], a)
 			}
+		case unix.IFLA_PERM_ADDRESS:
+			l.permanent = net.HardwareAddr(ad.Bytes()).String()
 		case unix.IFLA_LINKINFO:
 			ad.Nested(l.parseInfo)
 		}

@@ -39,6 +39,7 @@ func vlanMessage(t testing.TB, elsewhere bool) []byte {
 		ae.String(unix.IFLA_IFNAME, "eth0.7")
 		ae.Uint32(unix.IFLA_LINK, 2)
 		ae.Bytes(unix.IFLA_ADDRESS, []byte{2, 0, 0, 0, 0, 9})
+		ae.Bytes(unix.IFLA_PERM_ADDRESS, []byte{2, 0, 0, 0, 0, 8})
 		ae.Nested(unix.IFLA_LINKINFO, func(ae *netlink.AttributeEncoder) error {
 			ae.String(unix.IFLA_INFO_KIND, "vlan")
 			return nil
@@ -50,7 +51,7 @@ func vlanMessage(t testing.TB, elsewhere bool) []byte {
 }
 
 func TestParseLink(t *testing.T) {
-	want := link{5, "eth0.7", "vlan", 2, unix.IFF_UP | unix.IFF_RUNNING, hwts.MAC{2, 0, 0, 0, 0, 9}}
+	want := link{5, "eth0.7", "vlan", 2, unix.IFF_UP | unix.IFF_RUNNING, hwts.MAC{2, 0, 0, 0, 0, 9}, "02:00:00:00:00:08"}
 	if got, err := parseLink(vlanMessage(t, false)); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

@@ -72,21 +72,12 @@ func (c *Capabilities) KernelTransmit() bool { return c.Flags&unix.SOF_TIMESTAMP
 // Probe asks the kernel what an interface can do. It needs no privilege. It fails with hwts.ErrNoInterface. What a driver
 // does not tell is left zero, or -1 for PHC.
 func Probe(ifname string) (Capabilities, error) {
-	links, err := listLinks()
+	p, l, err := proberOf(ifname)
 	if err != nil {
 		return Capabilities{}, fmt.Errorf("probe %s: %w", ifname, err)
 	}
-	for i := range links {
-		if links[i].name == ifname {
-			p, err := newProber(links)
-			if err != nil {
-				return Capabilities{}, fmt.Errorf("probe %s: %w", ifname, err)
-			}
-			defer p.close()
-			return p.probe(&links[i]), nil
-		}
-	}
-	return Capabilities{}, fmt.Errorf("probe %s: %w", ifname, hwts.ErrNoInterface)
+	defer p.close()
+	return p.probe(l), nil
 }
 
 // Discover returns the capabilities of every interface but the loopback one, in the kernel's order.
@@ -116,8 +107,23 @@ type prober struct {
 	generic *genetlink.Conn
 	family  uint16
 	ethtool *ethtool.Client
-	// tsInfo is what an interface tells; nothing if it does not answer.
-	tsInfo func(ifname string) tsInfo
+	// tsInfo is what an interface tells; nothing, and the kernel's error, if it does not answer.
+	tsInfo func(ifname string) (tsInfo, error)
+}
+
+// proberOf returns a prober and the interface of that name. It fails with hwts.ErrNoInterface.
+func proberOf(ifname string) (*prober, *link, error) {
+	links, err := listLinks()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range links {
+		if links[i].name == ifname {
+			p, err := newProber(links)
+			return p, &links[i], err
+		}
+	}
+	return nil, nil, hwts.ErrNoInterface
 }
 
 func newProber(links []link) (*prober, error) {
@@ -157,10 +163,7 @@ func (p *prober) probe(l *link) Capabilities {
 	}
 	nic := p.nic(l)
 	c.NIC = nic.name
-	info := p.tsInfo(l.name)
-	if nic != l {
-		info = info.over(p.tsInfo(nic.name))
-	}
+	info, _ := p.timestamping(l, nic) // an error has it say that there is nothing
 	c.PHC, c.TxTypes, c.RxFilters, c.Flags = info.phc, info.tx, info.rx, info.flags
 	c.Provider, c.Statistics = info.provider, info.statistics
 	if d, err := unix.IoctlGetEthtoolDrvinfo(p.fd, nic.name); err == nil {
@@ -168,6 +171,19 @@ func (p *prober) probe(l *link) Capabilities {
 	}
 	p.link(&c)
 	return c
+}
+
+// timestamping returns what an interface, or else the NIC below it, can stamp. It fails if neither answers.
+func (p *prober) timestamping(l, nic *link) (tsInfo, error) {
+	info, err := p.tsInfo(l.name)
+	if nic == l {
+		return info, err
+	}
+	below, errBelow := p.tsInfo(nic.name)
+	if err == nil {
+		errBelow = nil
+	}
+	return info.over(below), errBelow
 }
 
 // nic returns the interface whose driver stamps what goes through l: the kernel hands both the question and the
@@ -196,17 +212,16 @@ func (p *prober) byIndex(index int) *link {
 	return nil
 }
 
-func (p *prober) askTSInfo(ifname string) tsInfo {
+func (p *prober) askTSInfo(ifname string) (tsInfo, error) {
 	if p.generic != nil {
 		// Kernels before 6.10 refuse the flag for statistics.
 		for _, flags := range [...]uint32{unix.ETHTOOL_FLAG_COMPACT_BITSETS | unix.ETHTOOL_FLAG_STATS, unix.ETHTOOL_FLAG_COMPACT_BITSETS} {
 			if info, err := requestTSInfo(p.generic, p.family, ifname, flags); err == nil {
-				return info
+				return info, nil
 			}
 		}
 	}
-	info, _ := ioctlTSInfo(p.fd, ifname) // an error has it say that there is nothing
-	return info
+	return ioctlTSInfo(p.fd, ifname)
 }
 
 func (p *prober) link(c *Capabilities) {

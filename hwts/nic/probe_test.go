@@ -29,11 +29,11 @@ func TestProbeOfWhatLiesOnTop(t *testing.T) {
 		"eth1":   {flags: stamps, tx: 1 << TxOn, phc: 4, statistics: &Statistics{}},
 		"eth1.9": {flags: stamps, tx: 1 << TxOn, phc: 5},
 	}
-	p := &prober{links: links, fd: -1, tsInfo: func(ifname string) tsInfo {
+	p := &prober{links: links, fd: -1, tsInfo: func(ifname string) (tsInfo, error) {
 		if info, ok := told[ifname]; ok {
-			return info
+			return info, nil
 		}
-		return tsInfo{phc: -1}
+		return tsInfo{phc: -1}, unix.EOPNOTSUPP
 	}}
 	wanted := map[string]struct {
 		nic   string

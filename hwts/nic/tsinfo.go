@@ -115,7 +115,7 @@ func bitset(to *uint32) func(*netlink.AttributeDecoder) error {
 func ioctlTSInfo(fd int, ifname string) (tsInfo, error) {
 	raw, err := unix.IoctlGetEthtoolTsInfo(fd, ifname)
 	if err != nil {
-		return tsInfo{phc: -1}, err
+		return tsInfo{phc: -1}, fmt.Errorf("ETHTOOL_GET_TS_INFO of %s: %w", ifname, err)
 	}
 	return tsInfo{
 		flags: raw.So_timestamping,
