@@ -22,6 +22,7 @@ import (
 	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/internal/lockfile"
 	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/phc/phctest"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -114,8 +115,8 @@ func (f *fakeHost) host() host {
 			}
 			f.opened++
 			start := time.Now()
-			fake := phc.NewFake(phc.FakeConfig{Index: index, Now: func() int64 { return int64(time.Since(start)) },
-				Rand: rand.New(rand.NewPCG(1, 2)), Fault: func(phc.Call) error {
+			fake := phctest.New(phctest.Config{Index: index, Now: func() int64 { return int64(time.Since(start)) },
+				Rand: rand.New(rand.NewPCG(1, 2)), Fault: func(phctest.Call) error {
 					if f.gone[index].Load() {
 						return unix.ENODEV
 					}

@@ -133,7 +133,7 @@ func (d *Device) steering(op string, err error) error {
 	err = d.optional(op, "", err)
 	if e, ok := err.(*Error); ok && e.Kind == ErrBusy {
 		e.Detail = "the driver is busy; try again"
-		if n, _, verr := d.kernel.virtualClocks(); verr == nil && n > 0 {
+		if n, _, verr := d.kernel.VirtualClocks(); verr == nil && n > 0 {
 			e.Detail = fmt.Sprintf("it runs free while there are %d virtual clocks on it: steer those, or remove them", n)
 		}
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package phc
+// Package phctest has PTP hardware clocks without hardware, whose oscillators, readings and signals are simulated.
+package phctest
 
 import (
 	"fmt"
@@ -15,11 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/phc"
 )
 
-// FakeConfig says what a [Fake] is like. Now is required; Rand is where anything is random. The zero values of the rest
+// Config says what a [Clock] is like. Now is required; Rand is where anything is random. The zero values of the rest
 // are a perfect clock.
-type FakeConfig struct {
+type Config struct {
 	// Index is the N of the /dev/ptpN that it plays; Driver the name of its driver, "fake" by default.
 	Index  int
 	Driver string
@@ -44,19 +46,19 @@ type FakeConfig struct {
 	// Asymmetry is how far the device's reading moves from the middle of the window, as a fraction of that addition.
 	Asymmetry float64
 	// Caps is what it can do; without MaxAdjust, that is 62 499 999 ppb.
-	Caps Caps
+	Caps phc.Caps
 	// Methods of comparing that it has; by default Extended and Basic.
 	Methods []clock.Method
 	// Stamps are the edges that its hardware stamps whatever it is asked for (Both on an Intel i210), so that it refuses to stamp
 	// others strictly; 0: those that it is asked for.
-	Stamps Edge
+	Stamps phc.Edge
 	// MaxVirtualClocks there may be; 0 means a kernel without.
 	MaxVirtualClocks int
 	// Fault is asked before each call to the kernel, if not nil. What it returns, mostly a unix.Errno, is the call's result.
 	Fault func(Call) error
 }
 
-// Call is one of the calls to the kernel that a device makes, for [FakeConfig.Fault].
+// Call is one of the calls to the kernel that a device makes, for [Config.Fault].
 type Call string
 
 // The calls.
@@ -76,15 +78,15 @@ const (
 	CallEvents   Call = "read"
 )
 
-// Fake is a PTP hardware clock without hardware: a [Device] on a simulated driver, so that everything above the system
+// Clock is a PTP hardware clock without hardware: a [phc.Device] on a simulated driver, so that everything above the system
 // calls is the production code. It never sleeps, and reads no time but what it is given.
-type Fake struct {
-	*Device
-	driver *fakeKernel
+type Clock struct {
+	*phc.Device
+	kernel *kernel
 }
 
-// NewFake returns a fake clock.
-func NewFake(c FakeConfig) *Fake {
+// New returns a clock that has just been started.
+func New(c Config) *Clock {
 	if c.Driver == "" {
 		c.Driver = "fake"
 	}
@@ -99,7 +101,7 @@ func NewFake(c FakeConfig) *Fake {
 	}
 	c.Caps.CrossTimestamp = slices.Contains(c.Methods, clock.Precise)
 	now := c.Now()
-	k := &fakeKernel{
+	k := &kernel{
 		config:   c,
 		osc:      oscillator{wander: c.Wander, rand: c.Rand, at: now, ns: now + int64(c.Start), own: c.Frequency},
 		pins:     make([]unix.PtpPinDesc, c.Caps.Pins),
@@ -111,36 +113,48 @@ func NewFake(c FakeConfig) *Fake {
 		k.pins[i].Index = uint32(i)
 		copy(k.pins[i].Name[:], fmt.Sprintf("SDP%d", i))
 	}
-	fault := k.config.Fault
-	k.config.Fault = nil
-	d, err := newDevice(k, c.Index, c.Driver)
+	k.config.Fault = nil // a clock that is there has been opened
+	d, err := phc.NewDevice(k, c.Index, c.Driver)
 	if err != nil {
 		panic(err) // the fake's own answer to the request for capabilities
 	}
-	k.config.Fault = fault
-	return &Fake{Device: d, driver: k}
+	k.config.Fault = c.Fault
+	return &Clock{Device: d, kernel: k}
 }
 
 // SetOscillator changes the error of the oscillator, as a change of temperature would.
-func (f *Fake) SetOscillator(ppb float64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.driver.osc.advance(f.driver.config.Now())
-	f.driver.osc.own = ppb
+func (c *Clock) SetOscillator(ppb float64) {
+	c.kernel.mu.Lock()
+	defer c.kernel.mu.Unlock()
+	c.kernel.osc.advance(c.kernel.config.Now())
+	c.kernel.osc.own = ppb
 }
 
 // Error returns how far the clock is from the true time now, without the noise of reading it.
-func (f *Fake) Error() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := f.driver.config.Now()
-	f.driver.osc.advance(now)
-	return time.Duration(f.driver.osc.ns - now)
+func (c *Clock) Error() time.Duration {
+	c.kernel.mu.Lock()
+	defer c.kernel.mu.Unlock()
+	now := c.kernel.config.Now()
+	c.kernel.osc.advance(now)
+	return time.Duration(c.kernel.osc.ns - now)
 }
 
-// fakeKernel answers as the kernel and a driver would. The Device's lock guards it, but for events and closed.
-type fakeKernel struct {
-	config FakeConfig
+// Adjustment returns the correction of the oscillator's frequency that the hardware makes, in ppb: what was last set, cut off
+// to the hardware's unit.
+func (c *Clock) Adjustment() float64 {
+	c.kernel.mu.Lock()
+	defer c.kernel.mu.Unlock()
+	return c.kernel.osc.adjustment
+}
+
+// kernel answers as the kernel and a driver would.
+type kernel struct {
+	config Config
+	events chan unix.PtpExttsEvent
+	once   sync.Once
+	closed chan struct{}
+
+	mu     sync.Mutex // guards what follows
 	osc    oscillator
 	dialed int64 // the frequency in the kernel's unit, as last set
 	pins   []unix.PtpPinDesc
@@ -150,20 +164,17 @@ type fakeKernel struct {
 	// selected are the channels whose events are read; nil: all.
 	selected map[uint32]bool
 	vclocks  int
-	events   chan unix.PtpExttsEvent
-	once     sync.Once
-	closed   chan struct{}
 }
 
-func (k *fakeKernel) fault(c Call) error {
+func (k *kernel) fault(c Call) error {
 	if k.config.Fault == nil {
 		return nil
 	}
 	return k.config.Fault(c)
 }
 
-// read1 returns what one reading of the register gives now.
-func (k *fakeKernel) read1() int64 {
+// register returns what one reading of the clock gives now.
+func (k *kernel) register() int64 {
 	k.osc.advance(k.config.Now())
 	ns := k.osc.ns
 	if k.config.WhitePhase > 0 {
@@ -176,25 +187,29 @@ func (k *fakeKernel) read1() int64 {
 }
 
 // reading returns one reading in its window around what the other clock reads now.
-func (k *fakeKernel) reading(other int64) (before, device, after int64) {
+func (k *kernel) reading(other int64) (before, device, after int64) {
 	late := 0.0
 	if k.config.Latency > 0 {
 		late = k.config.Rand.ExpFloat64() * float64(k.config.Latency)
 	}
 	w := int64(k.config.Window) + clock.Int64(late)
 	before = other - w/2
-	return before, k.read1() + clock.Int64(math.Round(late*k.config.Asymmetry)), before + w
+	return before, k.register() + clock.Int64(math.Round(late*k.config.Asymmetry)), before + w
 }
 
-func (k *fakeKernel) gettime(t *unix.Timespec) error {
+func (k *kernel) GetTime(t *unix.Timespec) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if err := k.fault(CallRead); err != nil {
 		return err
 	}
-	*t = unix.NsecToTimespec(k.read1())
+	*t = unix.NsecToTimespec(k.register())
 	return nil
 }
 
-func (k *fakeKernel) settime(t *unix.Timespec) error {
+func (k *kernel) SetTime(t *unix.Timespec) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if err := k.fault(CallSet); err != nil {
 		return err
 	}
@@ -206,12 +221,14 @@ func (k *fakeKernel) settime(t *unix.Timespec) error {
 	return nil
 }
 
-func (k *fakeKernel) getres(t *unix.Timespec) error {
+func (k *kernel) GetRes(t *unix.Timespec) error {
 	*t = unix.NsecToTimespec(1)
 	return nil
 }
 
-func (k *fakeKernel) adjtime(t *unix.Timex) error {
+func (k *kernel) AdjTime(t *unix.Timex) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if err := k.fault(CallAdjust); err != nil {
 		return err
 	}
@@ -234,25 +251,33 @@ func (k *fakeKernel) adjtime(t *unix.Timex) error {
 		}
 		k.osc.shift(int64(t.Offset), 0)
 	}
-	assign(&t.Freq, k.dialed)
+	store(&t.Freq, k.dialed)
 	return nil
 }
 
-func (k *fakeKernel) quantise(ppb float64) float64 {
+// perPPB is the number of the kernel's units of frequency, 2^-16 ppm, in a part per billion.
+const perPPB = 65.536
+
+// store stores v, which is in range, in a field whose width depends on the machine.
+func store[T ~int32 | ~int64](field *T, v int64) { *field = T(v) }
+
+func (k *kernel) quantise(ppb float64) float64 {
 	if q := k.config.Quantum; q > 0 {
 		return math.Trunc(ppb/q) * q
 	}
 	return ppb
 }
 
-func (k *fakeKernel) has(m clock.Method) error {
+func (k *kernel) has(m clock.Method) error {
 	if slices.Contains(k.config.Methods, m) {
 		return nil
 	}
 	return unix.EOPNOTSUPP
 }
 
-func (k *fakeKernel) ioctl(req uint, arg unsafe.Pointer) error {
+func (k *kernel) Ioctl(req uint, arg unsafe.Pointer) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	switch req {
 	case unix.PTP_CLOCK_GETCAPS:
 		return k.getCaps((*unix.PtpClockCaps)(arg))
@@ -274,7 +299,9 @@ func (k *fakeKernel) ioctl(req uint, arg unsafe.Pointer) error {
 	return unix.ENOTTY
 }
 
-func (k *fakeKernel) ioctlValue(req uint, _ uintptr) error {
+func (k *kernel) IoctlValue(req uint, _ uintptr) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	switch req {
 	case unix.PTP_ENABLE_PPS:
 		return k.fault(CallPPS)
@@ -284,7 +311,7 @@ func (k *fakeKernel) ioctlValue(req uint, _ uintptr) error {
 	return unix.ENOTTY
 }
 
-func (k *fakeKernel) getCaps(c *unix.PtpClockCaps) error {
+func (k *kernel) getCaps(c *unix.PtpClockCaps) error {
 	if err := k.fault(CallCaps); err != nil {
 		return err
 	}
@@ -304,15 +331,15 @@ func (k *fakeKernel) getCaps(c *unix.PtpClockCaps) error {
 	return nil
 }
 
-func (k *fakeKernel) precise(p *unix.PtpSysOffsetPrecise) error {
+func (k *kernel) precise(p *unix.PtpSysOffsetPrecise) error {
 	if err := k.fault(CallPrecise); err != nil {
 		return err
 	}
-	p.Device, p.Realtime, p.Monoraw = clockTime(k.read1()), clockTime(k.config.System()), clockTime(k.config.Now())
+	p.Device, p.Realtime, p.Monoraw = clockTime(k.register()), clockTime(k.config.System()), clockTime(k.config.Now())
 	return k.has(clock.Precise)
 }
 
-func (k *fakeKernel) extended(e *unix.PtpSysOffsetExtended) error {
+func (k *kernel) extended(e *unix.PtpSysOffsetExtended) error {
 	if err := k.fault(CallExtended); err != nil {
 		return err
 	}
@@ -330,7 +357,7 @@ func (k *fakeKernel) extended(e *unix.PtpSysOffsetExtended) error {
 	return nil
 }
 
-func (k *fakeKernel) basic(b *unix.PtpSysOffset) error {
+func (k *kernel) basic(b *unix.PtpSysOffset) error {
 	if err := k.fault(CallBasic); err != nil {
 		return err
 	}
@@ -350,19 +377,35 @@ func (k *fakeKernel) basic(b *unix.PtpSysOffset) error {
 	return nil
 }
 
-func (k *fakeKernel) virtualClocks() (n, limit int, err error) {
+func (k *kernel) VirtualClocks() (n, limit int, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.config.MaxVirtualClocks == 0 {
 		return 0, 0, fs.ErrNotExist
 	}
 	return k.vclocks, k.config.MaxVirtualClocks, nil
 }
 
-func (k *fakeKernel) setVirtualClocks(n int) error {
+func (k *kernel) SetVirtualClocks(n int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.vclocks = n
 	return nil
 }
 
-func (k *fakeKernel) close() error {
+func (k *kernel) Close() error {
 	k.once.Do(func() { close(k.closed) })
 	return nil
+}
+
+// nanoseconds converts the kernel's pair. The sign of the seconds is of the whole value; nanoseconds only add.
+func nanoseconds(t unix.PtpClockTime) int64 { return t.Sec*1e9 + int64(t.Nsec) }
+
+// clockTime is the inverse of nanoseconds.
+func clockTime(ns int64) unix.PtpClockTime {
+	s, r := ns/1e9, ns%1e9
+	if r < 0 {
+		s, r = s-1, r+1e9
+	}
+	return unix.PtpClockTime{Sec: s, Nsec: uint32(r)}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package phc
+package phctest
 
 import (
 	"context"
@@ -8,51 +8,53 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/phc"
 )
 
 // Edge gives a channel's signal an edge, Rising or Falling, at what the clock reads now. It reports whether there was an event of
 // it: the channel must have been asked for with that edge and be selected, and the queue of 128 events not be full.
-func (f *Fake) Edge(channel int, edge Edge) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	flags := f.driver.channels[uint32(channel)]
+func (c *Clock) Edge(channel int, edge phc.Edge) bool {
+	c.kernel.mu.Lock()
+	defer c.kernel.mu.Unlock()
+	flags := c.kernel.channels[uint32(channel)]
 	if flags&uint32(edge) == 0 || flags&unix.PTP_EXT_OFFSET != 0 {
 		return false
 	}
-	return f.driver.deliver(unix.PtpExttsEvent{T: clockTime(f.driver.read1()), Index: uint32(channel)})
+	return c.kernel.deliver(unix.PtpExttsEvent{T: clockTime(c.kernel.register()), Index: uint32(channel)})
 }
 
 // Measure gives a channel an offset of its signal. It reports whether there was an event of it, as Edge does; the channel must have
 // been asked for offsets.
-func (f *Fake) Measure(channel int, offset time.Duration) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.driver.channels[uint32(channel)]&unix.PTP_EXT_OFFSET == 0 {
+func (c *Clock) Measure(channel int, offset time.Duration) bool {
+	c.kernel.mu.Lock()
+	defer c.kernel.mu.Unlock()
+	if c.kernel.channels[uint32(channel)]&unix.PTP_EXT_OFFSET == 0 {
 		return false
 	}
-	return f.driver.deliver(unix.PtpExttsEvent{T: clockTime(int64(offset)), Index: uint32(channel),
+	return c.kernel.deliver(unix.PtpExttsEvent{T: clockTime(int64(offset)), Index: uint32(channel),
 		Flags: unix.PTP_EXTTS_EVENT_VALID | unix.PTP_EXT_OFFSET})
 }
 
 // Stamping tells whether a channel is on.
-func (f *Fake) Stamping(channel int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.driver.channels[uint32(channel)] != 0
+func (c *Clock) Stamping(channel int) bool {
+	c.kernel.mu.Lock()
+	defer c.kernel.mu.Unlock()
+	return c.kernel.channels[uint32(channel)] != 0
 }
 
 // Outputs returns the periodic outputs that run, by channel, each as the kernel was asked for it.
-func (f *Fake) Outputs() map[int]unix.PtpPeroutRequest {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (c *Clock) Outputs() map[int]unix.PtpPeroutRequest {
+	c.kernel.mu.Lock()
+	defer c.kernel.mu.Unlock()
 	running := map[int]unix.PtpPeroutRequest{}
-	for channel, r := range f.driver.outputs {
+	for channel, r := range c.kernel.outputs {
 		running[int(channel)] = r
 	}
 	return running
 }
 
-func (k *fakeKernel) pin(req uint, p *unix.PtpPinDesc) error {
+func (k *kernel) pin(req uint, p *unix.PtpPinDesc) error {
 	if err := k.fault(CallPin); err != nil {
 		return err
 	}
@@ -74,7 +76,7 @@ func (k *fakeKernel) pin(req uint, p *unix.PtpPinDesc) error {
 }
 
 // extts checks a request as ptp_chardev.c does, and the edges as a driver with strict flags.
-func (k *fakeKernel) extts(req uint, r unix.PtpExttsRequest) error {
+func (k *kernel) extts(req uint, r unix.PtpExttsRequest) error {
 	if err := k.fault(CallExtTS); err != nil {
 		return err
 	}
@@ -107,7 +109,7 @@ func (k *fakeKernel) extts(req uint, r unix.PtpExttsRequest) error {
 // mostChannels is the kernel's PTP_MAX_CHANNELS.
 const mostChannels = 2048
 
-func (k *fakeKernel) selectNone() error {
+func (k *kernel) selectNone() error {
 	if err := k.fault(CallMask); err != nil {
 		return err
 	}
@@ -115,7 +117,7 @@ func (k *fakeKernel) selectNone() error {
 	return nil
 }
 
-func (k *fakeKernel) selectChannel(channel uint32) error {
+func (k *kernel) selectChannel(channel uint32) error {
 	if err := k.fault(CallMask); err != nil {
 		return err
 	}
@@ -129,7 +131,7 @@ func (k *fakeKernel) selectChannel(channel uint32) error {
 }
 
 // deliver queues an event, if it is selected and there is room.
-func (k *fakeKernel) deliver(e unix.PtpExttsEvent) bool {
+func (k *kernel) deliver(e unix.PtpExttsEvent) bool {
 	if k.selected != nil && !k.selected[e.Index] {
 		return false
 	}
@@ -141,7 +143,7 @@ func (k *fakeKernel) deliver(e unix.PtpExttsEvent) bool {
 	}
 }
 
-func (k *fakeKernel) perout(req uint, r unix.PtpPeroutRequest) error {
+func (k *kernel) perout(req uint, r unix.PtpPeroutRequest) error {
 	if err := k.fault(CallPerOut); err != nil {
 		return err
 	}
@@ -176,7 +178,7 @@ func checkPerout(r unix.PtpPeroutRequest) error {
 	return nil
 }
 
-func (k *fakeKernel) read(ctx context.Context, events []unix.PtpExttsEvent) (int, error) {
+func (k *kernel) Read(ctx context.Context, events []unix.PtpExttsEvent) (int, error) {
 	if err := k.fault(CallEvents); err != nil || len(events) == 0 {
 		return 0, err
 	}
