@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 )
 
 // association is the socket of one NTP association.
@@ -84,7 +85,7 @@ func (d *Daemon) stampAssociation(ctx context.Context, now clock.Mono, n int) {
 	}
 	s := byKernel()
 	if caps.Hardware() {
-		s, err = d.stampBy(ctx, now, &caps, hwts.NTP)
+		s, err = d.stampBy(ctx, now, &caps, nic.NTP)
 	}
 	if err != nil {
 		d.repeated("stamp "+bound, "NTP through "+bound+" is timestamped by the kernel", err)

@@ -16,8 +16,8 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/internal/lockfile"
 	"github.com/lockstep-time/lockstep/phc"
 	"github.com/lockstep-time/lockstep/status/control"
 )

@@ -20,10 +20,10 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/daemon/sdnotify"
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/internal/sdnotify"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/metrics"
 )

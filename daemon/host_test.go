@@ -18,18 +18,20 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
+	"github.com/lockstep-time/lockstep/internal/lockfile"
 	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/phc/phctest"
 	"github.com/lockstep-time/lockstep/status"
 )
 
 // fakeHost has interfaces and hardware clocks that are not there. Its sockets are real ones, of loopback.
 type fakeHost struct {
 	t    *testing.T
-	caps map[string]hwts.Capabilities
+	caps map[string]nic.Capabilities
 	nics map[string]*fakeNIC
 	// gone are the clocks whose devices are not there; it changes while they are compared.
 	gone [4]atomic.Bool
@@ -43,7 +45,7 @@ type fakeHost struct {
 type fakeNIC struct {
 	host                *fakeHost
 	name                string
-	uses                hwts.Use
+	uses                nic.Use
 	separate            bool // it has no filter for more than one use
 	reset               bool // it does not stamp as it has to
 	acquired, reapplied int
@@ -51,20 +53,20 @@ type fakeNIC struct {
 	restored            []string // under those names
 }
 
-func (n *fakeNIC) Acquire(u hwts.Use) (hwts.HardwareConfig, error) {
+func (n *fakeNIC) Acquire(u nic.Use) (nic.Config, error) {
 	if n.host.acquire != nil {
-		return hwts.HardwareConfig{}, n.host.acquire
+		return nic.Config{}, n.host.acquire
 	}
 	if n.separate && n.uses&^u != 0 {
-		return hwts.HardwareConfig{}, clock.ErrNotSupported
+		return nic.Config{}, clock.ErrNotSupported
 	}
 	n.acquired++
 	n.uses |= u
-	return hwts.HardwareConfig{TxType: hwts.TxOn, RxFilter: hwts.RxAll}, nil
+	return nic.Config{TxType: nic.TxOn, RxFilter: nic.RxAll}, nil
 }
-func (n *fakeNIC) Keep(u hwts.Use) error { n.uses &= u; return nil }
-func (n *fakeNIC) Restore() error        { n.restored = append(n.restored, n.name); return nil }
-func (n *fakeNIC) Rename(to string)      { n.name = to }
+func (n *fakeNIC) Keep(u nic.Use) error { n.uses &= u; return nil }
+func (n *fakeNIC) Restore() error       { n.restored = append(n.restored, n.name); return nil }
+func (n *fakeNIC) Rename(to string)     { n.name = to }
 
 func (n *fakeNIC) Forgotten() bool {
 	n.asked++
@@ -78,14 +80,14 @@ func (n *fakeNIC) Reapply() (changed bool, err error) {
 }
 
 func newFakeHost(t *testing.T) *fakeHost {
-	return &fakeHost{t: t, caps: map[string]hwts.Capabilities{}, nics: map[string]*fakeNIC{}, locks: t.TempDir()}
+	return &fakeHost{t: t, caps: map[string]nic.Capabilities{}, nics: map[string]*fakeNIC{}, locks: t.TempDir()}
 }
 
-// add puts an interface there, whose NIC has that clock; -1 for none.
-func (f *fakeHost) add(name, nic string, index, phc int) {
-	c := hwts.Capabilities{Interface: name, Index: index, NIC: nic, Driver: "fake", PHC: phc, Up: true, Speed: 1000}
+// add puts an interface there, on top of another or of itself, whose NIC has that clock; -1 for none.
+func (f *fakeHost) add(name, below string, index, phc int) {
+	c := nic.Capabilities{Interface: name, Index: index, NIC: below, Driver: "fake", PHC: phc, Up: true, Speed: 1000}
 	if phc >= 0 {
-		c.TxTypes = 1<<hwts.TxOff | 1<<hwts.TxOn
+		c.TxTypes = 1<<nic.TxOff | 1<<nic.TxOn
 		c.Flags = unix.SOF_TIMESTAMPING_TX_HARDWARE | unix.SOF_TIMESTAMPING_RX_HARDWARE | unix.SOF_TIMESTAMPING_RAW_HARDWARE
 	}
 	f.caps[name] = c
@@ -93,16 +95,16 @@ func (f *fakeHost) add(name, nic string, index, phc int) {
 
 func (f *fakeHost) machine() machine {
 	return machine{
-		probe: func(name string) (hwts.Capabilities, error) {
+		probe: func(name string) (nic.Capabilities, error) {
 			c, ok := f.caps[name]
 			if !ok {
-				return hwts.Capabilities{}, hwts.ErrNoInterface
+				return nic.Capabilities{}, hwts.ErrNoInterface
 			}
 			return c, nil
 		},
-		configurator: func(nic string) configurator {
-			n := &fakeNIC{host: f, name: nic}
-			f.nics[nic] = n
+		configurator: func(ifname string) configurator {
+			n := &fakeNIC{host: f, name: ifname}
+			f.nics[ifname] = n
 			return n
 		},
 		listen: func(hwts.Config) (*hwts.Conn, error) { return hwts.Listen(hwts.Config{Network: hwts.UDP4}) },
@@ -115,8 +117,8 @@ func (f *fakeHost) machine() machine {
 			}
 			f.opened++
 			start := time.Now()
-			fake := phc.NewFake(phc.FakeConfig{Index: index, Now: func() int64 { return int64(time.Since(start)) },
-				Rand: rand.New(rand.NewPCG(1, 2)), Fault: func(phc.Call) error {
+			fake := phctest.New(phctest.Config{Index: index, Now: func() int64 { return int64(time.Since(start)) },
+				Rand: rand.New(rand.NewPCG(1, 2)), Fault: func(phctest.Call) error {
 					if f.gone[index].Load() {
 						return unix.ENODEV
 					}
@@ -180,9 +182,9 @@ func newRig(t *testing.T, f *fakeHost, text string) *rig {
 
 func (r *rig) now() clock.Mono { return sysclock.Monotonic() }
 
-func (r *rig) link(change hwts.Change, name, old string, index int) {
-	r.linkChanged(r.ctx, r.now(), hwts.Event{Change: change, Name: name, OldName: old, Index: index,
-		Up: change != hwts.LinkDown && change != hwts.Removed})
+func (r *rig) link(change nic.Change, name, old string, index int) {
+	r.linkChanged(r.ctx, r.now(), nic.Event{Change: change, Name: name, OldName: old, Index: index,
+		Up: change != nic.LinkDown && change != nic.Removed})
 }
 
 // cross has a clock compared, and returns the event that tells of it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -18,7 +19,7 @@ const watchPause = 5 * time.Second
 // watchLinks tells the loop what happens to the interfaces, until ctx is done.
 func (d *Daemon) watchLinks(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := hwts.Watch(ctx, func(ev hwts.Event) { d.loop.post(ctx, event{kind: linkChanged, link: ev}) })
+		err := nic.Watch(ctx, func(ev nic.Event) { d.loop.post(ctx, event{kind: linkChanged, link: ev}) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -33,24 +34,24 @@ func (d *Daemon) watchLinks(ctx context.Context) {
 }
 
 // linkChanged follows what happens to the interfaces.
-func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev hwts.Event) {
+func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev nic.Event) {
 	switch ev.Change {
-	case hwts.Renamed:
+	case nic.Renamed:
 		d.renamed(ev.OldName, ev.Name)
 		d.arrived = true
 		d.interfaceGone(now, ev.OldName)
 		d.interfaceThere(ctx, now, ev)
-	case hwts.Removed:
+	case nic.Removed:
 		d.interfaceGone(now, ev.Name)
 		delete(d.nics, ev.Name) // what an interface made anew is like nobody knows
-	case hwts.Added:
+	case nic.Added:
 		d.arrived = true
 		d.interfaceThere(ctx, now, ev)
-	case hwts.LinkUp:
+	case nic.LinkUp:
 		d.arrived = true // of a NIC that has just been made the clock may not have been there yet
 		d.reapply(ev.Name)
 		d.linkUp(ctx, now, ev.Name)
-	case hwts.LinkDown:
+	case nic.LinkDown:
 		for _, p := range d.ports {
 			if p.cfg.Interface == ev.Name {
 				d.host.PortLink(now, p.n, false, 0)
@@ -76,7 +77,7 @@ func (d *Daemon) interfaceGone(now clock.Mono, name string) {
 }
 
 // interfaceThere opens what belongs on an interface that has come, or was there when the watching began.
-func (d *Daemon) interfaceThere(ctx context.Context, now clock.Mono, ev hwts.Event) {
+func (d *Daemon) interfaceThere(ctx context.Context, now clock.Mono, ev nic.Event) {
 	for _, p := range d.ports {
 		switch {
 		case p.cfg.Interface != ev.Name:

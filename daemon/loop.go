@@ -11,6 +11,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/ptp"
 )
 
@@ -42,7 +43,7 @@ type event struct {
 	crossing clock.Crossing
 	err      error
 	addrs    []netip.Addr
-	link     hwts.Event
+	link     nic.Event
 	call     func(now clock.Mono)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/wire"
 )
@@ -107,8 +108,8 @@ func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (h
 
 // stampPort has the NIC timestamp the messages of a port. Where this process may not have it do so, and need not, it is
 // the kernel that does.
-func (d *Daemon) stampPort(ctx context.Context, now clock.Mono, p *portSockets, caps *hwts.Capabilities) (err error) {
-	p.stamping, err = d.stampBy(ctx, now, caps, hwts.UseOf(network(p.cfg.Transport)))
+func (d *Daemon) stampPort(ctx context.Context, now clock.Mono, p *portSockets, caps *nic.Capabilities) (err error) {
+	p.stamping, err = d.stampBy(ctx, now, caps, nic.UseOf(network(p.cfg.Transport)))
 	if p.cfg.Timestamping != configs.AutoTimestamping || !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
@@ -118,7 +119,7 @@ func (d *Daemon) stampPort(ctx context.Context, now clock.Mono, p *portSockets, 
 }
 
 // hardware decides who takes the timestamps.
-func hardware(cfg configs.Port, caps *hwts.Capabilities) (bool, error) {
+func hardware(cfg configs.Port, caps *nic.Capabilities) (bool, error) {
 	switch cfg.Timestamping {
 	case configs.KernelTimestamping:
 		return false, nil
@@ -132,7 +133,7 @@ func hardware(cfg configs.Port, caps *hwts.Capabilities) (bool, error) {
 }
 
 // nameOf tells a NIC and its driver, if it has one.
-func nameOf(caps *hwts.Capabilities) string {
+func nameOf(caps *nic.Capabilities) string {
 	if caps.Driver == "" {
 		return caps.NIC
 	}

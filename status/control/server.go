@@ -11,9 +11,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/lockstep-time/lockstep/internal/httpserve"
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/status"
-	"github.com/lockstep-time/lockstep/status/internal/serve"
 )
 
 // Server answers the requests that come by the control socket. Its methods may be called from any goroutine.
@@ -22,8 +22,8 @@ type Server struct {
 	resume   func(context.Context) error
 	log      *slog.Logger
 	watchers watchers
-	peer     func(context.Context) serve.Peer // whose a request is, by its context
-	patience time.Duration                    // with a watcher that does not read; shorter in tests
+	peer     func(context.Context) httpserve.Peer // whose a request is, by its context
+	patience time.Duration                        // with a watcher that does not read; shorter in tests
 	routes   map[string]route
 }
 
@@ -38,7 +38,7 @@ type route struct {
 // makes the server read-only; its context ends after seconds. The error that resume returns is shown to the client. Log
 // takes what goes wrong.
 func NewServer(snapshot func() *status.Snapshot, resume func(context.Context) error, log *slog.Logger) *Server {
-	s := &Server{snapshot: snapshot, resume: resume, log: log, peer: serve.PeerOf, patience: writeTimeout}
+	s := &Server{snapshot: snapshot, resume: resume, log: log, peer: httpserve.PeerOf, patience: writeTimeout}
 	s.routes = map[string]route{
 		"/v1/status":  {http.MethodGet, s.show(func(s *status.Snapshot) any { return s })},
 		"/v1/sources": {http.MethodGet, s.show(func(s *status.Snapshot) any { return s.Sources })},
@@ -65,7 +65,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	return serve.HTTP(ctx, "control socket", server, l, MaxConnections)
+	return httpserve.Run(ctx, "control socket", server, l, MaxConnections)
 }
 
 // ServeHTTP answers one request.

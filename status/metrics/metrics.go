@@ -14,9 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/lockstep-time/lockstep/internal/httpserve"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
-	"github.com/lockstep-time/lockstep/status/internal/serve"
 )
 
 const (
@@ -84,5 +84,5 @@ func (e *Exporter) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 	}
-	return serve.HTTP(ctx, "metrics on", server, l, maxConnections)
+	return httpserve.Run(ctx, "metrics on", server, l, maxConnections)
 }
