@@ -230,7 +230,7 @@ func (e *Engine) preferredPending(now clock.Mono, s *tracked) bool {
 // rivalPending reports whether sources that could contradict s are still on their way to the first sample.
 func (e *Engine) rivalPending(s *tracked) bool {
 	for _, o := range e.sources {
-		if o != s && o.Traits.Combinable && o.samples == 0 && !o.Options.NoSelect {
+		if o != s && o.Traits.Combinable && o.fresh == 0 && !o.Options.NoSelect {
 			return true
 		}
 	}
@@ -269,7 +269,7 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	switch {
 	case s.absolved:
 		e.accept(now, s)
-	case s.samples == 0 || s.age(now) > time.Second:
+	case s.fresh == 0 || s.age(now) > time.Second:
 	case !e.tree.Known():
 		e.begin(now, s)
 	case again && s.relate: // it may be long until the next one

@@ -17,7 +17,7 @@ func (s *tracked) witness(now clock.Mono) timescale.Witness {
 		Usable:      state == source.Usable,
 		Agrees:      v == source.Selected || v == source.Combined || v == source.Usable,
 		Falseticker: v == source.Falseticker, Suspect: s.suspect}
-	if s.samples > 0 && s.clock != clock.System {
+	if s.fresh > 0 && s.clock != clock.System {
 		w.HasTAI, w.TAI = true, s.sample.At.Nanoseconds()-s.sample.Offset
 	}
 	if s.n > 0 {

@@ -70,8 +70,8 @@ type tracked struct {
 	since             clock.Mono
 	bias              bias
 	estimate          *estimate.Estimator // of what the host differs by from it
-	samples           uint64
-	refused           uint64
+	fresh             int                 // samples since the last restart
+	samples, refused  uint64              // since the start
 }
 
 // Register adds a source, and returns what it tells the engine by. All sources are registered before the first event.
@@ -95,17 +95,12 @@ func (s *tracked) Sample(now clock.Mono, m *source.Sample) {
 	s.source.Need(now, e.need(s))
 }
 
-// Restarted implements Sink.
-func (s *tracked) Restarted(now clock.Mono, why source.Restart) {
+// Restarted implements Sink. Everything that was learned from samples goes; what is counted since the start stays.
+func (s *tracked) Restarted(now clock.Mono, _ source.Restart) {
 	s.engine.now = now
-	s.n, s.suspect = 0, false
+	s.recent, s.fresh, s.sample, s.before = recent{}, 0, source.Sample{}, source.Sample{}
+	s.bias, s.suspect, s.absolved = bias{}, false, false
 	s.renew()
-	if why != source.NewMaster {
-		s.bias, s.absolved = bias{}, false
-	}
-	if why == source.NewServer {
-		s.samples = 0
-	}
 	s.engine.soon(now)
 }
 

@@ -36,6 +36,7 @@ func (e *Engine) take(now clock.Mono, s *tracked, m source.Sample) {
 	}
 	s.last = now
 	s.samples++
+	s.fresh++
 	if ok {
 		e.estimate(now, s, residual, &m)
 	}
@@ -49,7 +50,7 @@ func (e *Engine) take(now clock.Mono, s *tracked, m source.Sample) {
 	if ok {
 		e.learnBias(now, s, residual, &m)
 	}
-	if e.leader == nil || s.samples <= warmUp {
+	if e.leader == nil || s.fresh <= warmUp {
 		e.soon(now)
 	}
 }
@@ -58,6 +59,7 @@ func (e *Engine) take(now clock.Mono, s *tracked, m source.Sample) {
 func (e *Engine) takeOneWay(now clock.Mono, s *tracked, m source.Sample) {
 	s.last = now
 	s.samples++
+	s.fresh++
 	if !e.followed(s) {
 		return
 	}

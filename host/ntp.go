@@ -43,7 +43,7 @@ type association struct {
 	leap      clock.Leap
 	polled    time.Duration // the interval at the last sample
 	sample    source.Sample // the latest, here so that none is allocated
-	samples   uint64        // of this server
+	samples   int           // since the last restart
 	last      clock.Mono    // when the last sample was handed over
 	spread    estimate.DelaySpread
 	role      source.Role
@@ -55,7 +55,7 @@ type association struct {
 // outvoted is for how long, and with how many samples, a server of a pool has been outvoted without a break.
 type outvoted struct {
 	since   clock.Mono
-	counted uint64 // samples up to the last one counted
+	counted int // samples up to the last one counted
 	n       int
 	told    bool // the pool has been told
 }
@@ -106,7 +106,7 @@ func (h *Host) AssociationClock(now clock.Mono, n int, id clock.ID) {
 	if c.stamps == id {
 		return
 	}
-	c.stamps = id
+	c.stamps, c.samples = id, 0
 	c.core = c.client(h.generator())
 	if c.connected {
 		_ = h.driver.Connect(c.index, c.server) // each request tries again

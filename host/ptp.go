@@ -36,8 +36,8 @@ type port struct {
 	rank    int  // among the ports, by the best master clock algorithm
 	sync    time.Duration
 	sample  source.Sample // the latest, here so that none is allocated
-	samples uint64
-	last    clock.Mono // when the last sample was handed over
+	samples int           // since the last restart
+	last    clock.Mono    // when the last sample was handed over
 	spread  estimate.DelaySpread
 	floor   estimate.Floor   // of the delays there and back
 	level   estimate.Plateau // of the same
@@ -99,6 +99,7 @@ func (h *Host) OpenPort(now clock.Mono, n int, info PortInfo) {
 
 // restart has everything forgotten that was measured through the port.
 func (p *port) restart(why source.Restart) {
+	p.samples = 0
 	p.spread.Forget()
 	p.forgetPath()
 	p.sink.Restarted(p.host.now, why)
@@ -196,11 +197,10 @@ func (p *port) ParentChanged(parent *ptp.Parent) {
 	if parent.Port != p.parent.Port || parent.Address != p.parent.Address || parent.Grandmaster != p.parent.Grandmaster {
 		p.forgetPath()
 	}
-	if p.has && parent.Grandmaster != p.parent.Grandmaster {
-		p.spread.Forget()
-		p.sink.Restarted(p.host.now, source.NewMaster)
-	}
-	if p.has && parent.Time.PTPTimescale != p.time.PTPTimescale {
+	switch { // also after a while without any parent: what was measured is of the former one
+	case parent.Grandmaster != p.parent.Grandmaster:
+		p.restart(source.NewMaster)
+	case parent.Time.PTPTimescale != p.time.PTPTimescale:
 		p.restart(source.NewScale)
 	}
 	p.has, p.parent, p.time = true, *parent, parent.Time
