@@ -44,8 +44,8 @@ bench: ## benchmarks matching BENCH=., with allocations
 bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" for these only (see test/bed/README.md)
 	./test/bed/scenario $(S)
 
-sim: build ## all simulated scenarios with SEEDS=10 seeds each; writes docs/accuracy.md
-	bin/lockstepctl simulate --seeds $(SEEDS) --document docs/accuracy.md sim/scenarios/*.toml
+sim: build ## all simulated scenarios with SEEDS=10 seeds each; writes docs/results/accuracy.md
+	bin/lockstepctl simulate --seeds $(SEEDS) --document docs/results/accuracy.md sim/scenarios/*.toml
 
 sim-diff: ## which figures of the simulated scenarios differ from those of the commit BASE, with SEEDS=10 seeds each
 	./test/simdiff '$(BASE)' $(SEEDS)

@@ -105,42 +105,42 @@ func portStates() []string {
 }
 
 func collectHost(s *status.Snapshot, out chan<- prometheus.Metric) {
-	gauge("build_info", "Always 1; the labels tell the versions.", "version", "goversion").
+	gauge("build_info", "Always 1; the labels have the versions.", "version", "goversion").
 		send(out, 1, s.Version, runtime.Version())
-	gauge("state", "1 for the state that the host's time is in, else 0.", "state").
+	gauge("state", "1 for the present state of the host, else 0.", "state").
 		sendStates(out, string(s.State), hostStates())
-	gauge("state_change_timestamp_seconds", "When state or selected source last changed.").sendTime(out, s.Changed)
-	gauge("snapshot_timestamp_seconds", "When the daemon last looked at itself.").sendTime(out, s.Time)
-	gauge("start_timestamp_seconds", "When the daemon started.").sendTime(out, s.Started)
+	gauge("state_change_timestamp_seconds", "Last change of the state or of the selected source.").sendTime(out, s.Changed)
+	gauge("snapshot_timestamp_seconds", "Time of the snapshot that these metrics show.").sendTime(out, s.Time)
+	gauge("start_timestamp_seconds", "Start of the daemon.").sendTime(out, s.Started)
 	counter("steps_total", "Steps of all clocks.").send(out, float64(s.Steps))
-	counter("overrun_total", "Datagrams and transmit timestamps that came faster than the daemon could take them.").
+	counter("overrun_total", "Datagrams and transmit timestamps dropped because the event loop was behind.").
 		send(out, float64(s.Overrun))
 	if s.MaxError != 0 {
-		gauge("offset_seconds", "Offset of the system clock to the selected source.").send(out, seconds(s.Offset))
+		gauge("offset_seconds", "Offset of the system clock from the selected source.").send(out, seconds(s.Offset))
 		gauge("maxerror_seconds", "Bound of the system clock's error.").send(out, seconds(s.MaxError))
 	}
 	if s.UTC.Known {
 		gauge("tai_offset_seconds", "TAI less UTC.").send(out, float64(s.UTC.Seconds))
 	}
 	gauge("leap_second", "Leap second at the end of the UTC day: 1 inserted, -1 deleted, 0 none.").send(out, float64(s.UTC.Leap))
-	gauge("leap_seconds_list_expiry_timestamp_seconds", "When the list of leap seconds expires.").sendTime(out, s.UTC.ListExpires)
+	gauge("leap_seconds_list_expiry_timestamp_seconds", "Expiry of the leap-seconds list.").sendTime(out, s.UTC.ListExpires)
 }
 
 func collectClock(c *status.Clock, out chan<- prometheus.Metric) {
-	gauge("clock_info", "Always 1; the labels tell what the clock is and what it follows.",
+	gauge("clock_info", "Always 1; the labels have the device of the clock and what it follows.",
 		"clock", "device", "scale", "follows", "servo").
 		send(out, 1, c.Name, c.Device, c.Scale, c.Follows, c.Servo)
-	gauge("clock_state", "1 for the state that the clock's servo is in, else 0.", "clock", "state").
+	gauge("clock_state", "1 for the present state of the clock, else 0.", "clock", "state").
 		sendStates(out, c.State, clockStates(), c.Name)
-	gauge("clock_error", "1 if an error keeps the clock from being steered, else 0.", "clock").send(out, flag(c.Error != ""), c.Name)
-	gauge("clock_frequency_adjustment_ratio", "Frequency of the clock to that of its oscillator.", "clock").
+	gauge("clock_error", "1 if an error prevents steering of the clock, else 0.", "clock").send(out, flag(c.Error != ""), c.Name)
+	gauge("clock_frequency_adjustment_ratio", "Ratio of the frequency of the clock to that of its oscillator.", "clock").
 		send(out, 1+c.Frequency/1e9, c.Name)
 	counter("clock_steps_total", "Steps of the clock.", "clock").send(out, float64(c.Steps), c.Name)
 	if !c.Updated.IsZero() {
-		gauge("clock_offset_seconds", "Last offset of the clock to what it follows.", "clock").send(out, seconds(c.Offset), c.Name)
+		gauge("clock_offset_seconds", "Last offset of the clock from what it follows.", "clock").send(out, seconds(c.Offset), c.Name)
 		gauge("clock_offset_rms_seconds", "Root mean square of the last 64 offsets.", "clock").send(out, seconds(c.OffsetRMS), c.Name)
 		gauge("clock_maxerror_seconds", "Bound of the clock's error.", "clock").send(out, seconds(c.MaxError), c.Name)
-		gauge("clock_update_timestamp_seconds", "When the clock was last steered.", "clock").sendTime(out, c.Updated, c.Name)
+		gauge("clock_update_timestamp_seconds", "Time of the last steering of the clock.", "clock").sendTime(out, c.Updated, c.Name)
 	}
 	if c.Method != "" {
 		gauge("clock_crossing_window_seconds", "Window of the last comparison with another clock.", "clock", "method").
@@ -150,11 +150,11 @@ func collectClock(c *status.Clock, out chan<- prometheus.Metric) {
 
 func collectSource(s *status.Source, out chan<- prometheus.Metric) {
 	id := string(s.ID)
-	gauge("source_info", "Always 1; the labels tell what the source is.", "source", "kind", "timestamps").
+	gauge("source_info", "Always 1; the labels have the kind of the source and of its timestamps.", "source", "kind", "timestamps").
 		send(out, 1, id, s.Kind, s.Timestamps)
-	gauge("source_state", "1 for the state that the source is in, else 0.", "source", "state").
+	gauge("source_state", "1 for the present state of the source, else 0.", "source", "state").
 		sendStates(out, s.State, sourceStates(), id)
-	gauge("source_interval_seconds", "Interval of its samples.", "source").send(out, seconds(s.Interval), id)
+	gauge("source_interval_seconds", "Interval between samples of the source.", "source").send(out, seconds(s.Interval), id)
 	counter("source_samples_total", "Samples taken.", "source").send(out, float64(s.Samples), id)
 	counter("source_rejected_samples_total", "Samples rejected.", "source").send(out, float64(s.Rejected), id)
 	if s.Kind == "ntp" {
@@ -167,23 +167,23 @@ func collectSource(s *status.Source, out chan<- prometheus.Metric) {
 	if s.Samples == 0 {
 		return
 	}
-	gauge("source_offset_seconds", "Offset of the host's time to the source, positive when the host is ahead.", "source").
+	gauge("source_offset_seconds", "Offset of the host's time from the source, positive when the host is ahead.", "source").
 		send(out, seconds(s.Offset), id)
 	gauge("source_jitter_seconds", "Standard deviation of the offset.", "source").send(out, seconds(s.Jitter), id)
-	gauge("source_delay_seconds", "Delay to the source, there and back.", "source").send(out, seconds(s.Delay), id)
-	gauge("source_maxerror_seconds", "Bound of the error of the source's time as seen from here.", "source").
+	gauge("source_delay_seconds", "Round-trip delay to the source.", "source").send(out, seconds(s.Delay), id)
+	gauge("source_maxerror_seconds", "Bound of the error of the source's time as seen by this host.", "source").
 		send(out, seconds(s.MaxError), id)
 	if e := &s.Estimate; e.Samples > 0 {
-		gauge("source_estimated_offset_seconds", "Offset of the host's time to the source by all recent samples.", "source").
+		gauge("source_estimated_offset_seconds", "Offset of the host's time from the source, estimated from all recent samples.", "source").
 			send(out, seconds(e.Offset), id)
 		gauge("source_estimated_offset_sd_seconds", "Standard deviation of the estimated offset.", "source").
 			send(out, seconds(e.OffsetSD), id)
-		gauge("source_frequency_ratio", "Frequency of the host's time to that of the source.", "source").
+		gauge("source_frequency_ratio", "Ratio of the frequency of the host's time to that of the source.", "source").
 			send(out, 1+e.Frequency/1e9, id)
 		gauge("source_frequency_sd_ratio", "Standard deviation of the frequency.", "source").send(out, e.FrequencySD/1e9, id)
 	}
-	gauge("source_stratum", "Distance to a primary reference.", "source").send(out, float64(s.Stratum), id)
-	gauge("source_sample_timestamp_seconds", "When the last sample was taken.", "source").sendTime(out, s.LastSample, id)
+	gauge("source_stratum", "Stratum of an NTP server, stepsRemoved + 1 of a grandmaster.", "source").send(out, float64(s.Stratum), id)
+	gauge("source_sample_timestamp_seconds", "Time of the last sample.", "source").sendTime(out, s.LastSample, id)
 }
 
 // seconds is the one place where durations become the floating point that Prometheus takes.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package metrics shows the snapshot to Prometheus. Names and units are as node_exporter's timex collector has them; each
-// metric is described in docs/metrics.md.
+// metric is described in docs/reference/metrics.md.
 package metrics
 
 import (
@@ -43,7 +43,7 @@ func New(snapshot func() *status.Snapshot) *Exporter {
 		offsets: newHistograms("lockstep_clock_offset_magnitude_seconds",
 			"Magnitude of the offsets by which the clock was steered.", "clock", time.Nanosecond),
 		delays: newHistograms("lockstep_source_sample_delay_seconds",
-			"Delays of the samples of the source, there and back.", "source", 100*time.Nanosecond),
+			"Round-trip delays of the samples of the source.", "source", 100*time.Nanosecond),
 	}
 	e.registry.MustRegister(
 		&collector{snapshot: snapshot, offsets: e.offsets, delays: e.delays},

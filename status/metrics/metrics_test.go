@@ -27,9 +27,9 @@ import (
 	"github.com/lockstep-time/lockstep/status/statustest"
 )
 
-const doc = "../../docs/metrics.md"
+const doc = "../../docs/reference/metrics.md"
 
-var update = flag.Bool("update", false, "write the table of docs/metrics.md anew")
+var update = flag.Bool("update", false, "write the table of docs/reference/metrics.md anew")
 
 func show(s *status.Snapshot) func() *status.Snapshot {
 	return func() *status.Snapshot { return s }

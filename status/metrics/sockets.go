@@ -16,18 +16,18 @@ func collectSocket(prefix string, s *status.Socket, names, values []string, out 
 	}
 	labels := func(more ...string) []string { return append(names[:len(names):len(names)], more...) }
 	received := counter(prefix+"_received_datagrams_total",
-		"Datagrams received, by result: used, unstamped (no timestamp of the clock wanted; over Ethernet also general messages, which need none), "+
-			"discarded (too long, or from another interface).",
+		"Datagrams received, by result: used, unstamped (without a timestamp of the port's or source's clock; over Ethernet also general messages, "+
+			"which need none), discarded (too long, or from another interface).",
 		labels("result")...)
 	send(received, s.Received-min(s.Received, s.Unstamped), "used")
 	send(received, s.Unstamped, "unstamped")
 	send(received, s.Discarded, "discarded")
 	send(counter(prefix+"_sent_datagrams_total", "Datagrams sent.", labels()...), s.Sent)
-	errors := counter(prefix+"_socket_errors_total", "Errors of the kernel on sending and receiving.", labels("direction")...)
+	errors := counter(prefix+"_socket_errors_total", "Errors that the kernel returned on sending and receiving.", labels("direction")...)
 	send(errors, s.SendErrors, "send")
 	send(errors, s.ReceiveErrors, "receive")
 	stamps := counter(prefix+"_transmit_timestamps_total",
-		"Transmit timestamps, by result: used, lost (they never came), late (given up before), foreign (of nothing waited for).",
+		"Transmit timestamps, by result: used, lost (never received), late (received after the daemon gave up), foreign (of no pending message).",
 		labels("result")...)
 	send(stamps, s.Stamped, "used")
 	send(stamps, s.StampsLost, "lost")

@@ -14,10 +14,10 @@ import (
 	"github.com/lockstep-time/lockstep/status"
 )
 
-// documentedRules returns the rules for nftables that docs/security.md has: for UDP, and for Ethernet.
+// documentedRules returns the rules for nftables that docs/guide/firewall.md has: for UDP, and for Ethernet.
 func documentedRules(t *testing.T) (udp, ethernet string) {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/security.md")
+	page, err := os.ReadFile("../../docs/guide/firewall.md")
 	if err != nil {
 		t.Fatal(err)
 	}
