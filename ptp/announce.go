@@ -51,7 +51,7 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 	f.heard = min(f.heard+1, 2)
 	before := f.announce
 	f.announce = parentOf(&m, from)
-	f.data = dataSetOf(&m, p.cfg.Identity)
+	f.data = dataSetOf(&m, p.identity)
 	f.interval = f.announce.AnnounceInterval
 	if row == p.parent {
 		p.announceBy, p.graced = now.Add(p.announceTimeoutInterval(f.interval)), false
@@ -97,7 +97,7 @@ func (p *Port) eligible(now clock.Mono, m *wire.Announce, from Address) Reason {
 		return ReasonStepsRemoved
 	case m.Flags.Has(wire.FlagAlternateMaster):
 		return ReasonAlternateMaster
-	case m.Grandmaster == p.cfg.Identity.Clock:
+	case m.Grandmaster == p.identity.Clock:
 		return ReasonOwn
 	}
 	return accepted

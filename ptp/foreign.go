@@ -159,16 +159,11 @@ func (t *foreignTable) setUseless(parent int) {
 	}
 }
 
-// Parent is the port that a client follows and what it announces (parentDS and timePropertiesDS, IEEE 1588-2019 §8.2.3
-// and §8.2.4).
+// Parent is the port that a client port follows and what it announces. Time is the timePropertiesDS (IEEE 1588-2019 §8.2.4).
 type Parent struct {
-	// Port is parentPortIdentity, Address where its Announce messages come from; zero where the transport has none.
-	Port    wire.PortIdentity
+	ParentDS
+	// Address is where its Announce messages come from; zero where the transport has none.
 	Address Address
-	// The grandmaster's attributes.
-	Grandmaster          wire.ClockIdentity
-	Priority1, Priority2 uint8
-	Quality              wire.ClockQuality
 	// StepsRemoved is that of the Announce: 0 when the parent is the grandmaster itself.
 	StepsRemoved uint16
 	Time         wire.TimeProperties
@@ -178,12 +173,9 @@ type Parent struct {
 
 func parentOf(m *wire.Announce, from Address) Parent {
 	return Parent{
-		Port:             m.Source,
+		ParentDS: ParentDS{Port: m.Source, Grandmaster: m.Grandmaster, Priority1: m.Priority1, Priority2: m.Priority2,
+			Quality: m.Quality},
 		Address:          from,
-		Grandmaster:      m.Grandmaster,
-		Priority1:        m.Priority1,
-		Priority2:        m.Priority2,
-		Quality:          m.Quality,
 		StepsRemoved:     m.StepsRemoved,
 		Time:             m.TimeProperties(),
 		AnnounceInterval: statedInterval(m.LogInterval, minLogAnnounce, maxLogAnnounce),

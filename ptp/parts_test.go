@@ -80,7 +80,7 @@ func TestMedian(t *testing.T) {
 // The longest filter that can be configured is as long as it says.
 func TestLongestMedian(t *testing.T) {
 	var m median
-	m.reset(Config{DelayFilter: 128}.complete().DelayFilter)
+	m.reset(PortConfig{DelayFilter: 128}.complete().DelayFilter)
 	for i := range 64 {
 		m.add(wire.TimeInterval(1000 + i))
 	}

@@ -23,13 +23,15 @@ const (
 	minSyncTimeout       = 3 * time.Second
 )
 
-// Port is the client-only port of an ordinary clock, multicast with the delay request-response mechanism. It measures
-// one clock against the best master of its domain. Its methods have to be called from one goroutine.
+// Port is a client port of an Instance, multicast with the delay request-response mechanism. It measures one clock against
+// the best master that it hears in its domain. Instance.AddPort makes one.
 type Port struct {
-	cfg   Config
-	rng   *rand.Rand
-	out   Output
-	state State
+	instance *Instance
+	identity wire.PortIdentity
+	cfg      PortConfig
+	rng      *rand.Rand
+	out      Output
+	state    State
 	// clock is that of the timestamps, learned if not configured.
 	clock clock.ID
 
@@ -57,10 +59,9 @@ type Port struct {
 	counters    Counters
 }
 
-// NewPort makes a port in state Listening. Values of cfg beyond their range are brought into it. rng is used by the
-// port alone.
-func NewPort(cfg Config, rng *rand.Rand, out Output) *Port {
-	p := &Port{cfg: cfg.complete(), rng: rng, out: out, state: Listening, parent: -1}
+func newPort(i *Instance, number uint16, cfg PortConfig, rng *rand.Rand, out Output) *Port {
+	p := &Port{instance: i, identity: wire.PortIdentity{Clock: i.cfg.Identity, Port: number}, cfg: cfg.complete(), rng: rng,
+		out: out, state: Listening, parent: -1}
 	p.clock = p.cfg.Clock
 	p.forgetMaster()
 	p.delay.seq = p.cfg.FirstSequenceID
@@ -132,22 +133,23 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 	return p.onDelayResp(now, b)
 }
 
-// concerned checks that a message is of this port's domain, not its own, and of a port that there can be (IEEE 1588-2019
+// concerned checks that a message is of the instance's domain, not its own, and of a port that there can be (IEEE 1588-2019
 // §9.5.1, §7.1.4, §7.5.2.3).
 func (p *Port) concerned(h *wire.Header) Reason {
-	sdo := p.cfg.SdoID
+	of := &p.instance.cfg
+	sdo := of.SdoID
 	if h.MinorVersion == 0 {
 		// What is minorSdoId now was reserved in IEEE 1588-2008.
 		sdo = sdo&^0xff | h.SdoID&0xff
 	}
 	switch {
-	case h.Domain != p.cfg.Domain:
+	case h.Domain != of.Domain:
 		return ReasonDomain
 	case h.SdoID != sdo:
 		return ReasonSdoID
-	case h.Source.Clock == p.cfg.Identity.Clock:
+	case h.Source.Clock == of.Identity:
 		return ReasonOwn
-	case h.Source.Port == 0 || h.Source.Port == 0xffff:
+	case h.Source.Port == 0 || h.Source.Port > maxPortNumber:
 		return ReasonIdentity
 	}
 	return accepted
@@ -239,6 +241,7 @@ func (p *Port) forgetMaster() {
 	p.syncs = syncs{}
 	p.conflict = conflict{}
 	p.track.clear()
+	p.measurement = Measurement{}
 	p.delay.reset(&p.cfg)
 }
 
@@ -303,7 +306,7 @@ func (p *Port) Status(now clock.Mono) Status {
 	return s
 }
 
-// HearsOthers reports whether masters are heard that Config.Masters does not allow.
+// HearsOthers reports whether masters are heard that PortConfig.Masters does not allow.
 func (p *Port) HearsOthers(now clock.Mono) bool {
 	return p.refused != 0 && now.Sub(p.refused) <= longestAnnounce
 }
