@@ -102,7 +102,8 @@ func TestPortsOfAnInstance(t *testing.T) {
 		ports[n] = i.AddPort(number, ptp.PortConfig{}, rng(), &outs[n])
 	}
 	d := i.DefaultDS()
-	if d.Identity != cfg.Identity || d.NumberPorts != 3 || d.Domain != 24 || d.SdoID != 0x123 || !d.SlaveOnly || d.Quality.Class != 255 {
+	if d.Identity != cfg.Identity || d.NumberPorts != 3 || d.Domain != 24 || d.SdoID != 0x123 || !d.SlaveOnly ||
+		d.Quality.Class != 255 {
 		t.Errorf("defaultDS %+v", d)
 	}
 	hear(t, replaced, cfg, 9, 1)
