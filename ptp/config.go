@@ -84,7 +84,7 @@ type Output interface {
 	ParentChanged(p *Parent)
 }
 
-// Measurement is what one Sync told.
+// Measurement is what one Sync measured.
 type Measurement struct {
 	// At is t2: what the measured clock read when the Sync arrived.
 	At clock.Timestamp

@@ -485,9 +485,9 @@ func TestPortNumbers(t *testing.T) {
 	}
 }
 
-// A crowd that announces the master's identity from 100 addresses, before the port has heard of it and while it pauses, keeps
+// A flood that announces the master's identity from 100 addresses, before the port has heard of it and while it pauses, keeps
 // it from the master for as long as it takes to hear its Syncs.
-func TestCrowdOfImpostors(t *testing.T) {
+func TestManyImpostors(t *testing.T) {
 	for seed := range uint64(10) {
 		n := newNet(t, 150+seed, ptp.PortConfig{})
 		seq := uint16(0)

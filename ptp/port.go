@@ -40,15 +40,16 @@ type Port struct {
 	// parent is the row of the parent, -1 for none; announceBy when its silence is too long.
 	parent     int
 	announceBy clock.Mono
-	graced     bool
+	graceUsed  bool
 	limit      limiter
 	conflict   conflict
 	refused    clock.Mono // when a master that is not allowed announced itself last, 0 if never
 
-	settled clock.Mono
-	// syncBy is when Sync messages have been missing for too long, usedBy when usable ones have.
+	// stampsValidFrom is when settleTime after the latest step ends.
+	stampsValidFrom clock.Mono
+	// syncBy is when Sync messages have been missing for too long, usableBy when usable ones have.
 	syncBy       clock.Mono
-	usedBy       clock.Mono
+	usableBy     clock.Mono
 	syncInterval time.Duration
 	syncs        syncs
 	track        track
@@ -96,7 +97,7 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		return reasonOf(err)
 	}
 	p.counters.Received[h.Type]++
-	if r := p.concerned(&h); r != accepted {
+	if r := p.checkHeader(&h); r != accepted {
 		return r
 	}
 	switch h.Type {
@@ -121,7 +122,7 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		if h.Type == wire.MessageSync {
 			p.masters.syncFrom(h.Source, from)
 		}
-		return p.otherAddress(now, from)
+		return p.refuseAddress(now, from)
 	}
 	// Messages that were had before, and those for other ports, must not use up the parent's budget.
 	switch h.Type {
@@ -133,9 +134,9 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 	return p.onDelayResp(now, b)
 }
 
-// concerned checks that a message is of the instance's domain, not its own, and of a port that there can be (IEEE 1588-2019
+// checkHeader checks that a message is of the instance's domain, not its own, and of a port that there can be (IEEE 1588-2019
 // §9.5.1, §7.1.4, §7.5.2.3).
-func (p *Port) concerned(h *wire.Header) Reason {
+func (p *Port) checkHeader(h *wire.Header) Reason {
 	of := &p.instance.cfg
 	sdo := of.SdoID
 	if h.MinorVersion == 0 {
@@ -179,8 +180,8 @@ func (p *Port) Wake(now clock.Mono) {
 	if now >= p.syncBy {
 		p.syncTimeout()
 	}
-	if now >= p.usedBy {
-		p.useTimeout()
+	if now >= p.usableBy {
+		p.unusableTimeout()
 	}
 	if now >= p.delay.next {
 		p.sendDelayReq(now)
@@ -191,7 +192,7 @@ func (p *Port) Wake(now clock.Mono) {
 
 // NextWake returns when Wake is to be called next, clock.Never if not before another event.
 func (p *Port) NextWake() clock.Mono {
-	return min(p.announceBy, p.syncBy, p.usedBy, p.delay.next)
+	return min(p.announceBy, p.syncBy, p.usableBy, p.delay.next)
 }
 
 // LinkChanged tells that the link went down or came up. A port starts with its link taken to be up. Going down ends the
@@ -236,7 +237,7 @@ func (p *Port) stop(s State, why string) {
 
 // forgetMaster drops all that was measured against the parent.
 func (p *Port) forgetMaster() {
-	p.announceBy, p.syncBy, p.usedBy, p.graced = clock.Never, clock.Never, clock.Never, false
+	p.announceBy, p.syncBy, p.usableBy, p.graceUsed = clock.Never, clock.Never, clock.Never, false
 	p.syncInterval = 0
 	p.syncs = syncs{}
 	p.conflict = conflict{}
@@ -268,16 +269,16 @@ func (p *Port) Steered(at clock.Timestamp, ppb float64) {
 }
 
 // Stepped tells that the measured clock was stepped by d just before now. What was measured goes over to the clock's new
-// time; Delay_Req messages on their way without a transmit timestamp are given up, as are event messages received in
-// the next 50 ms: nobody can tell by which time they were stamped. The path delay stays, and is soon measured again.
+// time. Delay_Req messages on their way without a transmit timestamp are given up, as are event messages received in the next
+// 50 ms: they may have been stamped before the step or after it. The path delay stays, and is soon measured again.
 func (p *Port) Stepped(now clock.Mono, d time.Duration) {
-	p.settled = now.Add(settleTime)
+	p.stampsValidFrom = now.Add(settleTime)
 	p.syncs.step(int64(d))
 	p.track.step(int64(d))
 	p.steering.step(int64(d))
 	p.delay.step(int64(d))
 	if p.delay.next != clock.Never {
-		p.delay.next = p.settled.Add(time.Duration(p.rng.Int64N(int64(firstDelayReq))))
+		p.delay.next = p.stampsValidFrom.Add(time.Duration(p.rng.Int64N(int64(firstDelayReq))))
 	}
 }
 
