@@ -2,12 +2,16 @@
 # lockstep: `make help` tells what there is. All of it but `bed` and `race` needs Go and nothing else (race: a C compiler).
 
 GO      ?= go
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS := -X main.version=$(VERSION)
+BIN     ?= bin
+VERSION ?=
 FUZZ    ?= 10s
 BENCH   ?= .
 SEEDS   ?= 10
 S       ?=
+
+MODULE  := github.com/lockstep-time/lockstep
+# VERSION is for packagers. Without it the programs print the version of the sources and the revision that Go recorded.
+LDFLAGS := $(if $(VERSION),-X $(MODULE)/internal/version.linked=$(VERSION))
 
 export CGO_ENABLED ?= 0
 # Fused multiplications and additions, which GOAMD64=v3 brings, would make simulations differ from the documented ones.
@@ -17,7 +21,7 @@ export GOAMD64 := v1
 .PHONY: build test race lint fuzz bench bed sim sim-diff run clean help
 
 build: ## the three binaries, static, into bin/
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 test: ## go vet and all tests, with all simulated scenarios, and what was skipped; RACE=1: under the race detector, short scenarios only
 	$(GO) vet ./...
@@ -45,7 +49,7 @@ bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" fo
 	./test/bed/scenario $(S)
 
 sim: build ## all simulated scenarios with SEEDS=10 seeds each; writes docs/accuracy.md
-	bin/lockstepctl simulate --seeds $(SEEDS) --document docs/accuracy.md sim/scenarios/*.toml
+	$(BIN)/lockstepctl simulate --seeds $(SEEDS) --document docs/accuracy.md sim/scenarios/*.toml
 
 sim-diff: ## which figures of the simulated scenarios differ from those of the commit BASE, with SEEDS=10 seeds each
 	./test/simdiff '$(BASE)' $(SEEDS)

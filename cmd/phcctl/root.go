@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/internal/plain"
+	"github.com/lockstep-time/lockstep/internal/version"
 	"github.com/lockstep-time/lockstep/phc"
 )
 
@@ -80,7 +81,7 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "phcctl [DEV -- OPERATION...]",
 		Short: "look at and set PTP hardware clocks",
-		Long:  rootHelp + "\n\n" + statusHelp(), Version: version,
+		Long:  rootHelp + "\n\n" + statusHelp(), Version: version.String(),
 		Example: "  phcctl list\n  phcctl eth0 -- set now --tai freq 0 wait 5s cmp\n" +
 			"  phcctl stability eth0 --for 10m --plot eth0.svg",
 		Args:              cobra.ArbitraryArgs,
