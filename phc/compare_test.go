@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/big"
 	"testing"
 	"time"
 
@@ -169,20 +170,72 @@ func TestReduceIsConsistent(t *testing.T) {
 	})
 }
 
+// FuzzReduce compares what Reduce says of readings within 2^55 ns of 0, a year, with the exact means. Of all others it demands
+// no more than an uncertainty: their differences do not fit into an int64.
 func FuzzReduce(f *testing.F) {
 	f.Add(make([]byte, 24))
 	f.Add(binary.LittleEndian.AppendUint64(make([]byte, 40), math.MaxInt64))
 	f.Add([]byte("0000000\x00000000000000000x")) // a window that an eighth more of does not fit into an int64
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var readings []Reading
+		var readings, near []Reading
 		for ; len(b) >= 24 && len(readings) < MaxReadings; b = b[24:] {
-			readings = append(readings, Reading{int64(binary.LittleEndian.Uint64(b)),
-				int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:]))})
+			r := Reading{int64(binary.LittleEndian.Uint64(b)),
+				int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:]))}
+			readings = append(readings, r)
+			near = append(near, Reading{r.Before >> 8, r.Device >> 8, r.After >> 8})
 		}
 		if _, _, u, ok := Reduce(readings); ok && u < 1 {
 			t.Errorf("uncertainty %v", u)
 		}
+		requireMeans(t, near)
 	})
+}
+
+// requireMeans checks Reduce against sums that are rounded nowhere.
+func requireMeans(t *testing.T, readings []Reading) {
+	t.Helper()
+	narrowest := int64(math.MaxInt64)
+	for _, r := range readings {
+		if w := r.After - r.Before; w >= 0 {
+			narrowest = min(narrowest, w)
+		}
+	}
+	var n int64
+	devices, middles, windows := new(big.Rat), new(big.Rat), new(big.Rat)
+	for _, r := range readings {
+		if w := r.After - r.Before; w >= 0 && w <= narrowest+narrowest/32 {
+			n++
+			devices.Add(devices, new(big.Rat).SetInt64(r.Device))
+			middles.Add(middles, big.NewRat(r.Before+r.After, 2))
+			windows.Add(windows, new(big.Rat).SetInt64(w))
+		}
+	}
+	device, other, u, ok := Reduce(readings)
+	if ok != (n > 0) {
+		t.Fatalf("ok %v, with %d readings that have a window", ok, n)
+	}
+	if !ok {
+		return
+	}
+	// Rounded once: the middle by 1/2 ns, and the offset, which the device's is made of, by as much again.
+	offBy := func(got int64, sum *big.Rat, parts int64) float64 {
+		mean := new(big.Rat).Quo(sum, new(big.Rat).SetInt64(parts))
+		off, _ := mean.Sub(new(big.Rat).SetInt64(got), mean).Float64()
+		return off
+	}
+	offset := new(big.Rat).Sub(devices, middles)
+	if off := offBy(device-other, offset, n); math.Abs(off) > 0.5 {
+		t.Errorf("the offset is off by %g ns", off)
+	}
+	if off := offBy(other, middles, n); math.Abs(off) > 0.5 {
+		t.Errorf("the other clock is off by %g ns", off)
+	}
+	if off := offBy(device, devices, n); math.Abs(off) > 1 {
+		t.Errorf("the device is off by %g ns", off)
+	}
+	if off := offBy(int64(u), windows, 2*n); off < 0 || off > 1 {
+		t.Errorf("the uncertainty exceeds half of the mean window by %g ns", off)
+	}
 }
 
 func TestReadings(t *testing.T) {
