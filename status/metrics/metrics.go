@@ -19,6 +19,8 @@ import (
 	"github.com/lockstep-time/lockstep/status/internal/serve"
 )
 
+//go:generate go test -run TestDocumentation -update
+
 const (
 	maxHeaderBytes = 8 << 10
 	maxInFlight    = 4
