@@ -107,8 +107,10 @@ func (a *app) command() *cobra.Command {
 	root.SetErr(a.err)
 	scale.add(root.Flags(), "set: ")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
-	root.PersistentFlags().BoolVar(&a.force, "force", false, "change a clock even if a process may be steering it, and ask nothing")
-	root.PersistentFlags().IntVar(&a.taiSeconds, "tai-offset", 0, "TAI − UTC in seconds, instead of what the kernel or the leap-seconds list says")
+	root.PersistentFlags().BoolVar(&a.force, "force", false,
+		"change a clock even if a process may be steering it, and ask nothing")
+	root.PersistentFlags().IntVar(&a.taiSeconds, "tai-offset", 0,
+		"TAI − UTC in seconds, instead of what the kernel or the leap-seconds list says")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(a.lookCommands()...)
 	root.AddCommand(a.clockCommands()...)
@@ -153,8 +155,10 @@ func ownCompletion(root *cobra.Command) {
 			continue
 		}
 		c.Use, c.Short = "completion SHELL", "print a completion script for bash, zsh, fish or powershell"
-		c.Long = "Print the script by which a shell (bash, zsh, fish or powershell) completes commands, clocks, interfaces and flags."
-		c.Example = "  phcctl completion bash >/etc/bash_completion.d/phcctl\n  phcctl completion zsh >/usr/share/zsh/site-functions/_phcctl"
+		c.Long =
+			"Print the script by which a shell (bash, zsh, fish or powershell) completes commands, clocks, interfaces and flags."
+		c.Example = "  phcctl completion bash >/etc/bash_completion.d/phcctl\n" +
+			"  phcctl completion zsh >/usr/share/zsh/site-functions/_phcctl"
 		c.Args = func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("completion needs a shell: bash, zsh, fish or powershell")
