@@ -185,7 +185,8 @@ func (h *Host) end(port int) endpoint { return endpoint{h, int32(port), h.number
 
 // Route joins the host with an NTP server: there is the direction from the server to the host.
 func (h *Host) Route(s *Server, there, back PathConfig, through ...*Switch) *Link {
-	l := h.world.newLink(s.name+" to "+h.name, [2]endpoint{{node: s, number: s.number}, {h, -1, h.number}}, there, back, through)
+	l := h.world.newLink(s.name+" to "+h.name, [2]endpoint{{node: s, number: s.number}, {h, -1, h.number}}, there, back,
+		through)
 	h.routes = append(h.routes, route{s, l})
 	return l
 }
@@ -207,7 +208,8 @@ func (h *Host) Start() {
 func (h *Host) env(saved engine.Saved) engine.Env {
 	rng := h.world.rand(fmt.Sprintf("%s engine %d", h.name, h.starts))
 	h.starts++
-	return engine.Env{Rand: rng, Leaps: h.leaps, LeapsName: "simulated", Saved: saved, Start: mono(h.world.now), Version: "simulated"}
+	return engine.Env{Rand: rng, Leaps: h.leaps, LeapsName: "simulated", Saved: saved, Start: mono(h.world.now),
+		Version: "simulated"}
 }
 
 // openAll makes the sockets of the daemon's ports and associations.

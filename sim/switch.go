@@ -144,7 +144,8 @@ func (h *hop) remember(b []byte, t ptp.MessageType, residence int64) {
 func (h *hop) add(b []byte, of ptp.MessageType, source []byte) {
 	for i := range h.waiting {
 		m := &h.waiting[i]
-		if m.kind == of && m.residence != 0 && bytes.Equal(m.source[:], source) && bytes.Equal(m.sequence[:], b[sequenceID:headerEnd-2]) {
+		if m.kind == of && m.residence != 0 && bytes.Equal(m.source[:], source) &&
+			bytes.Equal(m.sequence[:], b[sequenceID:headerEnd-2]) {
 			correct(b, m.residence)
 			m.residence = 0
 			return

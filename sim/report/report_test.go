@@ -13,9 +13,11 @@ import (
 
 func outcomes() []*scenario.Outcome {
 	return []*scenario.Outcome{{Scenario: &scenario.Scenario{Name: "s"}, Seeds: []uint64{1, 2}, Rows: []scenario.Row{
-		{Limit: "PHC", What: "rms", Unit: scenario.Nanoseconds, Values: []float64{1200, 1400}, Mean: 1300, Deviation: 141.42, Bound: 2000,
-			Aim: "1 µs", Peers: "3 µs", OK: true},
-		{What: "coverage", Unit: scenario.Share, Values: []float64{0.9, 1}, Mean: 0.95, Deviation: 0.07, Bound: 0.9999, Least: true},
+		{Limit: "PHC", What: "rms", Unit: scenario.Nanoseconds, Values: []float64{1200, 1400}, Mean: 1300, Deviation: 141.42,
+			Bound: 2000,
+			Aim:   "1 µs", Peers: "3 µs", OK: true},
+		{What: "coverage", Unit: scenario.Share, Values: []float64{0.9, 1}, Mean: 0.95, Deviation: 0.07, Bound: 0.9999,
+			Least: true},
 		{What: "bound per rms", Unit: scenario.Ratio, Values: []float64{20, 20}, Mean: 20, Bound: 10, Informational: true},
 	}}}
 }
@@ -56,7 +58,8 @@ func TestFormat(t *testing.T) {
 		want string
 	}{
 		{scenario.Nanoseconds, 0, "0 ns"}, {scenario.Nanoseconds, 0.0123, "0.0123 ns"}, {scenario.Nanoseconds, 21.46, "21.5 ns"},
-		{scenario.Nanoseconds, 999.6, "1.00 µs"}, {scenario.Nanoseconds, -1.5e6, "-1.50 ms"}, {scenario.Nanoseconds, 3.6e12, "3600 s"},
+		{scenario.Nanoseconds, 999.6, "1.00 µs"}, {scenario.Nanoseconds, -1.5e6, "-1.50 ms"},
+		{scenario.Nanoseconds, 3.6e12, "3600 s"},
 		{scenario.PPB, 128.4, "128 ppb"}, {scenario.Seconds, 4.5, "4.50 s"}, {scenario.Share, 1, "100 %"},
 		{scenario.Share, 0.999999, "99.9999 %"}, {scenario.Count, 3, "3"}, {scenario.Count, 1.0 / 3, "0.333"},
 	} {
