@@ -101,7 +101,8 @@ func sourceStates() []string {
 }
 
 func portStates() []string {
-	return []string{"initializing", "faulty", "disabled", "listening", "pre_master", "master", "passive", "uncalibrated", "slave"}
+	return []string{"initializing", "faulty", "disabled", "listening",
+		"pre_master", "master", "passive", "uncalibrated", "slave"}
 }
 
 func collectHost(s *status.Snapshot, out chan<- prometheus.Metric) {
@@ -122,8 +123,10 @@ func collectHost(s *status.Snapshot, out chan<- prometheus.Metric) {
 	if s.UTC.Known {
 		gauge("tai_offset_seconds", "TAI less UTC.").send(out, float64(s.UTC.Seconds))
 	}
-	gauge("leap_second", "Leap second at the end of the UTC day: 1 inserted, -1 deleted, 0 none.").send(out, float64(s.UTC.Leap))
-	gauge("leap_seconds_list_expiry_timestamp_seconds", "When the list of leap seconds expires.").sendTime(out, s.UTC.ListExpires)
+	gauge("leap_second", "Leap second at the end of the UTC day: 1 inserted, -1 deleted, 0 none.").send(out,
+		float64(s.UTC.Leap))
+	gauge("leap_seconds_list_expiry_timestamp_seconds", "When the list of leap seconds expires.").sendTime(out,
+		s.UTC.ListExpires)
 }
 
 func collectClock(c *status.Clock, out chan<- prometheus.Metric) {
@@ -132,13 +135,15 @@ func collectClock(c *status.Clock, out chan<- prometheus.Metric) {
 		send(out, 1, c.Name, c.Device, c.Scale, c.Follows, c.Servo)
 	gauge("clock_state", "1 for the state that the clock's servo is in, else 0.", "clock", "state").
 		sendStates(out, c.State, clockStates(), c.Name)
-	gauge("clock_error", "1 if an error keeps the clock from being steered, else 0.", "clock").send(out, flag(c.Error != ""), c.Name)
+	gauge("clock_error", "1 if an error keeps the clock from being steered, else 0.", "clock").send(out, flag(c.Error != ""),
+		c.Name)
 	gauge("clock_frequency_adjustment_ratio", "Frequency of the clock to that of its oscillator.", "clock").
 		send(out, 1+c.Frequency/1e9, c.Name)
 	counter("clock_steps_total", "Steps of the clock.", "clock").send(out, float64(c.Steps), c.Name)
 	if !c.Updated.IsZero() {
 		gauge("clock_offset_seconds", "Last offset of the clock to what it follows.", "clock").send(out, seconds(c.Offset), c.Name)
-		gauge("clock_offset_rms_seconds", "Root mean square of the last 64 offsets.", "clock").send(out, seconds(c.OffsetRMS), c.Name)
+		gauge("clock_offset_rms_seconds", "Root mean square of the last 64 offsets.", "clock").send(out, seconds(c.OffsetRMS),
+			c.Name)
 		gauge("clock_maxerror_seconds", "Bound of the clock's error.", "clock").send(out, seconds(c.MaxError), c.Name)
 		gauge("clock_update_timestamp_seconds", "When the clock was last steered.", "clock").sendTime(out, c.Updated, c.Name)
 	}

@@ -16,8 +16,8 @@ func collectSocket(prefix string, s *status.Socket, names, values []string, out 
 	}
 	labels := func(more ...string) []string { return append(names[:len(names):len(names)], more...) }
 	received := counter(prefix+"_received_datagrams_total",
-		"Datagrams received, by result: used, unstamped (no timestamp of the clock wanted; over Ethernet also general messages, which need none), "+
-			"discarded (too long, or from another interface).",
+		"Datagrams received, by result: used, unstamped (no timestamp of the clock wanted; over Ethernet also general messages, "+
+			"which need none), discarded (too long, or from another interface).",
 		labels("result")...)
 	send(received, s.Received-min(s.Received, s.Unstamped), "used")
 	send(received, s.Unstamped, "unstamped")
