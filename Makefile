@@ -15,7 +15,8 @@ LDFLAGS := $(if $(VERSION),-X $(MODULE)/internal/version.linked=$(VERSION))
 # Development tools have a go.mod of their own, so that users of the module do not depend on them.
 TOOL    := $(GO) tool -modfile=tools/go.mod
 # Packages that build, with their tests, on every operating system.
-PORTABLE := ./internal/plain ./internal/version ./phc/stability ./sim/expr
+PORTABLE := ./clock ./configs ./discipline ./engine ./estimate ./internal/plain ./ntp/... ./ptp/... ./servo ./sim/expr \
+	./source ./status ./status/text ./timescale
 
 export CGO_ENABLED ?= 0
 # Fused multiplications and additions, which GOAMD64=v3 brings, would make simulations differ from the documented ones.
@@ -24,7 +25,7 @@ export GOAMD64 := v1
 .DEFAULT_GOAL := help
 .PHONY: build test race lint fuzz bench bed sim sim-diff generate run clean help
 
-build: ## the three binaries, static, into bin/
+build: ## the four binaries, static, into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 test: ## go vet and all tests, with all simulated scenarios, and what was skipped; RACE=1: under the race detector, short scenarios only
@@ -51,13 +52,13 @@ bench: ## benchmarks matching BENCH=., with allocations
 bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" for these only (see test/bed/README.md)
 	./test/bed/scenario $(S)
 
-sim: build ## all simulated scenarios with SEEDS=10 seeds each; writes docs/accuracy.md
-	$(BIN)/lockstepctl simulate --seeds $(SEEDS) --document docs/accuracy.md sim/scenarios/*.toml
+sim: build ## all simulated scenarios with SEEDS=10 seeds each; writes docs/results/accuracy.md
+	$(BIN)/lockstep-sim --seeds $(SEEDS) --document docs/results/accuracy.md sim/scenarios/*.toml
 
 sim-diff: ## which figures of the simulated scenarios differ from those of the commit BASE, with SEEDS=10 seeds each
 	./test/simdiff '$(BASE)' $(SEEDS)
 
-generate: ## the reference of the configuration, the commented example and the table of the metrics, from the code
+generate: ## references of configuration, metrics and commands in docs/reference, and configs/lockstepd.toml, from the code
 	$(GO) generate ./...
 
 run: build ## a demonstration on this machine: grandmaster, NTP server and client on loopback, without root

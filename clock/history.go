@@ -5,6 +5,8 @@ package clock
 import (
 	"sort"
 	"time"
+
+	"github.com/lockstep-time/lockstep/clock/internal/fixed"
 )
 
 // The frequencies that a History takes, in parts per billion. Others are taken for the nearest of these.
@@ -34,13 +36,13 @@ type History struct {
 // steered is a stretch of one frequency. When the clock read start, the correction was whole + fraction.
 type steered struct {
 	start, whole int64
-	fraction     uint64 // in 2^-rateBits ns
-	rate         int64  // f/(1 + f), in 2^-rateBits
+	fraction     uint64 // in 2^-62 ns
+	rate         int64  // f/(1 + f), in 2^-62
 }
 
 // at returns the correction when the clock reads ns.
 func (s steered) at(ns int64) (whole int64, fraction uint64) {
-	more, fraction := multiply(ns-s.start, s.rate, s.fraction)
+	more, fraction := fixed.Multiply(ns-s.start, s.rate, s.fraction)
 	return s.whole + more, fraction
 }
 
@@ -57,7 +59,7 @@ func (h *History) SetFrequency(at Timestamp, ppb float64) {
 	}
 	ppb = min(max(ppb, historyMinPPB), historyMaxPPB)
 	s := h.next(at.ns)
-	s.rate = fixedRate(ppb / (1e9 + ppb))
+	s.rate = fixed.Rate(ppb / (1e9 + ppb))
 	if h.count > 0 && s.rate == h.latest().rate {
 		return
 	}
@@ -92,7 +94,7 @@ func (h *History) Correction(at Timestamp) (whole time.Duration, fraction float6
 		return 0, 0, false
 	}
 	ns, rest := h.entry(later - 1).at(at.ns)
-	return time.Duration(ns), asFloat(rest), true
+	return time.Duration(ns), fixed.Float(rest), true
 }
 
 // next returns the latest stretch as if it began when the clock read ns; the very first one has no correction.

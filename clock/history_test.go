@@ -32,6 +32,10 @@ func (m historyModel) next(ns int64) modelled {
 	return modelled{ns, last.at(ns), last.steered}
 }
 
+const start = 1_700_000_000_000_000_000 // ns since 1970: what the clock reads at first
+
+func ratio(f float64) *big.Rat { return new(big.Rat).SetFloat64(f) }
+
 func (m *historyModel) setFrequency(at int64, ppb float64) {
 	s := m.next(at)
 	f := ratio(ppb)

@@ -3,20 +3,12 @@
 package clock
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"sort"
 	"time"
-
-	"github.com/lockstep-time/lockstep/internal/files"
 )
 
-// DefaultLeapSeconds is where tzdata puts its leap-seconds.list.
-const DefaultLeapSeconds = "/usr/share/zoneinfo/leap-seconds.list"
-
-// maxLeapFile bounds a leap-seconds.list, which has some 5 to 11 kB.
-const maxLeapFile = 256 << 10
+// MaxLeapFile bounds the bytes of a leap-seconds.list, which has some 5 to 11 kB.
+const MaxLeapFile = 256 << 10
 
 // LeapTable is a leap-seconds.list: the history of TAI − UTC since 1972, and the next leap second once it is
 // announced. It is never changed once made.
@@ -38,26 +30,6 @@ func (e leapEntry) start(s Scale) int64 {
 		return (e.utc + int64(e.offset)) * int64(time.Second)
 	}
 	return e.utc * int64(time.Second)
-}
-
-// LoadLeapSeconds reads the file path in the format of the leap-seconds.list of the IERS and of NIST. It fails with
-// fs.ErrNotExist if there is none. A malformed line is an error with path and number of the line; so is a file whose
-// SHA-1 hash is missing or wrong, or that is larger than 256 KiB.
-func LoadLeapSeconds(path string) (*LeapTable, error) {
-	data, err := readBounded(path, maxLeapFile)
-	if err != nil {
-		return nil, fmt.Errorf("clock: load leap seconds: %w", err)
-	}
-	return ParseLeapSeconds(path, data)
-}
-
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := files.OpenLinked(path)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	return data, errors.Join(err, f.Close())
 }
 
 // Updated returns when the list was last changed, on UTC.

@@ -23,10 +23,12 @@ const (
 	secondsPerDay = 86_400
 )
 
-// ParseLeapSeconds is LoadLeapSeconds for the content of the file name.
+// ParseLeapSeconds reads the content of the file name in the format of the leap-seconds.list of the IERS and of NIST. A malformed
+// line is an error with name and number of the line; so is data whose SHA-1 hash is missing or wrong, or of more than
+// MaxLeapFile bytes.
 func ParseLeapSeconds(name string, data []byte) (*LeapTable, error) {
-	if len(data) > maxLeapFile {
-		return nil, fmt.Errorf("clock: load leap seconds: %s: larger than %d bytes", name, maxLeapFile)
+	if len(data) > MaxLeapFile {
+		return nil, fmt.Errorf("clock: load leap seconds: %s: larger than %d bytes", name, MaxLeapFile)
 	}
 	var p leapParser
 	number := 0

@@ -2,14 +2,15 @@
 
 // Package configs is the configuration of the daemon: its schema, defaults, checking, and the example files.
 //
-// The types of this file are the schema. The comment of a field is what docs/configuration.md and the commented example
-// say of its key; the tags give its name, its default (a key without one is required) and what it may be:
+// The types of this file are the schema. The comment of a field is the text of its key in docs/reference/configuration.md
+// and in the commented example. The tags give the name of the key, its default (a key without one is required) and the
+// allowed values:
 //
 //	key      name in the file
 //	default  value of a key that is not given
-//	range    lowest..highest of a number or a duration, or the words that are allowed, separated by |
-//	is       what a text, or each of a list, has to be, see textForms; or pow2 for a duration of 2^n seconds
-//	max      how many sections of this name a file may have, or texts a list
+//	range    lowest..highest of a number or a duration, or the allowed words, separated by |
+//	is       form of a text, or of each text of a list, see textForms; or pow2 for a duration of 2^n seconds
+//	max      largest number of sections of this name in a file, or of texts in a list
 //	example  value of a required key in the commented example
 package configs
 
@@ -24,7 +25,7 @@ import (
 
 // Config is the configuration of one daemon. It is not changed once loaded, and so may be read by any goroutine.
 type Config struct {
-	// File that keeps frequencies and the UTC offset over a restart. Empty for none.
+	// File that keeps the learned frequencies and TAI − UTC across restarts. Empty: none.
 	StateFile string `key:"state_file" default:"/var/lib/lockstep/state.json" is:"path"`
 
 	PTP       PTP       `key:"ptp"`
@@ -66,52 +67,52 @@ const (
 	KernelTimestamping   Timestamping = "kernel"
 )
 
-// Preference is how the selection treats a source before others that tell the truth as well.
+// Preference is how the selection treats a source.
 type Preference struct {
-	// Follow this source before others of any kind, as long as it agrees with the majority.
+	// Prefer this source to all others, of any kind, as long as it agrees with the majority.
 	Prefer bool `key:"prefer" default:"false"`
-	// Believe this source: where it disagrees with others, they are wrong.
+	// Trust this source: sources that disagree with it are treated as wrong.
 	Trust bool `key:"trust" default:"false"`
-	// Watch this source and show it, but never follow it.
+	// Measure and show this source, but never follow it.
 	NoSelect bool `key:"noselect" default:"false"`
 }
 
-// Port is one PTP port, a client of the grandmaster that the best master clock algorithm chooses on one interface, over
-// one transport, in one domain. There may be one such section for each.
+// Port is one PTP port. It is a client of the grandmaster that the best master clock algorithm chooses on one interface,
+// over one transport and in one domain. Each such combination may have one section.
 type Port struct {
-	// Network interface of the port. A VLAN interface uses the hardware clock of the interface below it.
+	// Network interface of the port. A VLAN interface uses the hardware clock of its parent interface.
 	Interface string `key:"interface" is:"interface" example:"eth0"`
-	// Carrier of the messages: UDP over IPv4, UDP over IPv6, or Ethernet (IEEE 1588-2019 annexes C, D, E).
+	// Transport of the messages: UDP over IPv4, UDP over IPv6, or Ethernet (IEEE 1588-2019 annexes C, D, E).
 	Transport Transport `key:"transport" default:"udp4" range:"udp4|udp6|l2"`
-	// Who takes the timestamps: the NIC, the kernel, or the NIC where it can and the daemon may have it do so (CAP_NET_ADMIN), and else the kernel.
+	// What takes the timestamps. hardware: the NIC. kernel: the kernel. auto: the NIC if it can and lockstepd has CAP_NET_ADMIN, otherwise the kernel.
 	Timestamping Timestamping `key:"timestamping" default:"auto" range:"auto|hardware|kernel"`
 	// domainNumber of the messages (IEEE 1588-2019 §7.1).
 	Domain uint8 `key:"domain" default:"0" range:"0..127"`
-	// sdoId of the messages (§7.1); its upper four bits are majorSdoId, which older texts call transportSpecific.
+	// sdoId of the messages (§7.1). Its upper four bits are majorSdoId, formerly transportSpecific.
 	SdoID uint16 `key:"sdo_id" default:"0" range:"0..4095"`
-	// Masters that the port may follow, by what sends their Announce messages: a clock identity ("001122.fffe.334455"), an IP address (udp4, udp6) or a MAC (l2). Empty for any that the best master clock algorithm prefers.
+	// Masters that the port may follow, by the sender of their Announce messages: a clock identity ("001122.fffe.334455"), an IP address (udp4, udp6) or a MAC (l2). Empty: any master that the best master clock algorithm chooses.
 	Masters []string `key:"masters" default:"" is:"master" max:"32"`
-	// Announce intervals without an Announce message after which the master is given up (§7.7.3.1).
+	// The port gives up its master after this many Announce intervals without an Announce message (§7.7.3.1).
 	AnnounceReceiptTimeout uint8 `key:"announce_receipt_timeout" default:"3" range:"2..255"`
-	// Mean interval between Delay_Req messages until the master grants another one (§7.7.2.4).
+	// Mean interval between Delay_Req messages until the master states its own (§7.7.2.4).
 	DelayRequestInterval time.Duration `key:"delay_request_interval" default:"1s" range:"7.8125ms..32s" is:"pow2"`
-	// delayAsymmetry of the path (§7.4.2): half of what the way from master to client takes longer than the way back.
+	// delayAsymmetry of the path (§7.4.2): half of the difference of the two delays, master to client less client to master.
 	DelayAsymmetry time.Duration `key:"delay_asymmetry" default:"0s" range:"-1s..1s"`
-	// Largest part of the least delay there and back by which the two ways may differ, beyond delay_asymmetry: 0 if they are alike, 1 if nothing is known of that, as where the speeds of links differ. The stated maximum error relies on it, where the NIC takes the timestamps; what sources are believed does not.
+	// Largest difference between the delays of the two directions, beyond delay_asymmetry, as a fraction of the least round-trip delay: 0 if both are equal, 1 if nothing is known, for instance if link speeds differ. Used for the reported maximum error with hardware timestamps; source selection ignores it.
 	MaxAsymmetry float64 `key:"max_asymmetry" default:"0.25" range:"0..1"`
-	// ingressLatency (§7.3.4.2): from the wire to the point where the NIC stamps what it receives.
+	// ingressLatency (§7.3.4.2): from the wire to the point where the NIC timestamps received messages.
 	IngressLatency time.Duration `key:"ingress_latency" default:"0s" range:"-1ms..1ms"`
-	// egressLatency (§7.3.4.2): from the point where the NIC stamps what it sends to the wire.
+	// egressLatency (§7.3.4.2): from the point where the NIC timestamps sent messages to the wire.
 	EgressLatency time.Duration `key:"egress_latency" default:"0s" range:"-1ms..1ms"`
-	// Measurements of the path delay that its moving median is taken of.
+	// Number of path delay measurements in the moving median.
 	DelayFilter int `key:"delay_filter" default:"10" range:"1..128"`
 	// Time to live, or hop limit, of UDP multicast messages.
 	TTL uint8 `key:"ttl" default:"1" range:"1..255"`
 	// Differentiated services code point of UDP event messages; 46 is expedited forwarding.
 	DSCP uint8 `key:"dscp" default:"46" range:"0..63"`
-	// UDP port of event messages. Other values than the standard's 319 are for tests.
+	// UDP port of event messages. Values other than the standard's 319 are for tests.
 	EventPort uint16 `key:"event_port" default:"319" range:"1..65535"`
-	// UDP port of general messages. Other values than the standard's 320 are for tests.
+	// UDP port of general messages. Values other than the standard's 320 are for tests.
 	GeneralPort uint16 `key:"general_port" default:"320" range:"1..65535"`
 	Preference
 }
@@ -140,15 +141,15 @@ type NTP struct {
 type Association struct {
 	// UDP port of the server.
 	Port uint16 `key:"port" default:"123" range:"1..65535"`
-	// Shortest interval between requests. Only ask servers of your own more often than every 16 s.
+	// Shortest interval between requests. Use less than 16 s only with your own servers.
 	MinPoll time.Duration `key:"min_poll" default:"16s" range:"62.5ms..131072s" is:"pow2"`
-	// Interval between requests to a server that stands in for PTP, if it answers within a millisecond: one of the same site. Other servers are asked at min_poll then.
+	// Interval between requests while NTP replaces a lost grandmaster, for servers with a round-trip delay below 1 ms, that is of the same site. Other servers use min_poll meanwhile.
 	StandInPoll time.Duration `key:"stand_in_poll" default:"1s" range:"62.5ms..131072s" is:"pow2"`
-	// Longest interval between requests. A server can ask for up to four times that (the kiss code RATE), for a while.
+	// Longest interval between requests. A server can raise it up to fourfold for a while (kiss code RATE).
 	MaxPoll time.Duration `key:"max_poll" default:"1024s" range:"62.5ms..131072s" is:"pow2"`
-	// Begin with a few quick exchanges, so that the first estimate takes seconds.
+	// Start with a few quick exchanges, so that the first estimate is ready within seconds.
 	Burst bool `key:"burst" default:"true"`
-	// Network interface to send through, with hardware timestamps where its NIC can stamp NTP. Empty for any, with kernel timestamps.
+	// Network interface for the requests, with hardware timestamps if its NIC can timestamp NTP. Empty: any interface, with kernel timestamps.
 	Interface string `key:"interface" default:"" is:"interface"`
 	Preference
 }
@@ -164,16 +165,16 @@ func (a Association) LogMaxPoll() int8 { return Log2(a.MaxPoll) }
 
 // Server is one NTP server.
 type Server struct {
-	// IP address or host name of the server. A name is looked up again when the server no longer answers.
+	// IP address or host name of the server. The name is resolved again when the server stops answering.
 	Address string `key:"address" is:"address" example:"192.0.2.1"`
 	Association
 }
 
-// Pool is a name that stands for many NTP servers. Some of them are asked, and bad ones are replaced.
+// Pool is a host name with many NTP servers. lockstepd uses some of them, and replaces bad ones.
 type Pool struct {
 	// Host name of the pool.
 	Name string `key:"name" is:"name" example:"pool.ntp.org"`
-	// Distinct servers of the pool to keep.
+	// Number of distinct servers to use.
 	Count int `key:"count" default:"4" range:"1..16"`
 	Association
 }
@@ -207,29 +208,29 @@ const (
 	ServoAdaptive ServoName = "adaptive"
 )
 
-// Steering says which clocks are steered, and within which bounds.
+// Steering says which clocks are steered, and within which limits.
 type Steering struct {
 	// Clock to steer as the system clock: CLOCK_REALTIME, a virtual clock inside the daemon for demonstrations, or none.
 	SystemClock SystemClock `key:"system_clock" default:"system" range:"system|virtual|none"`
 	// Steer the hardware clocks of the NICs in use.
 	PHC bool `key:"phc" default:"true"`
-	// When a clock may be stepped: until it is locked for the first time, never, or whenever it is off by more than step_threshold.
+	// When a clock may be stepped. first: until it is locked for the first time. never: not at all. always: whenever its offset exceeds step_threshold.
 	Step StepPolicy `key:"step" default:"first" range:"first|never|always"`
-	// Offsets above it are stepped where step allows it; smaller ones are slewed.
+	// Larger offsets are stepped if step allows it. Smaller offsets are slewed.
 	StepThreshold time.Duration `key:"step_threshold" default:"20us" range:"0s..1000s"`
-	// Once locked, an offset above it stops all steering until somebody has looked.
+	// If the offset of a clock that was locked exceeds this, all steering stops until `lockstepctl resume` or a restart.
 	PanicThreshold time.Duration `key:"panic_threshold" default:"1000s" range:"1us..36500d"`
-	// Fastest rate at which an offset is slewed away, per second: 500us is 500 ppm.
+	// Largest rate at which an offset is slewed, per second: 500us is 500 ppm.
 	MaxSlew time.Duration `key:"max_slew" default:"500us" range:"1ns..100ms"`
-	// Steering law: pi has the constants that linuxptp publishes, adaptive has gains that follow the measured noise.
+	// Steering law. adaptive: gains that follow the measured noise. pi: the constants that linuxptp publishes.
 	Servo ServoName `key:"servo" default:"adaptive" range:"pi|adaptive"`
-	// Readings that a comparison of a hardware clock with the system clock consists of.
+	// Number of readings in one comparison of a hardware clock with the system clock.
 	Crossings int `key:"crossings" default:"25" range:"1..25"`
 
 	Virtual Virtual `key:"virtual"`
 }
 
-// Virtual is the error that the virtual clock starts with. It is only allowed with system_clock = "virtual".
+// Virtual is the initial error of the virtual clock. It is only allowed with system_clock = "virtual".
 type Virtual struct {
 	// Offset from the system clock.
 	Offset time.Duration `key:"offset" default:"0s" range:"-36500d..36500d"`
@@ -237,54 +238,54 @@ type Virtual struct {
 	Frequency float64 `key:"frequency" default:"0" range:"-500000..500000"`
 }
 
-// Selection says which sources may lead.
+// Selection says which sources may be followed.
 type Selection struct {
-	// Sources that have to agree before any clock is steered.
+	// Number of sources that must agree before any clock is steered.
 	MinSources int `key:"min_sources" default:"1" range:"1..64"`
-	// Sources whose time may be wrong by more than this are not used.
+	// Sources with a larger maximum error are not used.
 	MaxDistance time.Duration `key:"max_distance" default:"1.5s" range:"1us..1d"`
-	// Kinds of source in the order in which they lead, among those that tell the truth. Kinds that are not named come last.
+	// Order of preference of the kinds of source, among sources that agree. Kinds that are not named come last.
 	PreferKinds []string `key:"prefer_kinds" default:"ptp,pps,ntp" range:"ptp|pps|ntp"`
 }
 
-// Holdover says how long the clocks count as synchronised without a source.
+// Holdover says how long the host counts as synchronised without a source.
 type Holdover struct {
-	// Unsynchronised as soon as the maximum error passes it.
+	// The host is unsynchronised once its maximum error exceeds this.
 	Limit time.Duration `key:"limit" default:"100ms" range:"1us..1000s"`
-	// Unsynchronised after this long without a source.
+	// The host is unsynchronised after this time without a source.
 	MaxAge time.Duration `key:"max_age" default:"24h" range:"1s..366d"`
-	// Wander assumed of every oscillator at least, in ppb per square root of a second. The maximum error grows by it.
+	// Least wander assumed of each oscillator, in ppb per square root of a second. The maximum error grows accordingly.
 	Wander float64 `key:"wander" default:"1" range:"0..1000000"`
 }
 
-// UTC says where TAI − UTC comes from when no source tells it.
+// UTC says where TAI − UTC comes from if no source provides it.
 type UTC struct {
-	// Leap-seconds list of the system, in the format of IERS and NIST. Empty for none.
+	// Leap-seconds list of the system, in the format of IERS and NIST. Empty: none.
 	LeapSecondsList string `key:"leap_seconds_list" default:"/usr/share/zoneinfo/leap-seconds.list" is:"path"`
-	// TAI − UTC in seconds to assume when neither a source nor the list tells it. 0 for none.
+	// TAI − UTC in seconds if neither a source nor the list provides it. 0: none.
 	Offset int `key:"offset" default:"0" range:"0..255"`
 }
 
-// Control is the socket that lockstepctl talks to.
+// Control is the socket that lockstepctl uses.
 type Control struct {
-	// Unix socket. Empty for none.
+	// Unix socket. Empty: none.
 	Socket string `key:"socket" default:"/run/lockstep/lockstep.sock" is:"socket"`
 	// Permissions of the socket, in octal.
 	Mode fs.FileMode `key:"mode" default:"0660"`
-	// Answer requests that change something, such as to steer again after a panic, and not only those that read.
+	// Allow requests that change something (`lockstepctl resume`), not only those that read.
 	Writable bool `key:"writable" default:"false"`
 }
 
-// Metrics is where Prometheus finds the metrics.
+// Metrics is the HTTP server for Prometheus.
 type Metrics struct {
-	// TCP address to listen on, as in "127.0.0.1:9975" or ":9975"; port 0 is any free one. Empty for no metrics.
+	// TCP address to listen on, such as "127.0.0.1:9975" or ":9975". Port 0 is any free port. Empty: no metrics.
 	Listen string `key:"listen" default:"" is:"listen"`
 }
 
-// Log is what the daemon writes to its standard error.
+// Log is the log on standard error.
 type Log struct {
-	// Least severe messages to write.
+	// Lowest severity to log.
 	Level string `key:"level" default:"info" range:"debug|info|warn|error"`
-	// Lines for people, or objects for programs.
+	// text: lines for people. json: one object per line.
 	Format string `key:"format" default:"text" range:"text|json"`
 }

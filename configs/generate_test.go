@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "write the generated files anew")
 func TestGenerated(t *testing.T) {
 	docs := readComments(t)
 	for _, f := range []struct{ path, want string }{
-		{"../docs/configuration.md", docs.reference(t)},
+		{"../docs/reference/configuration.md", docs.reference(t)},
 		{"lockstepd.toml", docs.example(t)},
 	} {
 		if *update {
@@ -100,33 +100,40 @@ func shown(t *testing.T, s section, k key) string {
 	return k.rule.show(v)
 }
 
+// referenceHead is the text before the tables; ~ stands for a backquote.
 const referenceHead = `<!-- Generated from configs/config.go by "go generate ./configs". -->
 
 # Configuration
 
-` + "`lockstepd`" + ` reads one TOML file. Every key has a default except those that are marked as required. A file without any
-source of time, or no file at all, gets what the host has: a PTP port on each interface with a hardware clock, and the NTP
-pool of the distribution. A NIC that comes later gets its port within ten seconds.
+~lockstepd~ reads one TOML file: the one that ~--config~ names, or ~/etc/lockstep/lockstepd.toml~. Every key that is not
+marked as required has a default. Without a source in the file, or without a file, lockstepd uses what the host has: a
+PTP port on each interface with a hardware clock, and the NTP pool of the distribution. A NIC that is added later gets
+its port within ten seconds.
 
-` + "`lockstepd --check FILE`" + ` prints what would run with a file, and the values in effect; ` + "`lockstepd --check`" + ` what would run
-without being told a file. An unknown key, a wrong type, a value that is not allowed, the same port or server twice: each is
-one line with file, line, key, what is wrong and what is allowed, and the daemon does not start.
+~lockstepd --check FILE~ prints what would run with FILE, and the values in effect. Without FILE, it prints what
+lockstepd would run without ~--config~.
+
+An unknown key, a wrong type, a value that is not allowed, or a port or server that is given twice is an error, and the
+daemon does not start. Each error is one line with the file, the line, the key, what is wrong and what is allowed:
 
     client.toml:8: ptp.port[0].domain: 200 is out of range; allowed: an integer from 0 to 127
 
-Durations are texts with units: ` + "`\"20us\"`, `\"1.5s\"`, `\"1h30m\"`, `\"7d\"`" + `; the units are ns, us (or µs), ms, s, m, h and d. A power of
-two seconds is ` + "`\"7.8125ms\"`, `\"500ms\"`, `\"1s\"`, `\"16s\"`, `\"1024s\"`" + ` and so on. Sections in double brackets may be given several
-times, once for each port, server or pool. A file has at most 1 MiB.
+Durations are strings with units: ~"20us"~, ~"1.5s"~, ~"1h30m"~, ~"7d"~. The units are ns, us (or µs), ms, s, m, h and d.
+A power of two seconds is ~"7.8125ms"~, ~"500ms"~, ~"1s"~, ~"16s"~, ~"1024s"~ and so on. A section in double brackets may
+be given several times, once for each port, server or pool. A file has at most 1 MiB.
 
-Examples are in [configs](../configs): ` + "`lockstepd.toml`" + ` has every key with its default, ` + "`client.toml`" + ` is a host with PTP and NTP,
-` + "`ntp-only.toml`" + ` one without PTP. [lockstepd.service](../configs/lockstepd.service) is the unit for systemd, with
-` + "`lockstep.sysusers`" + ` for the user and ` + "`lockstep.rules`" + ` for access to /dev/ptpN.
+On ~SIGHUP~ lockstepd reads the file again. Changes of ~[control]~, ~[metrics]~, ~[log]~, ~steering.system_clock~ and
+~[steering.virtual]~ need a restart.
+
+Examples are in [configs](../../configs): ~lockstepd.toml~ has every key with its default, ~client.toml~ is a host with
+PTP and NTP, ~ntp-only.toml~ a host without PTP. [lockstepd.service](../../configs/lockstepd.service) is the unit for
+systemd, ~lockstep.sysusers~ creates its user, and ~lockstep.rules~ gives it access to /dev/ptpN.
 `
 
-// reference returns docs/configuration.md.
+// reference returns docs/reference/configuration.md.
 func (c comments) reference(t *testing.T) string {
 	var b bytes.Buffer
-	b.WriteString(referenceHead)
+	b.WriteString(strings.ReplaceAll(referenceHead, "~", "`"))
 	escape := strings.NewReplacer("|", `\|`)
 	schema().each(func(s section) {
 		if len(s.keys) == 0 {
@@ -159,9 +166,9 @@ func (c comments) reference(t *testing.T) string {
 const exampleHead = `# SPDX-License-Identifier: Apache-2.0
 # Generated from configs/config.go by "go generate ./configs".
 #
-# Every key of lockstepd with its default, and an example of each kind of source. To set a key, remove the # before it; of a
-# port, server or pool, also the one before its section. A file without any source, such as this one, uses what the host
-# has: a PTP port on each interface with a hardware clock, and the NTP pool of the distribution.
+# Every key of lockstepd with its default, and an example of each kind of source. To set a key, remove the # before it. For
+# a port, server or pool, also remove the # before its section. A file without any source, such as this one, uses what the
+# host has: a PTP port on each interface with a hardware clock, and the NTP pool of the distribution.
 `
 
 // example returns lockstepd.toml: explanations begin with "# ", settings with "#".

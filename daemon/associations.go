@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 )
 
 // association is the socket of one NTP association.
@@ -34,14 +35,14 @@ func (d *Daemon) connect(n int, server netip.AddrPort) error {
 		return errUnusable
 	}
 	c := hwts.Config{Network: hwts.UDP4, Connect: server, Stamps: hwts.Kernel,
-		Interface: d.engine.AssociationInterface(n), DSCP: 46}
+		Interface: d.host.AssociationInterface(n), DSCP: 46}
 	if server.Addr().Is6() && !server.Addr().Is4In6() {
 		c.Network = hwts.UDP6
 	}
 	if a.clock != clock.System {
 		c.Stamps, c.Clock = hwts.Hardware, a.clock
 	}
-	conn, err := d.host.listen(c)
+	conn, err := d.machine.listen(c)
 	if err != nil {
 		return err
 	}
@@ -70,11 +71,11 @@ func (d *Daemon) stampAssociations(ctx context.Context, now clock.Mono) {
 // stampAssociation has the messages of an association timestamped by the NIC of the interface that it is bound to, if that
 // can stamp NTP; else it is the kernel that does.
 func (d *Daemon) stampAssociation(ctx context.Context, now clock.Mono, n int) {
-	a, bound := d.associations[n], d.engine.AssociationInterface(n)
+	a, bound := d.associations[n], d.host.AssociationInterface(n)
 	if bound == "" {
 		return
 	}
-	caps, err := d.host.probe(bound)
+	caps, err := d.machine.probe(bound)
 	if err != nil {
 		return
 	}
@@ -84,18 +85,18 @@ func (d *Daemon) stampAssociation(ctx context.Context, now clock.Mono, n int) {
 	}
 	s := byKernel()
 	if caps.Hardware() {
-		s, err = d.stampBy(ctx, now, &caps, hwts.NTP)
+		s, err = d.stampBy(ctx, now, &caps, nic.NTP)
 	}
 	if err != nil {
 		d.repeated("stamp "+bound, "NTP through "+bound+" is timestamped by the kernel", err)
 	}
 	a.stamping, a.lost = s, a.lost && !s.hardware()
-	d.engine.AssociationClock(now, n, a.clock)
+	d.host.AssociationClock(now, n, a.clock)
 }
 
 // stampByKernel has the kernel timestamp the messages of an association whose clock or interface is going away.
 func (d *Daemon) stampByKernel(now clock.Mono, n int) {
 	a := d.associations[n]
 	a.stamping = byKernel()
-	d.engine.AssociationClock(now, n, a.clock)
+	d.host.AssociationClock(now, n, a.clock)
 }

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/lockstep-time/lockstep/daemon/lockfile"
+	"github.com/lockstep-time/lockstep/internal/lockfile"
 )
 
 // Two daemons that steer the same clock fight each other, whatever their configurations say. Of a PHC it is the device

@@ -14,9 +14,10 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/internal/lockfile"
 	"github.com/lockstep-time/lockstep/phc"
 	"github.com/lockstep-time/lockstep/status/control"
 )
@@ -25,12 +26,12 @@ import (
 // a clock of their own.
 type clocks struct {
 	system  clock.Clock
-	kernel  *clock.Realtime // nil unless it is the one steered
-	virtual *clock.Virtual  // nil unless it stands for the system clock
+	kernel  *sysclock.Realtime // nil unless it is the one steered
+	virtual *sysclock.Virtual  // nil unless it stands for the system clock
 	phcs    map[clock.ID]*hardwareClock
 	log     *slog.Logger
 	lock    *lockfile.Lock // on the system clock; nil unless it is the one steered
-	host    host
+	machine machine
 	serials uint32
 	// readings that a comparison consists of
 	readings atomic.Int32
@@ -48,12 +49,12 @@ type hardwareClock struct {
 	stop       context.CancelFunc
 }
 
-func newClocks(cfg *configs.Config, log *slog.Logger, host host) (*clocks, error) {
-	c := &clocks{phcs: map[clock.ID]*hardwareClock{}, log: log, host: host}
+func newClocks(cfg *configs.Config, log *slog.Logger, machine machine) (*clocks, error) {
+	c := &clocks{phcs: map[clock.ID]*hardwareClock{}, log: log, machine: machine}
 	c.readings.Store(int32(cfg.Steering.Crossings))
 	switch cfg.Steering.SystemClock {
 	case configs.VirtualSystemClock:
-		v, err := clock.NewVirtual(clock.VirtualConfig{Offset: cfg.Steering.Virtual.Offset,
+		v, err := sysclock.NewVirtual(sysclock.VirtualConfig{Offset: cfg.Steering.Virtual.Offset,
 			FrequencyError: cfg.Steering.Virtual.Frequency})
 		if err != nil {
 			return nil, err
@@ -63,10 +64,10 @@ func newClocks(cfg *configs.Config, log *slog.Logger, host host) (*clocks, error
 		if err := c.lockSystem(filepath.Dir(control.DefaultSocket)); err != nil {
 			return nil, err
 		}
-		c.kernel = clock.NewRealtime()
+		c.kernel = sysclock.NewRealtime()
 		c.system = c.kernel
 	default:
-		c.system = clock.NewRealtime()
+		c.system = sysclock.NewRealtime()
 	}
 	return c, nil
 }
@@ -75,7 +76,7 @@ func newClocks(cfg *configs.Config, log *slog.Logger, host host) (*clocks, error
 func (c *clocks) info(cfg *configs.Config) (engine.ClockInfo, error) {
 	info, err := infoOf(c.system, cfg.Steering.SystemClock != configs.NoSystemClock, c.kernel != nil)
 	if err == nil && c.kernel != nil {
-		var k clock.KernelState
+		var k sysclock.KernelState
 		k, err = c.kernel.ReadKernel()
 		info.Leap = k.Leap
 	}
@@ -101,12 +102,12 @@ func (c *clocks) now() (when clock.Mono, at clock.Timestamp, err error) {
 	const readings = 3
 	best := time.Duration(math.MaxInt64)
 	for range readings {
-		before := clock.Monotonic()
+		before := sysclock.Monotonic()
 		reading, err := c.system.Now()
 		if err != nil {
 			return 0, clock.Timestamp{}, err
 		}
-		if window := clock.Monotonic().Sub(before); window < best {
+		if window := sysclock.Monotonic().Sub(before); window < best {
 			best, when, at = window, before.Add(window/2), reading
 		}
 	}
@@ -131,7 +132,7 @@ func (c *clocks) open(ctx context.Context, l *loop, index int) (*hardwareClock, 
 	if h := c.phcs[id]; h != nil {
 		return h, nil
 	}
-	device, err := c.host.openPHC(index)
+	device, err := c.machine.openPHC(index)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +203,7 @@ func (c *clocks) get(id clock.ID) (clock.Clock, *hardwareClock, error) {
 	return h.device, h, nil
 }
 
-// setFrequency implements engine.Driver's SetFrequency.
+// setFrequency implements host.Driver's SetFrequency.
 func (c *clocks) setFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, error) {
 	k, h, err := c.get(id)
 	if err != nil {
@@ -219,7 +220,7 @@ func (c *clocks) setFrequency(id clock.ID, ppb float64) (float64, clock.Timestam
 	return applied, at, err
 }
 
-// step implements engine.Driver's Step.
+// step implements host.Driver's Step.
 func (c *clocks) step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 	k, _, err := c.get(id)
 	if err != nil {

@@ -18,10 +18,12 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/daemon/sdnotify"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/internal/sdnotify"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/metrics"
 )
@@ -49,10 +51,10 @@ type Daemon struct {
 	ctx          context.Context
 	loop         *loop
 	clocks       *clocks
-	engine       *engine.Engine
+	host         *host.Host
 	ports        []*portSockets
 	associations []*association
-	host         host
+	machine      machine
 	nics         map[string]configurator
 	serials      uint32
 	generation   uint32 // of the engine: names resolved for an earlier one are of no use
@@ -96,7 +98,7 @@ func Run(ctx context.Context, opt Options) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, loop: newLoop(), host: thisHost(), nics: map[string]configurator{},
+	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, loop: newLoop(), machine: thisMachine(), nics: map[string]configurator{},
 		quiet: map[string]*repetition{}, notices: make(chan func() error, maxNotices), names: map[clock.ID]string{}}
 	lack, err := missing(needs(cfg, firstFreePort(unprivilegedPorts)))
 	if err != nil {
@@ -117,13 +119,13 @@ func Run(ctx context.Context, opt Options) error {
 	if err := d.listenStatus(); err != nil {
 		return err
 	}
-	if d.clocks, err = newClocks(cfg, d.log, d.host); err == nil {
+	if d.clocks, err = newClocks(cfg, d.log, d.machine); err == nil {
 		err = d.start(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, d.closeStatus())
 	}
-	err = d.loop.run(ctx, func() waker { return d.engine }, d.handle)
+	err = d.loop.run(ctx, func() waker { return d.host }, d.handle)
 	d.stop(cancel)
 	return err
 }
@@ -134,13 +136,13 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err != nil {
 		d.log.Warn("state file", "err", err)
 	}
-	now := clock.Monotonic()
-	d.engine = engine.New(d.cfg, d.env(now, saved), (*driver)(d))
+	now := sysclock.Monotonic()
+	d.host = host.New(d.cfg, d.env(now, saved), (*driver)(d))
 	info, err := d.clocks.info(d.cfg)
 	if err != nil {
 		return err
 	}
-	d.engine.AddClock(now, info)
+	d.host.AddClock(now, info)
 	d.openAll(ctx, now)
 	d.serveStatus(ctx)
 	if d.opt.Notify != nil {
@@ -172,13 +174,11 @@ func (d *Daemon) every(ctx context.Context, interval time.Duration, f func(now c
 }
 
 // env is what an engine starts from.
-func (d *Daemon) env(now clock.Mono, saved engine.Saved) engine.Env {
+func (d *Daemon) env(now clock.Mono, saved engine.Saved) host.Env {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // it never fails
-	env := engine.Env{Rand: rand.New(rand.NewChaCha8(seed)),
-		Saved: saved, Start: now, Version: d.opt.Version, LeapsName: d.cfg.UTC.LeapSecondsList}
-	env.Leaps = d.leaps()
-	return env
+	return host.Env{Rand: rand.New(rand.NewChaCha8(seed)), Env: engine.Env{Saved: saved, Start: now, Version: d.opt.Version,
+		Leaps: d.leaps(), LeapsName: d.cfg.UTC.LeapSecondsList}}
 }
 
 // leaps reads the leap-seconds list, nil if there is none.
@@ -187,7 +187,7 @@ func (d *Daemon) leaps() *clock.LeapTable {
 	if file == "" {
 		return nil
 	}
-	leaps, err := clock.LoadLeapSeconds(file)
+	leaps, err := sysclock.LoadLeapSeconds(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.log.Info("there is no leap-seconds list", "file", file)
@@ -206,7 +206,7 @@ func (d *Daemon) openAll(ctx context.Context, now clock.Mono) {
 	for i, c := range d.cfg.PTP.Ports {
 		d.ports = append(d.ports, &portSockets{cfg: c, n: i, stamping: byKernel()})
 	}
-	for range d.engine.Associations() {
+	for range d.host.Associations() {
 		d.associations = append(d.associations, &association{stamping: byKernel()})
 	}
 	for _, p := range d.ports {
@@ -230,7 +230,7 @@ func (d *Daemon) handle(now clock.Mono, e *event) {
 	switch e.kind {
 	case ptpReceived:
 		if d.fromPort(e) {
-			d.engine.PTPReceived(now, e.n, e.buffer.data(), e.ts, e.from)
+			d.host.PTPReceived(now, e.n, e.buffer.data(), e.ts, e.from)
 		}
 	case ptpUnicast:
 		if d.fromPort(e) {
@@ -238,21 +238,21 @@ func (d *Daemon) handle(now clock.Mono, e *event) {
 		}
 	case ptpTransmitted:
 		if d.fromPort(e) {
-			d.engine.PTPTransmitted(now, e.n, e.id, e.ts)
+			d.host.PTPTransmitted(now, e.n, e.id, e.ts)
 		}
 	case ntpReceived:
 		if d.fromServer(e) {
-			d.engine.NTPReceived(now, e.n, e.buffer.data(), e.ts)
+			d.host.NTPReceived(now, e.n, e.buffer.data(), e.ts)
 		}
 	case ntpTransmitted:
 		if d.fromServer(e) {
-			d.engine.NTPTransmitted(now, e.n, e.id, e.ts)
+			d.host.NTPTransmitted(now, e.n, e.id, e.ts)
 		}
 	case crossed:
 		d.crossed(now, e)
 	case resolved:
 		if e.serial == d.generation {
-			d.engine.Resolved(now, e.n, e.addrs, e.err)
+			d.host.Resolved(now, e.n, e.addrs, e.err)
 		}
 	case linkChanged:
 		d.linkChanged(d.ctx, now, e.link)
@@ -283,15 +283,15 @@ func (d *Daemon) crossed(now clock.Mono, e *event) {
 		d.loseClock(now, id, e.err)
 		return
 	}
-	d.engine.Crossed(now, e.crossing, e.err)
+	d.host.Crossed(now, e.crossing, e.err)
 }
 
 // stop leaves everything as it should be left.
 func (d *Daemon) stop(cancel context.CancelFunc) {
-	now := clock.Monotonic()
+	now := sysclock.Monotonic()
 	d.tell(d.opt.Notify.Stopping)
-	d.engine.Settle(now)
-	saved, worth := d.engine.Save(now)
+	d.host.Settle(now)
+	saved, worth := d.host.Save(now)
 	cancel()
 	d.closeAll()
 	d.clocks.closeAll()

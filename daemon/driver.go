@@ -11,15 +11,17 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // driver has the engine act on real sockets and clocks. It is used by the loop only.
 type driver Daemon
 
 var (
-	_ engine.Driver   = (*driver)(nil)
+	_ host.Driver     = (*driver)(nil)
 	_ engine.Observer = (*driver)(nil)
 )
 
@@ -120,7 +122,7 @@ func (d *driver) SetKernel(s clock.Status) {
 	}
 }
 
-func (d *driver) Event(text string) { d.log.Info(text) }
+func (d *driver) Event(e status.Event) { d.log.LogAttrs(d.ctx, e.Level(), e.Text(), e.Attrs()...) }
 
 // Sampled puts the delay of a sample into the source's histogram.
 func (d *driver) Sampled(id source.ID, delay time.Duration) {

@@ -14,9 +14,10 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
+	"github.com/lockstep-time/lockstep/internal/lockfile"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -113,9 +114,9 @@ func TestVanishedClockOfAutoPort(t *testing.T) {
 func TestLinkFlapOfNTP(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, bound)
-	r.link(hwts.LinkDown, "eth1", "", 2)
-	r.link(hwts.LinkUp, "eth1", "", 2)
-	if n := f.nics["eth1"]; n.reapplied != 1 || n.uses != hwts.NTP {
+	r.link(nic.LinkDown, "eth1", "", 2)
+	r.link(nic.LinkUp, "eth1", "", 2)
+	if n := f.nics["eth1"]; n.reapplied != 1 || n.uses != nic.NTP {
 		t.Errorf("timestamping was configured again %d times, for %v", n.reapplied, n.uses)
 	}
 	if r.associations[0].clock != ptp1 {
@@ -127,13 +128,13 @@ func TestInterfaceOfNTPMadeAnew(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, bound)
 	delete(f.caps, "eth1")
-	r.link(hwts.Removed, "eth1", "", 2)
+	r.link(nic.Removed, "eth1", "", 2)
 	r.requireClocks("system")
 	if a := r.associations[0]; a.clock != clock.System || a.conn != nil {
 		t.Errorf("NTP is timestamped by %v, its socket is %v", a.clock, a.conn)
 	}
 	f.add("eth1", "eth1", 7, 3) // and the device has another number
-	r.link(hwts.Added, "eth1", "", 7)
+	r.link(nic.Added, "eth1", "", 7)
 	r.requireClocks("system", "ptp3")
 	if a := r.associations[0]; a.clock != clock.PHC(3) {
 		t.Errorf("NTP is timestamped by %v", a.clock)
@@ -145,7 +146,7 @@ func TestOtherClock(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+port24)
 	f.add("eth0", "eth0", 1, 2)
-	r.link(hwts.LinkUp, "eth0", "", 1)
+	r.link(nic.LinkUp, "eth0", "", 1)
 	r.requirePort(0, "ptp2")
 	r.requirePort(1, "ptp2")
 	r.requireClocks("system", "ptp2")
@@ -158,18 +159,18 @@ func TestRenamedNIC(t *testing.T) {
 	nic0, nic1 := f.nics["eth0"], f.nics["eth1"]
 	delete(f.caps, "eth0")
 	f.add("eth0.5", "lan0", 5, 0)
-	r.link(hwts.Renamed, "lan0", "eth0", 1)
+	r.link(nic.Renamed, "lan0", "eth0", 1)
 	r.requirePort(0, "")
 	r.requirePort(1, "ptp0")
 	if nic0.name != "lan0" || nic0.restored != nil || r.nics["lan0"] == nil || r.nics["eth0"] != nil {
 		t.Errorf("the NIC that a VLAN still needs is %+v, known are %v", nic0, r.nics)
 	}
-	r.link(hwts.LinkUp, "lan0", "", 1)
+	r.link(nic.LinkUp, "lan0", "", 1)
 	if nic0.reapplied == 0 {
 		t.Error("it is not configured again under its new name")
 	}
 	delete(f.caps, "eth1")
-	r.link(hwts.Renamed, "lan1", "eth1", 2)
+	r.link(nic.Renamed, "lan1", "eth1", 2)
 	r.requireClocks("system", "ptp0")
 	if len(nic1.restored) != 1 || nic1.restored[0] != "lan1" {
 		t.Errorf("the NIC that nobody needs was put back %v", nic1.restored)
@@ -263,7 +264,7 @@ func TestWithoutPrivilege(t *testing.T) {
 			}
 		}
 		f.acquire, f.open = nil, nil
-		r.link(hwts.LinkUp, "eth0", "", 1)
+		r.link(nic.LinkUp, "eth0", "", 1)
 		r.requirePort(0, "ptp0")
 	}
 }
@@ -357,7 +358,7 @@ func TestCountsOutliveSockets(t *testing.T) {
 		}
 	}
 	send()
-	r.link(hwts.LinkDown, "eth0", "", 1)
+	r.link(nic.LinkDown, "eth0", "", 1)
 	r.interfaceGone(r.now(), "eth0")
 	r.retry(r.now())
 	send()
@@ -383,7 +384,7 @@ func TestContainersComeAndGo(t *testing.T) {
 		if name == "" {
 			r.retry(now)
 		} else {
-			r.linkChanged(r.ctx, now, hwts.Event{Change: hwts.Added, Name: name, Index: 9, Up: true})
+			r.linkChanged(r.ctx, now, nic.Event{Change: nic.Added, Name: name, Index: 9, Up: true})
 		}
 		return r.told == now
 	}
@@ -432,7 +433,7 @@ func TestSlowDisk(t *testing.T) {
 func TestReloadOfTheSame(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+bound)
-	engine, socket := r.engine, r.ports[0].event
+	host, socket := r.host, r.ports[0].event
 	list := filepath.Join(t.TempDir(), "leap-seconds.list")
 	r.cfg.UTC.LeapSecondsList = list
 	text, err := os.ReadFile("../clock/testdata/leap-seconds.list")
@@ -448,7 +449,7 @@ func TestReloadOfTheSame(t *testing.T) {
 	r.reload(r.ctx, r.now(), same)
 	e := <-r.loop.urgent
 	r.handle(r.now(), &e)
-	if r.engine != engine || r.ports[0].event != socket || !logged(r, "it is as it was") {
+	if r.host != host || r.ports[0].event != socket || !logged(r, "it is as it was") {
 		t.Errorf("the sources began anew; log:\n%s", r.log)
 	}
 	if f.nics["eth0"].reset {
@@ -458,7 +459,7 @@ func TestReloadOfTheSame(t *testing.T) {
 		t.Error("the leap-seconds list was not read")
 	}
 	r.reload(r.ctx, r.now(), parse(t, port0))
-	if r.engine == engine {
+	if r.host == host {
 		t.Error("another configuration was not taken")
 	}
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 )
 
 // stamping says who timestamps the messages of a port or an association.
 type stamping struct {
 	clock clock.ID // clock.System is the kernel's
 	nic   string   // whose configuration was changed for it, also where that has not led to stamps yet; empty if none
-	use   hwts.Use // that it was changed for
+	use   nic.Use  // that it was changed for
 }
 
 // hardware reports whether it is a NIC.
@@ -38,13 +39,13 @@ func (d *Daemon) stampings(f func(*stamping)) {
 }
 
 // stampBy has the NIC of an interface take timestamps, and opens its PHC. A NIC whose PHC is of no use stays configured.
-func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *hwts.Capabilities, use hwts.Use) (stamping, error) {
-	nic := d.nics[caps.NIC]
-	if nic == nil {
-		nic = d.host.configurator(caps.NIC)
-		d.nics[caps.NIC] = nic
+func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *nic.Capabilities, use nic.Use) (stamping, error) {
+	c := d.nics[caps.NIC]
+	if c == nil {
+		c = d.machine.configurator(caps.NIC)
+		d.nics[caps.NIC] = c
 	}
-	granted, err := nic.Acquire(use)
+	granted, err := c.Acquire(use)
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w; it takes CAP_NET_ADMIN to have a NIC take timestamps", err)
 	}
@@ -69,14 +70,14 @@ func (d *Daemon) addPHC(ctx context.Context, now clock.Mono, index int) error {
 		return err
 	}
 	var info engine.ClockInfo
-	if err = h.claim(d.cfg.Steering.PHC, d.host.lock); err == nil {
+	if err = h.claim(d.cfg.Steering.PHC, d.machine.lock); err == nil {
 		info, err = infoOf(h.device, h.claimed(), true)
 	}
 	if err != nil {
 		d.clocks.close(clock.PHC(index))
 		return err
 	}
-	d.engine.AddClock(now, info)
+	d.host.AddClock(now, info)
 	return nil
 }
 
@@ -95,14 +96,14 @@ func (d *Daemon) loseClock(now clock.Mono, id clock.ID, why error) {
 		}
 	}
 	d.clocks.close(id)
-	d.engine.RemoveClock(now, id)
+	d.host.RemoveClock(now, id)
 	d.retry(now)
 }
 
 // tidy gives up the clocks and the NICs that nothing is timestamped by any more: the former go on at their learned
 // frequencies, the latter are configured as they were before. NICs in use stamp no more than they need to.
 func (d *Daemon) tidy(now clock.Mono) {
-	uses := map[string]hwts.Use{}
+	uses := map[string]nic.Use{}
 	interfaces := map[clock.ID][]string{} // anew: snapshots have the old ones
 	d.stampings(func(s *stamping) {
 		uses[s.nic] |= s.use
@@ -115,18 +116,18 @@ func (d *Daemon) tidy(now clock.Mono) {
 			continue
 		}
 		if _, err := h.device.Now(); err == nil { // the device may be gone: that may be why
-			d.engine.SettleClock(now, id)
+			d.host.SettleClock(now, id)
 		}
 		d.clocks.close(id)
-		d.engine.RemoveClock(now, id)
+		d.host.RemoveClock(now, id)
 	}
 	if d.inspecting {
 		return // a NIC may be busy for seconds; this is called again then
 	}
-	for name, nic := range d.nics {
+	for name, c := range d.nics {
 		if uses[name] == 0 {
 			d.restore(name)
-		} else if err := nic.Keep(uses[name]); err != nil && !errors.Is(err, hwts.ErrNoInterface) {
+		} else if err := c.Keep(uses[name]); err != nil && !errors.Is(err, hwts.ErrNoInterface) {
 			d.repeated("narrow "+name, "timestamping goes on for more than is needed", err)
 		}
 	}
@@ -142,11 +143,11 @@ func (d *Daemon) restore(name string) {
 
 // reapply has a NIC take timestamps again, which some forget when the link is down.
 func (d *Daemon) reapply(name string) {
-	nic := d.nics[name]
-	if nic == nil {
+	c := d.nics[name]
+	if c == nil {
 		return
 	}
-	if changed, err := nic.Reapply(); err != nil {
+	if changed, err := c.Reapply(); err != nil {
 		d.repeated("nic "+name, "timestamping cannot be configured again", err)
 	} else if changed {
 		d.log.Info("timestamping configured again", "nic", name)
@@ -155,13 +156,13 @@ func (d *Daemon) reapply(name string) {
 
 // renamed has what is known of a NIC go on under its new name.
 func (d *Daemon) renamed(from, to string) {
-	nic := d.nics[from]
-	if nic == nil {
+	c := d.nics[from]
+	if c == nil {
 		return
 	}
-	nic.Rename(to)
+	c.Rename(to)
 	delete(d.nics, from)
-	d.nics[to] = nic
+	d.nics[to] = c
 	d.stampings(func(s *stamping) {
 		if s.nic == from {
 			s.nic = to

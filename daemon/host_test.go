@@ -16,18 +16,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/daemon/lockfile"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
+	"github.com/lockstep-time/lockstep/internal/lockfile"
 	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/phc/phctest"
 	"github.com/lockstep-time/lockstep/status"
 )
 
 // fakeHost has interfaces and hardware clocks that are not there. Its sockets are real ones, of loopback.
 type fakeHost struct {
 	t    *testing.T
-	caps map[string]hwts.Capabilities
+	caps map[string]nic.Capabilities
 	nics map[string]*fakeNIC
 	// gone are the clocks whose devices are not there; it changes while they are compared.
 	gone [4]atomic.Bool
@@ -41,7 +45,7 @@ type fakeHost struct {
 type fakeNIC struct {
 	host                *fakeHost
 	name                string
-	uses                hwts.Use
+	uses                nic.Use
 	separate            bool // it has no filter for more than one use
 	reset               bool // it does not stamp as it has to
 	acquired, reapplied int
@@ -49,20 +53,20 @@ type fakeNIC struct {
 	restored            []string // under those names
 }
 
-func (n *fakeNIC) Acquire(u hwts.Use) (hwts.HardwareConfig, error) {
+func (n *fakeNIC) Acquire(u nic.Use) (nic.Config, error) {
 	if n.host.acquire != nil {
-		return hwts.HardwareConfig{}, n.host.acquire
+		return nic.Config{}, n.host.acquire
 	}
 	if n.separate && n.uses&^u != 0 {
-		return hwts.HardwareConfig{}, clock.ErrNotSupported
+		return nic.Config{}, clock.ErrNotSupported
 	}
 	n.acquired++
 	n.uses |= u
-	return hwts.HardwareConfig{TxType: hwts.TxOn, RxFilter: hwts.RxAll}, nil
+	return nic.Config{TxType: nic.TxOn, RxFilter: nic.RxAll}, nil
 }
-func (n *fakeNIC) Keep(u hwts.Use) error { n.uses &= u; return nil }
-func (n *fakeNIC) Restore() error        { n.restored = append(n.restored, n.name); return nil }
-func (n *fakeNIC) Rename(to string)      { n.name = to }
+func (n *fakeNIC) Keep(u nic.Use) error { n.uses &= u; return nil }
+func (n *fakeNIC) Restore() error       { n.restored = append(n.restored, n.name); return nil }
+func (n *fakeNIC) Rename(to string)     { n.name = to }
 
 func (n *fakeNIC) Forgotten() bool {
 	n.asked++
@@ -76,31 +80,31 @@ func (n *fakeNIC) Reapply() (changed bool, err error) {
 }
 
 func newFakeHost(t *testing.T) *fakeHost {
-	return &fakeHost{t: t, caps: map[string]hwts.Capabilities{}, nics: map[string]*fakeNIC{}, locks: t.TempDir()}
+	return &fakeHost{t: t, caps: map[string]nic.Capabilities{}, nics: map[string]*fakeNIC{}, locks: t.TempDir()}
 }
 
-// add puts an interface there, whose NIC has that clock; -1 for none.
-func (f *fakeHost) add(name, nic string, index, phc int) {
-	c := hwts.Capabilities{Interface: name, Index: index, NIC: nic, Driver: "fake", PHC: phc, Up: true, Speed: 1000}
+// add puts an interface there, on top of another or of itself, whose NIC has that clock; -1 for none.
+func (f *fakeHost) add(name, below string, index, phc int) {
+	c := nic.Capabilities{Interface: name, Index: index, NIC: below, Driver: "fake", PHC: phc, Up: true, Speed: 1000}
 	if phc >= 0 {
-		c.TxTypes = 1<<hwts.TxOff | 1<<hwts.TxOn
+		c.TxTypes = 1<<nic.TxOff | 1<<nic.TxOn
 		c.Flags = unix.SOF_TIMESTAMPING_TX_HARDWARE | unix.SOF_TIMESTAMPING_RX_HARDWARE | unix.SOF_TIMESTAMPING_RAW_HARDWARE
 	}
 	f.caps[name] = c
 }
 
-func (f *fakeHost) host() host {
-	return host{
-		probe: func(name string) (hwts.Capabilities, error) {
+func (f *fakeHost) machine() machine {
+	return machine{
+		probe: func(name string) (nic.Capabilities, error) {
 			c, ok := f.caps[name]
 			if !ok {
-				return hwts.Capabilities{}, hwts.ErrNoInterface
+				return nic.Capabilities{}, hwts.ErrNoInterface
 			}
 			return c, nil
 		},
-		configurator: func(nic string) configurator {
-			n := &fakeNIC{host: f, name: nic}
-			f.nics[nic] = n
+		configurator: func(ifname string) configurator {
+			n := &fakeNIC{host: f, name: ifname}
+			f.nics[ifname] = n
 			return n
 		},
 		listen: func(hwts.Config) (*hwts.Conn, error) { return hwts.Listen(hwts.Config{Network: hwts.UDP4}) },
@@ -113,8 +117,8 @@ func (f *fakeHost) host() host {
 			}
 			f.opened++
 			start := time.Now()
-			fake := phc.NewFake(phc.FakeConfig{Index: index, Now: func() int64 { return int64(time.Since(start)) },
-				Rand: rand.New(rand.NewPCG(1, 2)), Fault: func(phc.Call) error {
+			fake := phctest.New(phctest.Config{Index: index, Now: func() int64 { return int64(time.Since(start)) },
+				Rand: rand.New(rand.NewPCG(1, 2)), Fault: func(phctest.Call) error {
 					if f.gone[index].Load() {
 						return unix.ENODEV
 					}
@@ -152,20 +156,20 @@ func newRig(t *testing.T, f *fakeHost, text string) *rig {
 	cfg := parse(t, text)
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &rig{t: t, log: &bytes.Buffer{}}
-	d := &Daemon{log: slog.New(slog.NewTextHandler(r.log, nil)), cfg: cfg, ctx: ctx, loop: newLoop(), host: f.host(),
+	d := &Daemon{log: slog.New(slog.NewTextHandler(r.log, nil)), cfg: cfg, ctx: ctx, loop: newLoop(), machine: f.machine(),
 		nics: map[string]configurator{}, quiet: map[string]*repetition{}}
 	r.Daemon = d
 	var err error
-	if d.clocks, err = newClocks(cfg, d.log, d.host); err != nil {
+	if d.clocks, err = newClocks(cfg, d.log, d.machine); err != nil {
 		t.Fatal(err)
 	}
-	now := clock.Monotonic()
-	d.engine = engine.New(cfg, d.env(now, engine.Saved{}), (*driver)(d))
+	now := sysclock.Monotonic()
+	d.host = host.New(cfg, d.env(now, engine.Saved{}), (*driver)(d))
 	info, err := d.clocks.info(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.engine.AddClock(now, info)
+	d.host.AddClock(now, info)
 	d.openAll(ctx, now)
 	t.Cleanup(func() {
 		cancel()
@@ -176,11 +180,11 @@ func newRig(t *testing.T, f *fakeHost, text string) *rig {
 	return r
 }
 
-func (r *rig) now() clock.Mono { return clock.Monotonic() }
+func (r *rig) now() clock.Mono { return sysclock.Monotonic() }
 
-func (r *rig) link(change hwts.Change, name, old string, index int) {
-	r.linkChanged(r.ctx, r.now(), hwts.Event{Change: change, Name: name, OldName: old, Index: index,
-		Up: change != hwts.LinkDown && change != hwts.Removed})
+func (r *rig) link(change nic.Change, name, old string, index int) {
+	r.linkChanged(r.ctx, r.now(), nic.Event{Change: change, Name: name, OldName: old, Index: index,
+		Up: change != nic.LinkDown && change != nic.Removed})
 }
 
 // cross has a clock compared, and returns the event that tells of it.
@@ -191,7 +195,7 @@ func (r *rig) cross(id clock.ID) event {
 }
 
 func (r *rig) status() *status.Snapshot {
-	s := r.engine.Snapshot(r.now(), time.Now(), r.clocks.devices())
+	s := r.host.Snapshot(r.now(), time.Now(), r.clocks.devices())
 	r.count(s)
 	return s
 }
@@ -223,7 +227,7 @@ func (r *rig) requireClocks(want ...string) {
 // TestTightestReading has the second of three readings of a clock take no time, but for what a busy machine adds.
 func TestTightestReading(t *testing.T) {
 	reading := int64(0)
-	v, err := clock.NewVirtual(clock.VirtualConfig{
+	v, err := sysclock.NewVirtual(sysclock.VirtualConfig{
 		Raw:      func() (int64, error) { return reading, nil },
 		Realtime: func() (int64, error) { return 0, nil },
 	})
@@ -235,7 +239,7 @@ func TestTightestReading(t *testing.T) {
 		if n++; n != 2 {
 			time.Sleep(50 * time.Millisecond)
 		} else {
-			second = clock.Monotonic()
+			second = sysclock.Monotonic()
 		}
 		reading = int64(n)
 	}}}

@@ -3,12 +3,13 @@
 package daemon
 
 import (
-	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // inspectInterval is how often the NICs in use are looked at. Nobody tells when another program, or a reset by the driver,
@@ -40,7 +41,7 @@ func (d *Daemon) inspect(now clock.Mono) {
 	d.workers.Go(func() {
 		var all []inspection
 		for name, nic := range nics {
-			if i, up := d.host.inspect(name, nic); up {
+			if i, up := d.machine.inspect(name, nic); up {
 				all = append(all, i)
 			}
 		}
@@ -56,8 +57,8 @@ func (d *Daemon) inspect(now clock.Mono) {
 
 // inspect looks at one NIC. One that is down is left alone, as drivers may refuse to configure it; it is configured again
 // when it is up.
-func (h *host) inspect(name string, nic configurator) (i inspection, up bool) {
-	caps, err := h.probe(name)
+func (m *machine) inspect(name string, nic configurator) (i inspection, up bool) {
+	caps, err := m.probe(name)
 	if err != nil || !caps.Up {
 		return i, false
 	}
@@ -98,11 +99,11 @@ func (d *Daemon) noteReset(now clock.Mono, nic string) {
 	if !due {
 		return
 	}
-	text := fmt.Sprintf("timestamping of %s was changed by another program or a reset, and has been configured again", nic)
+	var fields []slog.Attr
 	if times > 1 {
-		text += fmt.Sprintf(", %d times", times)
+		fields = append(fields, slog.Int("times", times))
 	}
-	d.engine.Note(now, text)
+	d.host.Tell(now, status.NewEvent(status.TimestampingRestored, nic, fields...))
 }
 
 // search looks, beside the loop, for interfaces that have come since, where the configuration leaves it to the host which

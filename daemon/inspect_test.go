@@ -8,7 +8,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 )
 
 // inspectNICs has the rig's NICs looked at.
@@ -113,12 +113,12 @@ func TestOtherProvider(t *testing.T) {
 func TestReloadChangesTheUse(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+"transport = \"l2\"\n")
-	nic := f.nics["eth0"]
-	nic.separate = true
+	n := f.nics["eth0"]
+	n.separate = true
 	r.reload(r.ctx, r.now(), parse(t, port0))
 	r.requirePort(0, "ptp0")
-	if nic.uses != hwts.PTPOverUDP || nic.restored != nil {
-		t.Errorf("the NIC serves %v, was put back %v", nic.uses, nic.restored)
+	if n.uses != nic.PTPOverUDP || n.restored != nil {
+		t.Errorf("the NIC serves %v, was put back %v", n.uses, n.restored)
 	}
 }
 
@@ -126,11 +126,11 @@ func TestReloadChangesTheUse(t *testing.T) {
 func TestUseIsGivenUp(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+port1+bound)
-	if got := f.nics["eth1"].uses; got != hwts.PTPOverUDP|hwts.NTP {
+	if got := f.nics["eth1"].uses; got != nic.PTPOverUDP|nic.NTP {
 		t.Fatalf("the NIC serves %v", got)
 	}
 	r.reload(r.ctx, r.now(), parse(t, port0+bound))
-	if got := f.nics["eth1"].uses; got != hwts.NTP {
+	if got := f.nics["eth1"].uses; got != nic.NTP {
 		t.Errorf("the NIC serves %v, want NTP only", got)
 	}
 }
@@ -154,20 +154,20 @@ func TestNICThatComesLater(t *testing.T) {
 			r.handle(r.now(), &e)
 		}
 	}
-	engine, limit := r.engine, r.cfg.Holdover.Limit
-	r.link(hwts.Added, "eth1", "", 2)
+	host, limit := r.host, r.cfg.Holdover.Limit
+	r.link(nic.Added, "eth1", "", 2)
 	if search(); loads != 0 {
 		t.Error("ports are searched for beside those that the file names")
 	}
 	r.cfg.Discovered = true
-	if search(); loads != 1 || r.engine != engine {
-		t.Errorf("%d searches; without anything new the sources began anew: %v", loads, r.engine != engine)
+	if search(); loads != 1 || r.host != host {
+		t.Errorf("%d searches; without anything new the sources began anew: %v", loads, r.host != host)
 	}
 	if search(); loads != 1 {
 		t.Error("nothing has come, and it was searched again")
 	}
 	found = port0 + port1
-	r.link(hwts.LinkUp, "eth1", "", 2)
+	r.link(nic.LinkUp, "eth1", "", 2)
 	search()
 	r.requirePort(0, "ptp0")
 	r.requirePort(1, "ptp1")
@@ -175,7 +175,7 @@ func TestNICThatComesLater(t *testing.T) {
 		t.Error("more than the ports was taken")
 	}
 	found, discovers = port1, false
-	r.link(hwts.Added, "eth9", "", 9)
+	r.link(nic.Added, "eth9", "", 9)
 	if search(); len(r.ports) != 2 {
 		t.Error("a file that names its sources by now was taken without being told to")
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 // TestReloadForgetsKisses has a server that has denied its service asked again by a configuration that is as it was.
@@ -23,17 +23,17 @@ func TestReloadForgetsKisses(t *testing.T) {
 	}
 	defer server.Close()
 	r := newRig(t, newFakeHost(t), text)
-	r.host.listen = func(hwts.Config) (*hwts.Conn, error) {
+	r.machine.listen = func(hwts.Config) (*hwts.Conn, error) {
 		addr := server.LocalAddr().(*net.UDPAddr).AddrPort()
 		return hwts.Listen(hwts.Config{Network: hwts.UDP4, Connect: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())})
 	}
 	now := r.now()
 	pass := func(d time.Duration) {
 		now = now.Add(d)
-		r.engine.Wake(now)
+		r.host.Wake(now)
 	}
-	request := func() ntp.Header {
-		var b [ntp.HeaderLen]byte
+	request := func() wire.Header {
+		var b [wire.HeaderLen]byte
 		if err := server.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
@@ -41,18 +41,18 @@ func TestReloadForgetsKisses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := ntp.Parse(b[:n])
+		p, err := wire.Parse(b[:n])
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p.Header
 	}
-	reason := func() string { return r.engine.Snapshot(now, time.Now(), nil).Sources[0].Reason }
+	reason := func() string { return r.host.Snapshot(now, time.Now(), nil).Sources[0].Reason }
 
 	pass(0)
 	pass(time.Second)
-	h := ntp.Header{Version: 4, Mode: ntp.ModeServer, Origin: request().Transmit, ReferenceID: ntp.ReferenceID{'D', 'E', 'N', 'Y'}}
-	r.engine.NTPReceived(now, 0, h.Append(nil), clock.Timestamp{})
+	h := wire.Header{Version: 4, Mode: wire.ModeServer, Origin: request().Transmit, ReferenceID: wire.ReferenceID{'D', 'E', 'N', 'Y'}}
+	r.host.NTPReceived(now, 0, h.Append(nil), clock.Timestamp{})
 	pass(time.Second)
 	pass(time.Second)
 	if got := reason(); !strings.HasPrefix(got, "it denies its service (DENY)") {

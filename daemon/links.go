@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -18,7 +19,7 @@ const watchPause = 5 * time.Second
 // watchLinks tells the loop what happens to the interfaces, until ctx is done.
 func (d *Daemon) watchLinks(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := hwts.Watch(ctx, func(ev hwts.Event) { d.loop.post(ctx, event{kind: linkChanged, link: ev}) })
+		err := nic.Watch(ctx, func(ev nic.Event) { d.loop.post(ctx, event{kind: linkChanged, link: ev}) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -33,27 +34,27 @@ func (d *Daemon) watchLinks(ctx context.Context) {
 }
 
 // linkChanged follows what happens to the interfaces.
-func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev hwts.Event) {
+func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev nic.Event) {
 	switch ev.Change {
-	case hwts.Renamed:
+	case nic.Renamed:
 		d.renamed(ev.OldName, ev.Name)
 		d.arrived = true
 		d.interfaceGone(now, ev.OldName)
 		d.interfaceThere(ctx, now, ev)
-	case hwts.Removed:
+	case nic.Removed:
 		d.interfaceGone(now, ev.Name)
 		delete(d.nics, ev.Name) // what an interface made anew is like nobody knows
-	case hwts.Added:
+	case nic.Added:
 		d.arrived = true
 		d.interfaceThere(ctx, now, ev)
-	case hwts.LinkUp:
+	case nic.LinkUp:
 		d.arrived = true // of a NIC that has just been made the clock may not have been there yet
 		d.reapply(ev.Name)
 		d.linkUp(ctx, now, ev.Name)
-	case hwts.LinkDown:
+	case nic.LinkDown:
 		for _, p := range d.ports {
 			if p.cfg.Interface == ev.Name {
-				d.engine.PortLink(now, p.n, false, 0)
+				d.host.PortLink(now, p.n, false, 0)
 			}
 		}
 	}
@@ -67,7 +68,7 @@ func (d *Daemon) interfaceGone(now clock.Mono, name string) {
 		}
 	}
 	for n, a := range d.associations {
-		if d.engine.AssociationInterface(n) == name {
+		if d.host.AssociationInterface(n) == name {
 			d.disconnect(a)
 			d.stampByKernel(now, n)
 		}
@@ -76,7 +77,7 @@ func (d *Daemon) interfaceGone(now clock.Mono, name string) {
 }
 
 // interfaceThere opens what belongs on an interface that has come, or was there when the watching began.
-func (d *Daemon) interfaceThere(ctx context.Context, now clock.Mono, ev hwts.Event) {
+func (d *Daemon) interfaceThere(ctx context.Context, now clock.Mono, ev nic.Event) {
 	for _, p := range d.ports {
 		switch {
 		case p.cfg.Interface != ev.Name:
@@ -84,7 +85,7 @@ func (d *Daemon) interfaceThere(ctx context.Context, now clock.Mono, ev hwts.Eve
 		case p.open && p.index != ev.Index:
 			d.losePort(now, p, hwts.ErrNoInterface)
 		case p.open && !ev.Up:
-			d.engine.PortLink(now, p.n, false, 0)
+			d.host.PortLink(now, p.n, false, 0)
 		}
 		d.openPort(ctx, now, p)
 	}
@@ -106,10 +107,10 @@ func (d *Daemon) linkUp(ctx context.Context, now clock.Mono, name string) {
 		ours = true
 		d.openPort(ctx, now, p)
 		speed := d.checkClock(ctx, now, p)
-		d.engine.PortLink(now, p.n, true, speed)
+		d.host.PortLink(now, p.n, true, speed)
 	}
 	for n := range d.associations {
-		if d.engine.AssociationInterface(n) == name {
+		if d.host.AssociationInterface(n) == name {
 			ours = true
 			d.stampAssociation(ctx, now, n)
 		}
@@ -135,14 +136,14 @@ func (d *Daemon) networkChanged(now clock.Mono, urgent bool) {
 		return
 	}
 	d.told = now
-	d.engine.NetworkChanged(now)
+	d.host.NetworkChanged(now)
 }
 
 var errOtherClock = errors.New("its clock has changed")
 
 // checkClock opens a port anew if the interface has another clock than it had. It returns the speed of the link in bit/s.
 func (d *Daemon) checkClock(ctx context.Context, now clock.Mono, p *portSockets) (speed uint64) {
-	caps, err := d.host.probe(p.cfg.Interface)
+	caps, err := d.machine.probe(p.cfg.Interface)
 	if err != nil {
 		return 0
 	}

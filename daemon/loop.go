@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/ptp"
 )
 
@@ -41,7 +43,7 @@ type event struct {
 	crossing clock.Crossing
 	err      error
 	addrs    []netip.Addr
-	link     hwts.Event
+	link     nic.Event
 	call     func(now clock.Mono)
 }
 
@@ -125,11 +127,11 @@ func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mo
 		if ctx.Err() != nil { // in the select below a flood would be taken instead of the end, every other time
 			return nil
 		}
-		now := clock.Monotonic()
+		now := sysclock.Monotonic()
 		if w().NextWake() <= now {
 			w().Wake(now)
 		}
-		timer.Reset(max(0, w().NextWake().Sub(clock.Monotonic())))
+		timer.Reset(max(0, w().NextWake().Sub(sysclock.Monotonic())))
 		var e event
 		select {
 		case <-ctx.Done():
@@ -164,7 +166,7 @@ func (l *loop) next(e *event) bool {
 }
 
 func (l *loop) handle(e *event, handle func(now clock.Mono, e *event)) {
-	handle(clock.Monotonic(), e)
+	handle(sysclock.Monotonic(), e)
 	if e.buffer != nil {
 		l.free <- e.buffer
 		e.buffer = nil

@@ -12,9 +12,11 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // portSockets are the sockets of one PTP port.
@@ -76,38 +78,38 @@ func (d *Daemon) openPort(ctx context.Context, now clock.Mono, p *portSockets) {
 	if err != nil {
 		d.shutPort(p)
 		d.repeated("port "+p.cfg.Interface, "PTP port is of no use", err)
-		d.engine.ClosePort(now, p.n, err)
+		d.host.ClosePort(now, p.n, err)
 		return
 	}
 	p.open = true
-	d.engine.OpenPort(now, p.n, info)
+	d.host.OpenPort(now, p.n, info)
 }
 
-func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (engine.PortInfo, error) {
-	caps, err := d.host.probe(p.cfg.Interface)
+func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (host.PortInfo, error) {
+	caps, err := d.machine.probe(p.cfg.Interface)
 	if err != nil {
 		p.stamping = byKernel()
-		return engine.PortInfo{}, err
+		return host.PortInfo{}, err
 	}
 	p.index = caps.Index
 	byNIC, err := hardware(p.cfg, &caps)
 	if err != nil {
-		return engine.PortInfo{}, err
+		return host.PortInfo{}, err
 	}
 	if p.stamping = byKernel(); byNIC {
 		if err := d.stampPort(ctx, now, p, &caps); err != nil {
-			return engine.PortInfo{}, err
+			return host.PortInfo{}, err
 		}
 	}
-	info := engine.PortInfo{Clock: p.clock, Hardware: p.hardware(), LinkUp: caps.Up, Speed: uint64(caps.Speed) * 1e6,
-		Identity: ptp.PortIdentity{Clock: d.identity(caps.MAC), Port: uint16(p.n + 1)}}
+	info := host.PortInfo{Clock: p.clock, Hardware: p.hardware(), LinkUp: caps.Up, Speed: uint64(caps.Speed) * 1e6,
+		Identity: wire.PortIdentity{Clock: d.identity(caps.MAC), Port: uint16(p.n + 1)}}
 	return info, d.listen(p, info)
 }
 
 // stampPort has the NIC timestamp the messages of a port. Where this process may not have it do so, and need not, it is
 // the kernel that does.
-func (d *Daemon) stampPort(ctx context.Context, now clock.Mono, p *portSockets, caps *hwts.Capabilities) (err error) {
-	p.stamping, err = d.stampBy(ctx, now, caps, hwts.UseOf(network(p.cfg.Transport)))
+func (d *Daemon) stampPort(ctx context.Context, now clock.Mono, p *portSockets, caps *nic.Capabilities) (err error) {
+	p.stamping, err = d.stampBy(ctx, now, caps, nic.UseOf(network(p.cfg.Transport)))
 	if p.cfg.Timestamping != configs.AutoTimestamping || !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
@@ -117,7 +119,7 @@ func (d *Daemon) stampPort(ctx context.Context, now clock.Mono, p *portSockets, 
 }
 
 // hardware decides who takes the timestamps.
-func hardware(cfg configs.Port, caps *hwts.Capabilities) (bool, error) {
+func hardware(cfg configs.Port, caps *nic.Capabilities) (bool, error) {
 	switch cfg.Timestamping {
 	case configs.KernelTimestamping:
 		return false, nil
@@ -131,7 +133,7 @@ func hardware(cfg configs.Port, caps *hwts.Capabilities) (bool, error) {
 }
 
 // nameOf tells a NIC and its driver, if it has one.
-func nameOf(caps *hwts.Capabilities) string {
+func nameOf(caps *nic.Capabilities) string {
 	if caps.Driver == "" {
 		return caps.NIC
 	}
@@ -139,7 +141,7 @@ func nameOf(caps *hwts.Capabilities) string {
 }
 
 // listen makes the sockets and starts reading them.
-func (d *Daemon) listen(p *portSockets, info engine.PortInfo) error {
+func (d *Daemon) listen(p *portSockets, info host.PortInfo) error {
 	net := network(p.cfg.Transport)
 	c := hwts.Config{Network: net, Interface: p.cfg.Interface, Stamps: hwts.Kernel, TTL: int(p.cfg.TTL),
 		DSCP: int(p.cfg.DSCP), IngressLatency: p.cfg.IngressLatency, EgressLatency: p.cfg.EgressLatency,
@@ -152,7 +154,7 @@ func (d *Daemon) listen(p *portSockets, info engine.PortInfo) error {
 		c.Port = p.cfg.EventPort
 	}
 	var err error
-	if p.event, err = d.host.listen(c); err != nil {
+	if p.event, err = d.machine.listen(c); err != nil {
 		return err
 	}
 	d.serials++
@@ -163,12 +165,12 @@ func (d *Daemon) listen(p *portSockets, info engine.PortInfo) error {
 		return nil
 	}
 	c.Port, c.Stamps, c.Clock, c.DSCP = p.cfg.GeneralPort, hwts.NoStamps, 0, 0
-	if p.general, err = d.host.listen(c); err != nil {
+	if p.general, err = d.machine.listen(c); err != nil {
 		return err
 	}
 	d.serve(&p.readers, p.general, &r)
 	c.Groups, c.Accept = nil, hwts.AcceptUnicast
-	if p.unicast, err = d.host.listen(c); err != nil {
+	if p.unicast, err = d.machine.listen(c); err != nil {
 		return err
 	}
 	u := r
@@ -183,7 +185,7 @@ func (d *Daemon) unicast(now clock.Mono, e *event) {
 	at := d.ports[e.n].cfg
 	for _, p := range d.ports {
 		if p.cfg.Interface == at.Interface && p.cfg.Transport == at.Transport && p.cfg.GeneralPort == at.GeneralPort {
-			d.engine.PTPUnicast(now, p.n, e.buffer.data(), e.from)
+			d.host.PTPUnicast(now, p.n, e.buffer.data(), e.from)
 		}
 	}
 }
@@ -206,7 +208,7 @@ func (d *Daemon) serve(readers *sync.WaitGroup, c *hwts.Conn, h hwts.Handler) {
 func (d *Daemon) losePort(now clock.Mono, p *portSockets, why error) {
 	d.shutPort(p)
 	p.stamping = byKernel()
-	d.engine.ClosePort(now, p.n, why)
+	d.host.ClosePort(now, p.n, why)
 }
 
 // shutPort closes the sockets of a port. What it is timestamped by is kept for it.
@@ -234,9 +236,9 @@ func (p *portSockets) conns() []*hwts.Conn {
 }
 
 // identity makes the clock identity of the NIC's address, or of the host's own random one where it has none.
-func (d *Daemon) identity(mac hwts.MAC) ptp.ClockIdentity {
+func (d *Daemon) identity(mac hwts.MAC) wire.ClockIdentity {
 	if mac == (hwts.MAC{}) {
 		mac = d.localMAC
 	}
-	return ptp.ClockIdentityFromMAC(mac)
+	return wire.ClockIdentityFromMAC(mac)
 }

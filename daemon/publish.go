@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -14,7 +15,7 @@ import (
 // look returns the latest snapshot, nil if there is none yet, and has it renewed often while somebody does so. It may be
 // called from any goroutine.
 func (d *Daemon) look() *status.Snapshot {
-	d.watched.Store(int64(clock.Monotonic()))
+	d.watched.Store(int64(sysclock.Monotonic()))
 	return d.snapshot.Load()
 }
 
@@ -27,7 +28,7 @@ func (d *Daemon) publish(now clock.Mono) {
 	if err != nil {
 		return
 	}
-	s := d.engine.Snapshot(when, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
+	s := d.host.Snapshot(when, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
 	d.count(s)
 	d.snapshot.Store(s)
 	if !d.ready && (s.State == status.Locked || s.Time.Sub(s.Started) > readyPatience) {

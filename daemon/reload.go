@@ -43,14 +43,14 @@ func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config
 	if reflect.DeepEqual(cfg, d.cfg) {
 		d.log.Info("configuration read again; it is as it was, and the sources go on")
 		if leaps := d.leaps(); leaps != nil {
-			d.engine.SetLeaps(leaps)
+			d.host.SetLeaps(leaps)
 		}
-		d.engine.ForgetKisses(now)
+		d.host.ForgetKisses(now)
 		d.inspect(now)
 		return
 	}
 	old := d.cfg
-	saved, _ := d.engine.Save(now)
+	saved, _ := d.host.Save(now)
 	d.closeAll()
 	for _, nic := range d.nics {
 		_ = nic.Keep(0) // what is needed by now is acquired anew, and may be something else altogether
@@ -59,7 +59,7 @@ func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config
 	d.cfg = cfg
 	d.clocks.readings.Store(int32(cfg.Steering.Crossings))
 	d.resteer = d.resteer || cfg.Steering.Servo != old.Steering.Servo || cfg.Steering.PHC != old.Steering.PHC
-	d.engine = d.engine.Successor(now, cfg, d.env(now, saved), (*driver)(d))
+	d.host = d.host.Successor(now, cfg, d.env(now, saved), (*driver)(d))
 	d.openAll(ctx, now)
 	d.resteerClocks(now)
 	d.log.Info("configuration read again")
@@ -86,10 +86,10 @@ func (d *Daemon) resteerClocks(now clock.Mono) {
 		d.repeated("resteer", "steering stays as it was", err)
 		return
 	}
-	if d.engine.Resteer(now, all) {
+	if d.host.Resteer(now, all) {
 		d.resteer = false
 		for _, h := range d.clocks.phcs {
-			_ = h.claim(d.cfg.Steering.PHC, d.host.lock) // what could fail has been done
+			_ = h.claim(d.cfg.Steering.PHC, d.machine.lock) // what could fail has been done
 		}
 		d.log.Info("steering has changed", "servo", string(d.cfg.Steering.Servo), "phc", d.cfg.Steering.PHC)
 	}
@@ -104,7 +104,7 @@ func (c *clocks) infos(cfg *configs.Config) ([]engine.ClockInfo, error) {
 	all := []engine.ClockInfo{system}
 	for _, h := range c.phcs {
 		if cfg.Steering.PHC {
-			if err := h.claim(true, c.host.lock); err != nil {
+			if err := h.claim(true, c.machine.lock); err != nil {
 				return nil, err
 			}
 		}

@@ -68,7 +68,7 @@ func (d *Daemon) resume() func(context.Context) error {
 	}
 	return func(ctx context.Context) error {
 		done := make(chan struct{})
-		if !d.loop.post(ctx, event{kind: called, call: func(now clock.Mono) { d.engine.Resume(now); close(done) }}) {
+		if !d.loop.post(ctx, event{kind: called, call: func(now clock.Mono) { d.host.Resume(now); close(done) }}) {
 			return ctx.Err()
 		}
 		select {

@@ -85,7 +85,7 @@ func saveState(path string, s engine.Saved) error {
 
 // save keeps what has been learned for the next start.
 func (d *Daemon) save(now clock.Mono) {
-	if s, worth := d.engine.Save(now); worth && d.cfg.StateFile != "" {
+	if s, worth := d.host.Save(now); worth && d.cfg.StateFile != "" {
 		d.write(now, s)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 )
 
 const (
@@ -49,7 +50,7 @@ func (d *Daemon) repeated(key, text string, err error) {
 
 // due tells whether trouble is to be told now, and how often it has come since it was told last.
 func (d *Daemon) due(key string) (times int, due bool) {
-	now := clock.Monotonic()
+	now := sysclock.Monotonic()
 	r := d.quiet[key]
 	if r == nil {
 		if len(d.quiet) >= maxQuiet {

@@ -5,7 +5,7 @@ package discipline
 import (
 	"math"
 
-	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/estimate"
 )
 
 // bracket is where the truth is, as far as it can be vouched for: the root's free-running clock less true time is within
@@ -58,7 +58,7 @@ func (b bracket) minus(o bracket) bracket {
 
 // observe has an estimate, and the bracket beside it, follow an observation that may be off by bound ns at most. The
 // oscillator is taken to wander by so many ppb per root second at least.
-func (b *bracket) observe(e *servo.Estimator, o servo.Observation, bound, wander float64) servo.Verdict {
+func (b *bracket) observe(e *estimate.Estimator, o estimate.Observation, bound, wander float64) estimate.Verdict {
 	return observe(e, o, wander, limit{b, bound})
 }
 
@@ -68,7 +68,7 @@ func (b *bracket) observe(e *servo.Estimator, o servo.Observation, bound, wander
 type margins struct{ full, stated bracket }
 
 // observe is the same for both: a measurement is off by even ns less at most if its delay is shared evenly.
-func (m *margins) observe(e *servo.Estimator, o servo.Observation, bound, even, wander float64) servo.Verdict {
+func (m *margins) observe(e *estimate.Estimator, o estimate.Observation, bound, even, wander float64) estimate.Verdict {
 	return observe(e, o, wander, limit{&m.full, bound}, limit{&m.stated, bound - even})
 }
 
@@ -88,11 +88,11 @@ type limit struct {
 	ns float64
 }
 
-func observe(e *servo.Estimator, o servo.Observation, wander float64, limits ...limit) servo.Verdict {
+func observe(e *estimate.Estimator, o estimate.Observation, wander float64, limits ...limit) estimate.Verdict {
 	_, before := e.At(o.Time)
 	ran := runOff(e, o.Time, wander)
 	v := e.Observe(o)
-	if v != servo.Used {
+	if v != estimate.Used {
 		return v
 	}
 	base, est := e.At(o.Time)
@@ -108,10 +108,10 @@ func observe(e *servo.Estimator, o servo.Observation, wander float64, limits ...
 
 // runOff returns by how much a clock may have run off, in ns, from where it is believed to be since it was observed last
 // and until its oscillator shows time: confidence standard deviations.
-func runOff(e *servo.Estimator, time int64, wander float64) float64 {
+func runOff(e *estimate.Estimator, time int64, wander float64) float64 {
 	last := e.Time()
 	_, est := e.At(last)
-	est = servo.Estimate{FrequencyVar: est.FrequencyVar}.After(float64(max(0, time-last))/1e9, max(wander, e.MostWander()))
+	est = estimate.State{FrequencyVar: est.FrequencyVar}.After(float64(max(0, time-last))/1e9, max(wander, e.MostWander()))
 	return confidence(e.Observations()) * est.Sigma()
 }
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/estimate"
 )
 
 func TestBracketKeepsWhatMeasurementsHaveInCommon(t *testing.T) {
@@ -55,12 +55,12 @@ func TestBracketFollowsTheEstimate(t *testing.T) {
 func TestMarginsRelyOnAnEvenPath(t *testing.T) {
 	const bound, even = 100, 75
 	var m margins
-	e := servo.NewEstimator()
+	e := estimate.New()
 	e.SetFrequency(0, 1)
 	at := int64(0)
 	for range 50 {
 		at += int64(time.Second)
-		m.observe(e, servo.Observation{Time: at, Variance: 1}, bound, even, 0)
+		m.observe(e, estimate.Observation{Time: at, Variance: 1}, bound, even, 0)
 	}
 	if m.full.half() < 99 || m.stated.half() > 40 || m.stated.half() < 25 {
 		t.Errorf("half width %g and %g, want 100 and not much more than 25", m.full.half(), m.stated.half())

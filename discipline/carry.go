@@ -4,19 +4,20 @@ package discipline
 
 import (
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/estimate"
+	"github.com/lockstep-time/lockstep/source"
 )
 
 // OnSystem returns a measurement of a PHC as one of the system clock, by how the two compare: their crossings tell that
 // whatever TAI − UTC is. m's offset is the PHC less a source on UTC, on no common scale. It is not ok before there are
 // crossings.
-func (t *Tree) OnSystem(now clock.Mono, m Measurement) (_ Measurement, ok bool) {
+func (t *Tree) OnSystem(now clock.Mono, m source.Sample) (_ source.Sample, ok bool) {
 	n := t.node(m.At.Clock())
 	if n == nil {
 		return m, false
 	}
 	o := n.observation(m)
-	est, base, free, ok := n.up(servo.Estimate{}, o.Offset, o.Time)
+	est, base, free, ok := n.up(estimate.State{}, o.Offset, o.Time)
 	open := n.parted(now)
 	if !ok || !open.known {
 		return m, false

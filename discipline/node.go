@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
 )
 
@@ -27,10 +28,10 @@ type node struct {
 	history        *clock.History
 
 	// edge of a PHC: the free-running system clock less the free-running PHC, over the system clock's time
-	edge      *servo.Estimator
+	edge      *estimate.Estimator
 	between   bracket // what crossings leave open of it
-	windows   servo.DelaySpread
-	lean      servo.Lean
+	windows   estimate.DelaySpread
+	lean      estimate.Lean
 	window    time.Duration
 	method    clock.Method
 	crossedAt float64 // correction in force at the last crossing, ppb
@@ -64,7 +65,7 @@ func newNode(in Info, now clock.Mono, cfg Config) *node {
 		wanted: in.Frequency, steered: now, everLocked: in.Trusted}
 	n.history.SetFrequency(in.Reading.Add(-time.Hour), in.Frequency)
 	if in.ID != clock.System {
-		n.edge = servo.NewEstimator()
+		n.edge = estimate.New()
 		n.edge.SetFrequency(0, wildFrequency)
 	}
 	if n.servo != nil {
@@ -120,7 +121,7 @@ func (n *node) servoHold() float64 {
 }
 
 // edgeTo returns the edge that joins two clocks of which one is the system clock.
-func (n *node) edgeTo(o *node) *servo.Estimator {
+func (n *node) edgeTo(o *node) *estimate.Estimator {
 	if n.edge != nil {
 		return n.edge
 	}
@@ -135,7 +136,7 @@ func (n *node) correctionAt(free int64, now clock.Mono) (whole int64, fraction f
 
 // up carries an estimate of this PHC, when its oscillator shows at, over to the system clock. A frequency error is one per
 // unit of the clock's own time.
-func (n *node) up(est servo.Estimate, base, at int64) (servo.Estimate, int64, int64, bool) {
+func (n *node) up(est estimate.State, base, at int64) (estimate.State, int64, int64, bool) {
 	if n.edge == nil || !n.edge.Known() || n.system == nil {
 		return est, base, at, false
 	}
@@ -147,7 +148,7 @@ func (n *node) up(est servo.Estimate, base, at int64) (servo.Estimate, int64, in
 }
 
 // down carries an estimate of the system clock, when its oscillator shows at, over to this PHC.
-func (n *node) down(est servo.Estimate, base, at int64) (servo.Estimate, int64, int64, bool) {
+func (n *node) down(est estimate.State, base, at int64) (estimate.State, int64, int64, bool) {
 	if n.edge == nil || !n.edge.Known() || n.system == nil {
 		return est, base, at, false
 	}
@@ -179,7 +180,7 @@ func (n *node) parted(now clock.Mono) bracket {
 }
 
 // note keeps the books on an update: what the offset was, and whether that is locked.
-func (n *node) note(est servo.Estimate, reach float64) (change Change, changed bool) {
+func (n *node) note(est estimate.State, reach float64) (change Change, changed bool) {
 	n.offset = est.Offset
 	n.squares[n.updates%rmsSize] = est.Offset * est.Offset
 	n.updates++

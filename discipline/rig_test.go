@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/source"
 )
 
 const (
@@ -162,13 +164,13 @@ func (r *rig) cross() {
 		Uncertainty: 250, Method: clock.Extended})
 }
 
-func (r *rig) measurement() Measurement {
+func (r *rig) measurement() source.Sample {
 	c := r.clocks[r.measures]
-	return Measurement{At: clock.At(r.measures, c.ns), Offset: c.ns - r.true(c.scale) + r.lie + int64(r.noise*r.rng.NormFloat64()),
-		Variance: r.noise*r.noise + 1, MaxError: time.Duration(4*r.noise) + 100, Interval: 1}
+	return source.Sample{At: clock.At(r.measures, c.ns), Offset: c.ns - r.true(c.scale) + r.lie + int64(r.noise*r.rng.NormFloat64()),
+		Variance: r.noise*r.noise + 1, MaxError: time.Duration(4*r.noise) + 100, Interval: time.Second}
 }
 
-func (r *rig) sample() servo.Verdict { return r.tree.Sample(r.now, r.measurement()) }
+func (r *rig) sample() estimate.Verdict { return r.tree.Sample(r.now, r.measurement()) }
 
 // locked starts to follow the source and runs until both clocks are locked.
 func (r *rig) locked() *rig {

@@ -7,33 +7,16 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/source"
 )
 
-// Measurement of the root by the source that is followed.
-type Measurement struct {
-	// At is what the root read at the instant that Offset holds for.
-	At clock.Timestamp
-	// Offset of the root less the source on the root's scale is the sum of the two, in ns.
-	Offset         int64
-	OffsetFraction float64
-	// Variance and DelayVariance as in servo.Observation, in ns².
-	Variance, DelayVariance float64
-	// MaxError bounds what the source and the path contribute; Even is how much less that is if the delay of the path is
-	// shared between its two directions as evenly as configured.
-	MaxError, Even time.Duration
-	// Interval at which measurements come, in seconds.
-	Interval float64
-	// OneWay says that the way back was not measured along with it. If it is not as expected, the path may have changed:
-	// it accuses nobody.
-	OneWay bool
-}
-
 // Sample takes a measurement of the root in. Anything but Used leaves estimates and clocks as they are.
-func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
+func (t *Tree) Sample(now clock.Mono, m source.Sample) estimate.Verdict {
 	n := t.root
 	if n == nil || m.At.Clock() != n.id {
-		return servo.Outlier
+		return estimate.Outlier
 	}
 	if now.Sub(n.anchorMono) > time.Second {
 		n.saw(now, m.At)
@@ -41,19 +24,19 @@ func (t *Tree) Sample(now clock.Mono, m Measurement) servo.Verdict {
 	o := n.observation(m)
 	t.testify(o)
 	if m.OneWay && !t.ref.Expects(o) {
-		return servo.Outlier
+		return estimate.Outlier
 	}
 	t.ref.SetRigid(!t.restless())
 	v := t.margins.observe(t.ref, o, float64(m.MaxError), float64(m.Even), t.cfg.Wander)
-	if v == servo.Jumped && t.ref.Observations() < surely {
+	if v == estimate.Jumped && t.ref.Observations() < surely {
 		t.forget() // it was the first ones that were wrong
-		return servo.Outlier
+		return estimate.Outlier
 	}
-	if v != servo.Used {
+	if v != estimate.Used {
 		return v
 	}
-	t.lastRef, t.interval = now, m.Interval
-	t.steer(n, now, float64(m.Offset)+m.OffsetFraction, m.Interval, true)
+	t.lastRef, t.interval = now, m.Interval.Seconds()
+	t.steer(n, now, float64(m.Offset)+m.OffsetFraction, t.interval, true)
 	return v
 }
 
@@ -73,22 +56,22 @@ const wildWander = 100
 
 // Prime takes in a measurement from before the one that Sample is given first: with two of them the frequency is known
 // at once. Nothing is steered by it.
-func (t *Tree) Prime(m Measurement) {
+func (t *Tree) Prime(m source.Sample) {
 	if n := t.root; n != nil && m.At.Clock() == n.id && !t.ref.Known() {
 		t.margins.observe(t.ref, n.observation(m), float64(m.MaxError), float64(m.Even), t.cfg.Wander)
 	}
 }
 
 // observation makes a measurement one of the free-running oscillator.
-func (n *node) observation(m Measurement) servo.Observation {
+func (n *node) observation(m source.Sample) estimate.Observation {
 	whole, fraction := n.correction(m.At)
-	return servo.Observation{Time: m.At.Nanoseconds() - whole, Offset: m.Offset - whole,
+	return estimate.Observation{Time: m.At.Nanoseconds() - whole, Offset: m.Offset - whole,
 		OffsetFraction: m.OffsetFraction - fraction, Variance: m.Variance, DelayVariance: m.DelayVariance}
 }
 
 // Accept takes the root to be off by offset ns from the source all of a sudden: the source's time has changed, and there
 // is nothing that speaks against it. It returns by how much the belief has moved.
-func (t *Tree) Accept(now clock.Mono, m Measurement) time.Duration {
+func (t *Tree) Accept(now clock.Mono, m source.Sample) time.Duration {
 	est, ok := t.Estimate(now, m.At.Clock())
 	if !ok || t.root == nil || t.root.id != m.At.Clock() {
 		return 0
@@ -123,7 +106,7 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	sw, sf := system.correction(c.B)
 	resolution := n.resolution(system)
 	alike, own := n.windows.Variances(float64(2*c.Uncertainty), resolution)
-	o := servo.Observation{Time: c.B.Nanoseconds() - sw,
+	o := estimate.Observation{Time: c.B.Nanoseconds() - sw,
 		Offset:         c.B.Nanoseconds() - sw - (c.A.Nanoseconds() - nw),
 		OffsetFraction: nf - sf, Variance: alike, DelayVariance: own}
 	base, est := n.edge.At(o.Time)
@@ -134,7 +117,7 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	// the window bounds the error, unless comparisons scatter by more than it can hold
 	bound := max(float64(c.Uncertainty), crossingSigmas*n.edge.Noise(o))
 	v := n.between.observe(n.edge, o, bound+resolution+math.Abs(lean), 0)
-	if v == servo.Outlier { // perhaps somebody has set a clock: its reading is nothing to reckon from
+	if v == estimate.Outlier { // perhaps somebody has set a clock: its reading is nothing to reckon from
 		if n.oddSince == 0 {
 			n.oddSince = now
 		}
@@ -143,7 +126,7 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 	n.saw(now, c.A)
 	system.saw(now, c.B)
 	switch v {
-	case servo.Jumped:
+	case estimate.Jumped:
 		d := clock.Sum(o.Offset, -base, -clock.Int64(est.Offset))
 		if abs(d) < foreignAtLeast {
 			n.edge.Jump(d, float64(abs(d)))
@@ -152,7 +135,7 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 			return
 		}
 		t.foreignStep(now, n, system, d, est.Frequency)
-	case servo.Used:
+	case estimate.Used:
 		n.sounded()
 		if n.edge.Observations() > leanAfter {
 			n.lean.Learn(excess, miss)
@@ -240,7 +223,7 @@ func (t *Tree) foreignStep(now clock.Mono, n, system *node, d int64, ppb float64
 const maxWait = 3 * time.Second
 
 // testify has the source's sample tell of the root what the crossings since something went wrong cannot.
-func (t *Tree) testify(o servo.Observation) {
+func (t *Tree) testify(o estimate.Observation) {
 	base, est := t.ref.At(o.Time)
 	for _, n := range t.nodes {
 		if n.oddSince != 0 && !n.witnessed {
@@ -343,7 +326,7 @@ const (
 )
 
 // note keeps the books, and tells of a lock found or lost.
-func (t *Tree) note(n *node, est servo.Estimate, now clock.Mono) {
+func (t *Tree) note(n *node, est estimate.State, now clock.Mono) {
 	if c, changed := n.note(est, t.reach()); changed {
 		t.act.Changed(n.id, c, clock.Nanoseconds(est.Offset))
 	}
@@ -355,7 +338,7 @@ func (t *Tree) reach() float64 {
 }
 
 // beyond stops steering if the clock was locked once and is off by more than the panic threshold.
-func (t *Tree) beyond(n *node, now clock.Mono, est servo.Estimate) bool {
+func (t *Tree) beyond(n *node, now clock.Mono, est estimate.State) bool {
 	if t.cfg.PanicThreshold == 0 || !n.everLocked || math.Abs(est.Offset) <= float64(t.cfg.PanicThreshold) {
 		return false
 	}
@@ -379,7 +362,7 @@ const stampsInFlight = time.Second
 const soonEnough = 2
 
 // step steps the clock if its offset is beyond the threshold, certain, and the policy allows it.
-func (t *Tree) step(n *node, now clock.Mono, est servo.Estimate) bool {
+func (t *Tree) step(n *node, now clock.Mono, est estimate.State) bool {
 	allowed := t.cfg.Step == StepAlways || t.cfg.Step == StepFirst && !n.everLocked
 	off := math.Abs(est.Offset)
 	if !allowed || off <= float64(t.cfg.StepThreshold) || off < 4*est.Sigma() {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
 )
 
@@ -77,25 +78,25 @@ type Tree struct {
 	nodes []*node // the system clock first, if there is one
 	root  *node   // measured by the source; nil before the first source
 	// ref is the root's free-running clock less the source.
-	ref       *servo.Estimator
-	margins   margins       // as of the last sample
-	doubt     time.Duration // by which the source has jumped, with nothing but its own word for it
-	misgiving time.Duration // by which the sources contradict what is believed
-	misreckon time.Duration // by which what is reckoned of UTC may be wrong
-	slowly    bool          // it is followed slowly because of that
-	lastRef   clock.Mono    // of the last sample used
-	interval  float64       // between samples, seconds
-	leading   bool          // a source is followed now
-	utc       int           // TAI − UTC
-	utcKnown  bool
-	panicked  bool
-	next      clock.Mono
-	due       clock.Mono // of the next regular update
+	ref            *estimate.Estimator
+	margins        margins       // as of the last sample
+	doubt          time.Duration // by which the source has jumped, with nothing but its own word for it
+	misgiving      time.Duration // by which the sources contradict what is believed
+	utcUncertainty time.Duration // by which what is reckoned of UTC may be wrong
+	slowly         bool          // it is followed slowly because of that
+	lastRef        clock.Mono    // of the last sample used
+	interval       float64       // between samples, seconds
+	leading        bool          // a source is followed now
+	utc            int           // TAI − UTC
+	utcKnown       bool
+	panicked       bool
+	next           clock.Mono
+	due            clock.Mono // of the next regular update
 }
 
 // New returns a tree without clocks.
 func New(cfg Config, act Actuator) *Tree {
-	return &Tree{cfg: cfg, act: act, ref: servo.NewEstimator(), interval: 1}
+	return &Tree{cfg: cfg, act: act, ref: estimate.New(), interval: 1}
 }
 
 // SetConfig changes how and by what clocks are steered from now on.
@@ -268,7 +269,7 @@ func (t *Tree) reroot(now clock.Mono, n *node) bool {
 
 // free returns the estimate of n's free-running clock less the source, offset base + est, and the time that n's
 // oscillator shows then: about now. Between clocks that run differently it is always the same instant that is meant.
-func (t *Tree) free(n *node, now clock.Mono) (est servo.Estimate, base, at int64, ok bool) {
+func (t *Tree) free(n *node, now clock.Mono) (est estimate.State, base, at int64, ok bool) {
 	if t.root == nil || !t.ref.Known() {
 		return est, 0, 0, false
 	}
@@ -293,15 +294,15 @@ func (t *Tree) free(n *node, now clock.Mono) (est servo.Estimate, base, at int64
 }
 
 // Estimate returns where a clock is believed to be against the source followed last, and whether anything is known.
-func (t *Tree) Estimate(now clock.Mono, id clock.ID) (servo.Estimate, bool) {
+func (t *Tree) Estimate(now clock.Mono, id clock.ID) (estimate.State, bool) {
 	n := t.node(id)
 	if n == nil {
-		return servo.Estimate{}, false
+		return estimate.State{}, false
 	}
 	return t.estimate(n, now)
 }
 
-func (t *Tree) estimate(n *node, now clock.Mono) (servo.Estimate, bool) {
+func (t *Tree) estimate(n *node, now clock.Mono) (estimate.State, bool) {
 	est, base, at, ok := t.free(n, now)
 	if !ok {
 		return est, false
@@ -338,7 +339,7 @@ func (t *Tree) bound(root bracket, now clock.Mono, id clock.ID) (time.Duration, 
 	}
 	ns := min(b.most(est.Offset), float64(Unlimited)) + float64(t.doubt+t.misgiving)
 	if n.scale == clock.UTC {
-		ns += float64(t.misreckon)
+		ns += float64(t.utcUncertainty)
 	}
 	return clock.Sum(clock.Nanoseconds(ns), 1), true
 }
@@ -406,7 +407,7 @@ func (t *Tree) Residual(now clock.Mono, at clock.Timestamp, offset int64, fracti
 	if !t.utcKnown {
 		return 0, false
 	}
-	est, base, free, ok := n.up(servo.Estimate{}, offset-whole+t.lead(n), at.Nanoseconds()-whole)
+	est, base, free, ok := n.up(estimate.State{}, offset-whole+t.lead(n), at.Nanoseconds()-whole)
 	if !ok {
 		return 0, false
 	}
@@ -475,9 +476,9 @@ func (t *Tree) NoLeapSecond(leap clock.Leap) {
 	}
 }
 
-// Misreckon has the maximum error of clocks on UTC allow for d more, until it is told otherwise: what is known of UTC may be
+// SetUTCUncertainty has the maximum error of clocks on UTC allow for d more, until it is told otherwise: what is known of UTC may be
 // wrong by that.
-func (t *Tree) Misreckon(d time.Duration) { t.misreckon = min(d, Unlimited) }
+func (t *Tree) SetUTCUncertainty(d time.Duration) { t.utcUncertainty = min(d, Unlimited) }
 
 // Frequency returns the correction in force of a clock, in ppb, and about what the clock reads now.
 func (t *Tree) Frequency(now clock.Mono, id clock.ID) (at clock.Timestamp, ppb float64, ok bool) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
 )
 
@@ -239,16 +240,16 @@ func TestOneWayAccusesNobody(t *testing.T) {
 	m := r.measurement()
 	m.OneWay = true
 	for range 20 {
-		if v := r.tree.Sample(r.now, m); v != servo.Outlier {
+		if v := r.tree.Sample(r.now, m); v != estimate.Outlier {
 			t.Fatalf("verdict %v on a measurement one way, 50 µs beside what was expected", v)
 		}
 	}
 	m.OneWay = false
-	verdict := servo.Used
+	verdict := estimate.Used
 	for range 5 {
 		verdict = r.tree.Sample(r.now, m)
 	}
-	if verdict != servo.Jumped {
+	if verdict != estimate.Jumped {
 		t.Errorf("verdict %v on the fifth both ways", verdict)
 	}
 }

@@ -11,24 +11,21 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
-	"github.com/lockstep-time/lockstep/ptp"
-	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 )
 
 // absurd returns an engine with one usable source of the kind, whose residuals are given, one second apart.
-func absurd(kind source.Kind, bound time.Duration, residuals ...float64) (*Engine, *tracked, clock.Mono) {
-	e := &Engine{tree: discipline.New(discipline.Config{}, nil)}
+func absurd(traits source.Traits, bound time.Duration, residuals ...float64) (*Engine, *tracked, clock.Mono) {
+	e := New(Config{}, Env{}, nil)
 	e.tree.Add(0, discipline.Info{ID: clock.System, Reading: clock.At(clock.System, 0)})
-	p := &port{engine: e, core: &ptp.Port{}, has: true, info: PortInfo{LinkUp: true}}
-	p.tracked = tracked{id: "absurd", kind: kind, clock: clock.System, estimate: servo.NewEstimator()}
-	e.ports, e.sources = []*port{p}, []*tracked{&p.tracked}
+	e.Register(&toy{info: source.Info{ID: "absurd", Kind: "toy", Traits: traits}, standing: source.Standing{State: source.Usable}})
+	s := e.sources[0]
 	now := clock.Mono(0)
 	for _, ns := range residuals {
 		now = now.Add(time.Second)
-		p.add(point{now, ns, bound})
+		s.add(point{now, ns, bound})
 	}
-	return e, &p.tracked, now
+	return e, s, now
 }
 
 // TestAbsurdOffsetsHaveHugeErrors: what is beyond all times must not come out as a small or a negative error, with which a
@@ -49,19 +46,19 @@ func TestAbsurdOffsetsHaveHugeErrors(t *testing.T) {
 		"the largest bound":               {most, []float64{0, 0}, most},
 		"the largest bound, and a jitter": {most, []float64{-9e18, 9e18, -9e18, 9e18, -9e18}, most},
 	} {
-		for _, kind := range []source.Kind{source.PTP, source.NTP} {
+		for _, traits := range []source.Traits{{}, {Combinable: true}} {
 			for _, known := range []bool{false, true} {
-				e, s, now := absurd(kind, c.bound, c.residuals...)
+				e, s, now := absurd(traits, c.bound, c.residuals...)
 				e.own.Known = known
 				got := e.candidate(now.Add(time.Second), s)
 				if got.State != source.Usable {
 					t.Fatalf("%s: %v, %v", name, got.State, got.Reason)
 				}
 				if got.Sigma < 0 || got.MaxError < c.least {
-					t.Errorf("%s, %v: sigma %d, maximum error %d, want %d at least", name, kind, got.Sigma, got.MaxError, c.least)
+					t.Errorf("%s, %+v: sigma %d, maximum error %d, want %d at least", name, traits, got.Sigma, got.MaxError, c.least)
 				}
 				if c.least == most && outvotes(e, got) {
-					t.Errorf("%s, %v: it is followed against two that tell the truth", name, kind)
+					t.Errorf("%s, %+v: it is followed against two that tell the truth", name, traits)
 				}
 			}
 		}
@@ -83,8 +80,8 @@ func TestAnyOffsetsHaveErrors(t *testing.T) {
 		residuals := rapid.SliceOfN(rapid.OneOf(rapid.Float64(), rapid.Float64Range(-1e19, 1e19), rapid.Float64Range(-1e3, 1e3)),
 			1, recentPoints).Draw(t, "residuals")
 		bound := time.Duration(rapid.Int64Min(0).Draw(t, "bound"))
-		kind := rapid.SampledFrom([]source.Kind{source.PTP, source.NTP}).Draw(t, "kind")
-		e, s, now := absurd(kind, bound, residuals...)
+		traits := source.Traits{Combinable: rapid.Bool().Draw(t, "combinable")}
+		e, s, now := absurd(traits, bound, residuals...)
 		e.own = source.Own{Known: rapid.Bool().Draw(t, "known"), MaxError: time.Duration(rapid.Int64Min(0).Draw(t, "own"))}
 		c := e.candidate(now, s)
 		if c.Sigma < 0 || c.MaxError < bound {
@@ -95,8 +92,8 @@ func TestAnyOffsetsHaveErrors(t *testing.T) {
 		if e.doubted < 0 {
 			t.Errorf("%d is doubted", e.doubted)
 		}
-		m := e.corrected(s, discipline.Measurement{MaxError: bound})
-		s.shift(residuals[0])
+		m := e.corrected(s, source.Sample{MaxError: bound})
+		s.rebase(residuals[0])
 		if m.MaxError < bound {
 			t.Errorf("maximum error %d, of a bound of %d", m.MaxError, bound)
 		}

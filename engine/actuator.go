@@ -3,27 +3,30 @@
 package engine
 
 import (
-	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
 )
 
-// actuator passes on to the driver what the tree does, and to the protocols what that does to their timestamps.
+// actuator passes on to the driver what the tree does, and to the sources what that does to their timestamps.
 type actuator Engine
 
 func (a *actuator) SetFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, error) {
 	applied, at, err := a.driver.SetFrequency(id, ppb)
 	if err == nil {
-		for _, p := range a.ports {
-			if p.core != nil && p.clock == id {
-				p.core.Steered(at, applied)
-			}
-		}
+		a.tell(source.Change{Kind: source.Steered, Clock: id, At: at, Frequency: applied})
 	}
 	return applied, at, err
+}
+
+func (a *actuator) tell(c source.Change) {
+	for _, s := range a.sources {
+		s.source.ClockChanged(a.now, c)
+	}
 }
 
 func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
@@ -31,24 +34,10 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 	if err != nil {
 		return at, err
 	}
-	now := a.now
-	for _, p := range a.ports {
-		if p.clock == id {
-			if p.core != nil {
-				p.core.Stepped(now, d)
-				p.stepped = true
-			}
-			p.stepBackward(d)
-		}
-	}
-	for _, c := range a.clients {
-		if c.stamps == id {
-			c.core.Stepped()
-		}
-	}
+	a.tell(source.Change{Kind: source.Stepped, Clock: id, At: at, By: d})
 	for _, o := range a.sources {
 		if o.sample.At.Clock() == id {
-			o.sample = discipline.Measurement{} // its reading is one of before
+			o.sample = source.Sample{} // its reading is one of before
 		}
 	}
 	for phc := range a.tree.PHCs() {
@@ -57,30 +46,29 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 		}
 	}
 	if id == clock.System {
-		(*Engine)(a).rearmLeap(now)
+		(*Engine)(a).rearmLeap(a.now)
 	}
 	return at, nil
 }
 
 func (a *actuator) Changed(id clock.ID, what discipline.Change, d time.Duration) {
 	e := (*Engine)(a)
-	now := e.now
+	now, off := e.now, slog.Duration("offset", d)
 	switch what {
 	case discipline.Stepped:
 		e.steps++
-		e.note(now, fmt.Sprintf("%v stepped by %v", id, d))
+		e.tell(now, status.ClockStepped, id.String(), off)
 	case discipline.Locked:
-		e.note(now, fmt.Sprintf("%v locked, offset %v", id, d))
+		e.tell(now, status.ClockLocked, id.String(), off)
 	case discipline.Lost:
-		e.note(now, fmt.Sprintf("%v is %v off, not locked any more", id, d))
+		e.tell(now, status.ClockLost, id.String(), off)
 	case discipline.Jumped:
-		e.note(now, fmt.Sprintf("%v was set by somebody else, by %v", id, d))
+		e.tell(now, status.ClockSet, id.String(), off)
 		if id == clock.System {
 			e.rearmLeap(now)
 		}
 	case discipline.Panicked:
-		text := fmt.Sprintf("%v is %v off, more than the panic threshold: nothing is steered until told to resume", id, d)
-		e.note(now, text)
-		e.setState(now, status.Panicked, text)
+		e.tell(now, status.ClockPanicked, id.String(), off)
+		e.setState(now, status.Panicked, status.Reason{Code: status.PanicThreshold, Clock: id, A: d})
 	}
 }

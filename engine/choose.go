@@ -3,14 +3,14 @@
 package engine
 
 import (
-	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
-	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 const (
@@ -33,25 +33,9 @@ const (
 // soon has the sources judged at the next opportunity.
 func (e *Engine) soon(now clock.Mono) { e.nextSelect = min(e.nextSelect, now) }
 
-// standing of a source in terms of its protocol.
-func (e *Engine) standing(now clock.Mono, s *tracked) (source.State, source.Reason) {
-	for _, p := range e.ports {
-		if s == &p.tracked {
-			return p.standing(now)
-		}
-	}
-	for _, c := range e.clients {
-		if s == &c.tracked {
-			return c.standing(now)
-		}
-	}
-	return source.Unreachable, source.Reason{}
-}
-
 // choose judges all sources and follows the best.
 func (e *Engine) choose(now clock.Mono) {
 	e.nextSelect = now.Add(selectInterval)
-	e.rankPorts()
 	e.findUTCOffset(now)
 	e.reviewLeap(now)
 	e.believe(now)
@@ -64,20 +48,22 @@ func (e *Engine) choose(now clock.Mono) {
 	for i, s := range e.sources {
 		good := s.verdict.State == source.Selected || s.verdict.State == source.Usable
 		s.verdict = result.Verdicts[i]
-		if s.kind == source.PTP && good && s.verdict.State == source.Falseticker && e.own.Known && !s.suspect {
+		if !s.Traits.Combinable && good && s.verdict.State == source.Falseticker && e.own.Known && !s.suspect {
 			// it would lead again as soon as the intervals overlap: it has to agree first
 			s.suspect, s.since = true, now
-			e.note(now, fmt.Sprintf("%s is not believed: %v", s.id, s.verdict.Reason))
+			s.tell(now, status.SourceDoubted, slog.Any("reason", s.verdict.Reason))
 		}
 		if s.suspect && e.own.Known && s.verdict.State != source.Falseticker && s.verdict.State != source.Unconfirmed &&
 			e.candidates[i].State == source.Usable {
 			s.suspect, s.absolved = false, false
-			e.note(now, fmt.Sprintf("%s agrees with this host again", s.id))
+			s.tell(now, status.SourceAgrees)
 		}
 	}
 	e.follow(now, e.leading(now, result.Leader))
 	e.misgive(now, result.Confirmed)
-	e.weed(now)
+	for _, s := range e.sources {
+		s.source.Judged(now, s.verdict)
+	}
 	e.judgeState(now)
 }
 
@@ -95,13 +81,15 @@ func (e *Engine) believe(now clock.Mono) {
 
 // candidate says what a source has to offer.
 func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
-	c := source.Candidate{ID: s.id, Kind: s.kind, Options: s.options, Suspect: s.suspect}
-	if c.State, c.Reason = e.standing(now, s); c.State != source.Usable {
+	standing := s.source.Standing(now)
+	c := source.Candidate{ID: s.ID, Kind: s.Kind, Options: s.Options, Traits: s.Traits, Suspect: s.suspect,
+		State: standing.State, Reason: standing.Reason, Rank: standing.Rank}
+	if c.State != source.Usable {
 		return c
 	}
 	if s.n == 0 {
 		c.State, c.Reason = source.WarmingUp, source.Reason{Code: source.NoUTCOffset}
-		if e.tree.Has(clock.System) && (e.utc.known || s.kind == source.NTP) {
+		if e.tree.Has(clock.System) && (e.scales.Offset().Known || s.source.Claim().Scale == clock.UTC) {
 			c.Reason.Code = source.NoCrossing
 		}
 		return c
@@ -111,7 +99,7 @@ func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
 		trend, rate = s.trend()
 	}
 	p, bound := s.best(now, rate)
-	if s.kind == source.PTP {
+	if !s.Traits.Combinable {
 		p = *s.latest()
 		bound = clock.Sum(p.bound, clock.Nanoseconds(rate*float64(now.Sub(p.at))))
 	}
@@ -120,11 +108,6 @@ func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
 	c.MaxError = clock.Sum(bound, c.Sigma, c.Sigma, c.Sigma)
 	if s.bias.known() {
 		c.Bias = clock.Nanoseconds(s.bias.ns)
-	}
-	for _, port := range e.ports {
-		if s == &port.tracked {
-			c.Rank = port.rank
-		}
 	}
 	return c
 }
@@ -141,7 +124,7 @@ func (e *Engine) leading(now clock.Mono, id source.ID) *tracked {
 		if started < grace && e.preferredPending(now, s) {
 			return nil
 		}
-		if started < rivalGrace && e.rivalPending(now, s) {
+		if started < rivalGrace && e.rivalPending(s) {
 			return nil
 		}
 	}
@@ -163,7 +146,7 @@ func (e *Engine) absolve(now clock.Mono, s *tracked) {
 // accept moves the host's belief to the new time of a source that was suspect.
 func (e *Engine) accept(now clock.Mono, s *tracked) {
 	s.absolved = false
-	e.note(now, fmt.Sprintf("%s is followed to its new time: no other source contradicts it", s.id))
+	s.tell(now, status.SourceAccepted)
 	d := e.moveTo(now, s, s.sample)
 	e.tree.Doubt(d, e.watched(now, s))
 }
@@ -195,24 +178,29 @@ func (e *Engine) misgive(now clock.Mono, confirmed time.Duration) {
 // watched reports whether there are other sources that may come to contradict s.
 func (e *Engine) watched(now clock.Mono, s *tracked) bool {
 	for _, o := range e.sources {
-		if state, _ := e.standing(now, o); o != s && state == source.Usable && !o.options.NoSelect && !o.options.Unconfigured && !o.suspect {
+		if o != s && o.eligible() && !o.suspect && o.usable(now) {
 			return true
 		}
 	}
 	return false
 }
 
+// usable reports whether the source can be used, as far as its protocol knows.
+func (s *tracked) usable(now clock.Mono) bool { return s.source.Standing(now).State == source.Usable }
+
+// eligible reports whether the source may be followed without the confirmation of others.
+func (s *tracked) eligible() bool { return !s.Options.NoSelect && !s.Options.Unconfigured }
+
 // island returns the best source that cannot be related to UTC but can steer its PHC.
 func (e *Engine) island(now clock.Mono) *tracked {
-	for _, c := range e.clients {
-		if state, _ := c.standing(now); state == source.Usable && !c.options.NoSelect {
+	for _, s := range e.sources {
+		if s.source.Claim().Scale == clock.UTC && !s.Options.NoSelect && s.usable(now) {
 			return nil // it tells the system clock's time, and the PHC follows that
 		}
 	}
-	for _, p := range e.ports {
-		if state, _ := p.standing(now); state == source.Usable && e.cfg.Selection.MinSources <= 1 && !p.relate && !p.options.NoSelect &&
-			!p.options.Unconfigured && p.clock != clock.System {
-			return &p.tracked
+	for _, s := range e.sources {
+		if e.cfg.Policy.MinSources <= 1 && !s.relate && s.eligible() && s.clock != clock.System && s.usable(now) {
+			return s
 		}
 	}
 	return nil
@@ -220,35 +208,20 @@ func (e *Engine) island(now clock.Mono) *tracked {
 
 func (e *Engine) byID(id source.ID) *tracked {
 	for _, s := range e.sources {
-		if s.id == id && id != "" {
+		if s.ID == id && id != "" {
 			return s
 		}
 	}
 	return nil
 }
 
-// unused returns the first of the names that no source has yet, and a variant of the last one if all are taken.
-func (e *Engine) unused(names ...string) source.ID {
-	for _, name := range names {
-		if e.byID(source.ID(name)) == nil {
-			return source.ID(name)
-		}
-	}
-	for i := 2; ; i++ {
-		if id := source.ID(fmt.Sprintf("%s (%d)", names[len(names)-1], i)); e.byID(id) == nil {
-			return id
-		}
-	}
-}
-
 // preferredPending reports whether a source of a kind that ranks above s may still come up.
 func (e *Engine) preferredPending(now clock.Mono, s *tracked) bool {
-	if s.kind == source.PTP {
+	if !s.Traits.Combinable {
 		return false
 	}
-	for _, p := range e.ports {
-		if state, _ := p.standing(now); p.core != nil && p.info.LinkUp && !p.options.NoSelect &&
-			!p.options.Unconfigured && state != source.Usable {
+	for _, o := range e.sources {
+		if !o.Traits.Combinable && o.eligible() && o.source.Standing(now).Pending() {
 			return true
 		}
 	}
@@ -256,39 +229,13 @@ func (e *Engine) preferredPending(now clock.Mono, s *tracked) bool {
 }
 
 // rivalPending reports whether sources that could contradict s are still on their way to the first sample.
-func (e *Engine) rivalPending(now clock.Mono, s *tracked) bool {
+func (e *Engine) rivalPending(s *tracked) bool {
 	for _, o := range e.sources {
-		if o != s && o.kind == source.NTP && o.samples == 0 && !o.options.NoSelect {
+		if o != s && o.Traits.Combinable && o.fresh == 0 && !o.Options.NoSelect {
 			return true
 		}
 	}
 	return false
-}
-
-// rankPorts orders the PTP ports by the best master clock algorithm (IEEE 1588-2019 §9.3.4).
-func (e *Engine) rankPorts() {
-	for _, p := range e.ports {
-		p.rank = 0
-		if !p.has {
-			continue
-		}
-		mine := p.dataSet()
-		for _, o := range e.ports {
-			if o == p || !o.has {
-				continue
-			}
-			theirs := o.dataSet()
-			if ptp.Compare(&theirs, &mine) < 0 {
-				p.rank++
-			}
-		}
-	}
-}
-
-func (p *port) dataSet() ptp.DataSet {
-	return ptp.DataSet{Priority1: p.parent.Priority1, Quality: p.parent.Quality, Priority2: p.parent.Priority2,
-		Grandmaster: p.parent.Grandmaster, StepsRemoved: p.parent.StepsRemoved, Sender: p.parent.Port,
-		Receiver: p.info.Identity}
 }
 
 // follow has the clocks follow s from now on, nil for none.
@@ -298,29 +245,24 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	}
 	old := e.leader
 	e.leader, e.proven = s, e.proven && s == old
-	switch had, has := old != nil && old.kind != source.NTP, s != nil && s.kind != source.NTP; {
-	case had && !has:
-		e.hurry(now)
-	case has && !had:
-		e.relax(now)
-	}
+	e.tellNeeds(now)
 	if s == nil {
 		e.lostAt = now
 		e.tree.Follow(now, 0)
 		if old.arbitrary {
 			e.tree.Abandon() // what was believed says nothing of any other source
 		}
-		why := old.verdict.Reason.String()
+		why := old.verdict.Reason
 		if old.suspect {
-			why = "its time has jumped, and there is no other source"
+			why = source.Reason{Code: source.JumpedAlone}
 		}
-		e.note(now, fmt.Sprintf("%s is lost: %s", old.id, why))
+		old.tell(now, status.SourceLost, slog.Any("reason", why))
 		return
 	}
 	if old != s {
-		e.note(now, fmt.Sprintf("following %s: %s", s.id, e.why(s)))
+		s.tell(now, status.SourceFollowed, slog.Any("reason", s.whyFollowed()))
 	}
-	e.relateScale(s)
+	e.relateScale()
 	again := e.tree.Root() == s.clock
 	e.tree.Follow(now, s.clock)
 	e.doubted = 0
@@ -328,7 +270,7 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	switch {
 	case s.absolved:
 		e.accept(now, s)
-	case s.samples == 0 || s.age(now) > time.Second:
+	case s.fresh == 0 || s.age(now) > time.Second:
 	case !e.tree.Known():
 		e.begin(now, s)
 	case again && s.relate: // it may be long until the next one
@@ -348,16 +290,10 @@ func (e *Engine) begin(now clock.Mono, s *tracked) {
 	}
 }
 
-func (s *tracked) latestResidual() float64 {
-	if s.n == 0 {
-		return 0
-	}
-	return s.latest().residual
-}
-
-func (e *Engine) why(s *tracked) string {
+// whyFollowed says why the source leads.
+func (s *tracked) whyFollowed() source.Reason {
 	if !s.relate {
-		return "it can be related to no other source; only its PHC is steered"
+		return source.Reason{Code: source.Unrelated}
 	}
-	return s.verdict.Reason.String()
+	return s.verdict.Reason
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -51,12 +50,12 @@ func (e *Engine) followed(s *tracked) bool {
 
 // learnBias finds out what a source is wrong by. If a better kind of source leads, that is against this one; else it is
 // against the time that the servers have in common.
-func (e *Engine) learnBias(now clock.Mono, s *tracked, residual float64, m *discipline.Measurement) {
-	if s.kind != source.NTP || s.suspect || s.verdict.State == source.Falseticker || e.leader == nil || e.leader.suspect ||
+func (e *Engine) learnBias(now clock.Mono, s *tracked, residual float64, m *source.Sample) {
+	if !s.Traits.Combinable || s.suspect || s.verdict.State == source.Falseticker || e.leader == nil || e.leader.suspect ||
 		!e.tree.Locked(now) {
 		return
 	}
-	if e.leader.kind != source.NTP && !e.anchored {
+	if !e.leader.Traits.Combinable && !e.anchored {
 		e.anchored = true
 		for _, o := range e.sources {
 			o.bias = bias{} // it was against something worse
@@ -71,7 +70,7 @@ func (e *Engine) learnBias(now clock.Mono, s *tracked, residual float64, m *disc
 
 // corrected returns a measurement of a source that is followed as one of the time that the host is steered to. Of what
 // it bounds nothing is lost.
-func (e *Engine) corrected(s *tracked, m discipline.Measurement) discipline.Measurement {
+func (e *Engine) corrected(s *tracked, m source.Sample) source.Sample {
 	ns := e.correction(s)
 	m.OffsetFraction -= ns
 	m.MaxError = clock.Sum(m.MaxError, clock.Nanoseconds(math.Abs(ns)))
@@ -83,7 +82,7 @@ func (e *Engine) corrected(s *tracked, m discipline.Measurement) discipline.Meas
 // cancels out. So several servers that differ pull the clock nowhere between each other's samples.
 func (e *Engine) correction(s *tracked) float64 {
 	switch {
-	case s.kind != source.NTP:
+	case !s.Traits.Combinable:
 		return 0
 	case s == e.leader || e.leader == nil:
 		return e.anchor
@@ -94,7 +93,7 @@ func (e *Engine) correction(s *tracked) float64 {
 // place has a new leader tell the time that the host has been steered to so far, as far as it is known how the two differ.
 func (e *Engine) place(s *tracked) {
 	e.anchor = 0
-	if s.kind == source.NTP {
+	if s.Traits.Combinable {
 		e.anchor = s.bias.value()
 	}
 }

@@ -16,8 +16,8 @@ func (e *Engine) tellKernel(now clock.Mono) {
 	if !e.tree.Steers(clock.System) {
 		return
 	}
-	s := clock.Status{MaxError: 16 * time.Second, EstError: 16 * time.Second, TAIOffset: e.utc.seconds,
-		TAIOffsetValid: e.utc.known, Leap: e.armed.leap}
+	s := clock.Status{MaxError: 16 * time.Second, EstError: 16 * time.Second, TAIOffset: e.scales.Offset().Seconds,
+		TAIOffsetValid: e.scales.Offset().Known, Leap: e.scales.Armed()}
 	if bound, ok := e.tree.MaxError(now, clock.System); ok {
 		s.MaxError = bound
 		if est, ok := e.tree.Estimate(now, clock.System); ok {
@@ -40,12 +40,7 @@ type Saved struct {
 // Save returns what is to outlive the daemon, and whether it is worth saving: only what has been locked is.
 func (e *Engine) Save(now clock.Mono) (Saved, bool) {
 	e.learn(now, 0)
-	s := e.env.Saved
-	s.Frequencies = maps.Clone(s.Frequencies)
-	if e.utc.known && e.utc.origin != configuredOrigin && !e.utc.unconfigured {
-		s.UTCOffset = e.utc.seconds
-	}
-	return s, e.learned
+	return Saved{Frequencies: maps.Clone(e.frequencies), UTCOffset: e.scales.OffsetToSave()}, e.learned
 }
 
 // learn keeps what has been learned of a clock that has been locked, for when it or the daemon comes back; of all with the
@@ -53,7 +48,7 @@ func (e *Engine) Save(now clock.Mono) (Saved, bool) {
 func (e *Engine) learn(now clock.Mono, id clock.ID) {
 	for _, r := range e.tree.Reports(now, nil) {
 		if r.Steered && e.tree.Trusted(r.ID) && (id == 0 || id == r.ID) {
-			e.env.Saved.Frequencies[r.ID.String()] = r.Learned
+			e.frequencies[r.ID.String()] = r.Learned
 			e.learned = true
 		}
 	}

@@ -8,24 +8,20 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
+	"github.com/lockstep-time/lockstep/source"
 )
 
 // Successor returns an engine for another configuration that goes on steering the same clocks: what their servos have
-// learned, the host's belief and the leader's memory stay; ports and associations start anew. e is of no use any more.
-func (e *Engine) Successor(now clock.Mono, cfg *configs.Config, env Env, driver Driver) *Engine {
-	n := newEngine(cfg, env, driver)
+// learned, the host's belief and the leader's memory stay; sources are registered anew. e is of no use any more.
+func (e *Engine) Successor(now clock.Mono, cfg Config, env Env, driver Driver) *Engine {
+	n := newEngine(cfg, env, driver, e.tree)
 	n.now = now
-	n.tree = e.tree
-	n.tree.SetConfig(treeConfig(cfg), (*actuator)(n))
 	n.tree.Follow(now, 0)
-	n.events, n.steps, n.learned = e.events, e.steps, e.learned
-	n.armed, n.armFrom, n.advice, n.past = e.armed, e.armFrom, e.advice, e.past
-	if e.utc.origin != configuredOrigin { // what is configured may have changed
-		n.utc = e.utc
-	}
+	n.events, n.told, n.steps, n.learned = e.events, e.told, e.steps, e.learned
+	n.scales.Adopt(e.scales)
 	n.doubted = e.doubted
 	n.state, n.reason, n.changed, n.lostAt = e.state, e.reason, e.changed, now
 	n.env.Start = e.env.Start
@@ -67,7 +63,7 @@ func (e *Engine) Resteer(now clock.Mono, clocks []ClockInfo) (done bool) {
 	if known {
 		e.takeUp(now, root, belief, bound)
 	}
-	e.nextTick = now
+	e.nextCompare = now
 	return true
 }
 
@@ -75,12 +71,12 @@ func (e *Engine) Resteer(now clock.Mono, clocks []ClockInfo) (done bool) {
 func (e *Engine) anew(now clock.Mono, c ClockInfo, reports []discipline.Report) discipline.Info {
 	in := discipline.Info{ID: c.ID, Scale: c.Scale, MaxFrequency: c.MaxFrequency, Frequency: c.Frequency, Reading: c.Reading}
 	if c.Steer {
-		in.Servo = servo.New(string(e.cfg.Steering.Servo), c.Hardware)
+		in.Servo = servo.New(e.cfg.Servo, c.Hardware)
 		in.Trusted = e.tree.Trusted(c.ID)
 	}
 	if est, ok := e.tree.Estimate(now, c.ID); ok {
 		in.Sigma = math.Sqrt(max(est.FrequencyVar, 1))
-	} else if _, ok := e.env.Saved.Frequencies[c.ID.String()]; ok {
+	} else if _, ok := e.frequencies[c.ID.String()]; ok {
 		in.Sigma = savedSigma
 	}
 	for _, r := range reports {
@@ -95,7 +91,7 @@ func (e *Engine) anew(now clock.Mono, c ClockInfo, reports []discipline.Report) 
 }
 
 // takeUp has the tree believe of its root what was believed before.
-func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief servo.Estimate, bound time.Duration) {
+func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief estimate.State, bound time.Duration) {
 	at, _, ok := e.tree.Frequency(now, root)
 	if !ok {
 		return
@@ -103,15 +99,15 @@ func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief servo.Estimate, bo
 	e.tree.Follow(now, root)
 	e.doubted = 0
 	whole := math.Round(belief.Offset)
-	e.tree.Sample(now, discipline.Measurement{At: at, Offset: clock.Int64(whole), OffsetFraction: belief.Offset - whole,
-		Variance: max(belief.OffsetVar, 1), MaxError: bound, Interval: 1})
+	e.tree.Sample(now, source.Sample{At: at, Offset: clock.Int64(whole), OffsetFraction: belief.Offset - whole,
+		Variance: max(belief.OffsetVar, 1), MaxError: bound, Interval: time.Second})
 	if e.leader == nil {
 		e.tree.Follow(now, 0)
 	}
 }
 
 // SetLeaps takes another leap-seconds list, which may be a newer one of the same file.
-func (e *Engine) SetLeaps(leaps *clock.LeapTable) { e.env.Leaps = leaps }
+func (e *Engine) SetLeaps(leaps *clock.LeapTable) { e.scales.SetLeaps(leaps) }
 
 // SettleClock leaves one clock at its learned frequency, before it is removed.
 func (e *Engine) SettleClock(now clock.Mono, id clock.ID) {

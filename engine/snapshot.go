@@ -3,13 +3,11 @@
 package engine
 
 import (
-	"fmt"
 	"math"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
-	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -24,14 +22,10 @@ func (e *Engine) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]D
 		return wall.Add(-now.Sub(m))
 	}
 	s := &status.Snapshot{Version: e.env.Version, Time: wall, Started: when(e.env.Start), State: e.state,
-		Changed: when(e.changed), Reason: e.reason, Steps: e.steps,
-		UTC: status.UTCOffset{Known: e.utc.known, Seconds: e.utc.seconds, Origin: e.utc.origin, Leap: e.armed.leap,
-			LeapDoubt: e.advice.doubt()}}
-	if e.env.Leaps != nil {
-		s.UTC.ListExpires = time.Unix(0, e.env.Leaps.Expires().Nanoseconds).UTC()
-	}
+		Changed: when(e.changed), Reason: e.reason.String(), ReasonCode: e.reason.Code.String(), Steps: e.steps,
+		UTC: e.utcStatus()}
 	if e.leader != nil {
-		s.Selected = e.leader.id
+		s.Selected = e.leader.ID
 	}
 	shown := e.shown()
 	if est, ok := e.tree.Estimate(now, shown); ok {
@@ -44,13 +38,20 @@ func (e *Engine) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]D
 	for _, t := range e.sources {
 		s.Sources = append(s.Sources, e.sourceStatus(now, t, when))
 	}
-	for _, p := range e.ports {
-		s.Ports = append(s.Ports, p.status(now))
-	}
 	for _, ev := range e.events {
-		s.Events = append(s.Events, status.Event{Time: when(ev.at), Text: ev.text})
+		s.Events = append(s.Events, ev.event.At(when(ev.at), ev.number))
 	}
 	return s
+}
+
+func (e *Engine) utcStatus() status.UTCOffset {
+	o := e.scales.Offset()
+	u := status.UTCOffset{Known: o.Known, Seconds: o.Seconds, Origin: o.Origin.String(), Leap: e.scales.Armed(),
+		LeapDoubt: e.scales.Advice().Doubt()}
+	if list := e.scales.Leaps(); list != nil {
+		u.ListExpires = time.Unix(0, list.Expires().Nanoseconds).UTC()
+	}
+	return u
 }
 
 // Device is what the driver knows of a clock's device.
@@ -82,7 +83,7 @@ func (e *Engine) clockStatus(r discipline.Report, d Device, when func(clock.Mono
 	}
 	switch {
 	case r.Root && e.leader != nil:
-		c.Follows = string(e.leader.id)
+		c.Follows = string(e.leader.ID)
 	case r.Parent != 0:
 		c.Follows = r.Parent.String()
 	}
@@ -90,28 +91,20 @@ func (e *Engine) clockStatus(r discipline.Report, d Device, when func(clock.Mono
 }
 
 func (e *Engine) sourceStatus(now clock.Mono, t *tracked, when func(clock.Mono) time.Time) status.Source {
-	s := status.Source{ID: t.id, Kind: t.kind.String(), Name: t.name, State: t.verdict.State.String(),
-		Reason: t.verdict.Reason.String(), Prefer: t.options.Prefer, Trust: t.options.Trust,
+	s := status.Source{ID: t.ID, Kind: string(t.Kind), Name: t.Name, State: t.verdict.State.String(),
+		Reason: t.verdict.Reason.String(), ReasonCode: t.verdict.Reason.Code.String(), Prefer: t.Options.Prefer, Trust: t.Options.Trust,
 		Jitter: clock.Nanoseconds(t.jitter(0)), Delay: t.delay, LastSample: when(t.last), Samples: t.samples,
 		Rejected: t.refused}
 	if t == e.leader && !t.relate {
-		s.State, s.Reason = source.Selected.String(), e.why(t)
+		why := t.whyFollowed()
+		s.State, s.Reason, s.ReasonCode = source.Selected.String(), why.String(), why.Code.String()
 	}
 	if t.n > 0 {
 		p := t.latest()
 		s.Offset, s.MaxError = clock.Nanoseconds(p.residual), p.bound
 		s.Estimate = t.estimated(now)
 	}
-	for _, p := range e.ports {
-		if t == &p.tracked {
-			p.describe(&s)
-		}
-	}
-	for _, c := range e.clients {
-		if t == &c.tracked {
-			c.describe(now, &s)
-		}
-	}
+	t.source.Describe(now, &s)
 	return s
 }
 
@@ -123,110 +116,4 @@ func (s *tracked) estimated(now clock.Mono) (e status.Estimate) {
 	base, est := s.estimate.At(int64(now))
 	return status.Estimate{Offset: clock.Sum(time.Duration(base), clock.Nanoseconds(est.Offset)), OffsetSD: clock.Nanoseconds(est.Sigma()),
 		Frequency: est.Frequency, FrequencySD: math.Sqrt(max(0, est.FrequencyVar)), Samples: s.estimate.Observations()}
-}
-
-func (p *port) describe(s *status.Source) {
-	s.Interval, s.Timestamps = p.sync, p.stamps()
-	if p.has {
-		s.Reference = p.parent.Grandmaster.String()
-		s.Stratum = int(p.parent.StepsRemoved) + 1
-		s.Address = p.parent.Address.String()
-	}
-	if p.core != nil {
-		if what := p.core.Status(p.engine.now).Conflict; what != "" {
-			s.Reason += "; its master speaks with two voices: " + what
-		}
-		counters := p.core.Counters()
-		for r, n := range counters.Rejected {
-			switch ptp.Reason(r) {
-			case ptp.ReasonNotUsed, ptp.ReasonNotParent, ptp.ReasonNotAllowed, ptp.ReasonOwn: // not meant for this source
-			default:
-				s.Rejected += n
-			}
-		}
-	}
-}
-
-func (p *port) stamps() string {
-	if p.info.Hardware {
-		return "hardware"
-	}
-	return "kernel"
-}
-
-func (c *association) describe(now clock.Mono, s *status.Source) {
-	st := c.core.Status()
-	s.Interval, s.Reach, s.Stratum = st.Interval, st.Reach, c.stratum
-	s.Timestamps = "user"
-	if st.Stamped*2 > st.Samples {
-		s.Timestamps = "kernel"
-		if _, isPHC := c.stamps.PHCIndex(); isPHC {
-			s.Timestamps = "hardware"
-		}
-	}
-	if c.connected {
-		s.Address = c.server.String()
-	} else {
-		s.Reason = c.nameless(now)
-	}
-	if st.Samples > 0 {
-		s.Reference = st.Header.ReferenceID.Text(st.Header.Stratum)
-	}
-	s.Kiss = st.Kiss
-	s.Rejected += st.Refused.Total()
-}
-
-// nameless says why there is no address to ask, and when one is looked for again.
-func (c *association) nameless(now clock.Mono) string {
-	p := c.pool.core
-	why, next := "its name has no address that is not in use already", "being tried again"
-	if err := p.Err(); err != nil {
-		why = "its name cannot be resolved: " + err.Error()
-	} else if p.Resolving() {
-		return "its name is being resolved"
-	}
-	if !p.Resolving() {
-		next = fmt.Sprintf("next try in %v", max(0, p.NextWake().Sub(now)).Truncate(time.Second)+time.Second)
-	}
-	return why + "; " + next
-}
-
-func (p *port) status(now clock.Mono) status.Port {
-	s := status.Port{Interface: p.cfg.Interface, Transport: string(p.cfg.Transport), Domain: p.cfg.Domain, SdoID: p.cfg.SdoID,
-		State: "disabled", Identity: p.info.Identity.String(), Timestamping: p.stamps(), Clock: p.clock.String(),
-		LinkUp: p.info.LinkUp, Speed: p.info.Speed}
-	if p.err != nil {
-		s.State, s.Error = "faulty", p.err.Error()
-	}
-	if p.core == nil {
-		return s
-	}
-	st := p.core.Status(now)
-	s.State, s.MeanPathDelay = st.State.String(), st.MeanPathDelay
-	if p.has {
-		s.Parent, s.Grandmaster, s.Timescale = p.parent.Port.String(), p.parent.Grandmaster.String(), "ARB"
-		if p.time.PTPTimescale {
-			s.Timescale = "PTP"
-		}
-	}
-	s.Received, s.Sent, s.Dropped = map[string]uint64{}, map[string]uint64{}, map[string]uint64{}
-	for t := range st.Counters.Received {
-		name := ptp.MessageType(t).String()
-		count(s.Received, name, st.Counters.Received[t])
-		count(s.Sent, name, st.Counters.Sent[t])
-	}
-	s.Conflict, s.Conflicts = st.Conflict, map[string]uint64{}
-	for c, n := range st.Counters.Conflicts {
-		count(s.Conflicts, ptp.Conflict(c).String(), n)
-	}
-	for r, n := range st.Counters.Rejected {
-		count(s.Dropped, ptp.Reason(r).String(), n)
-	}
-	return s
-}
-
-func count(m map[string]uint64, name string, n uint64) {
-	if n > 0 {
-		m[name] += n
-	}
 }

@@ -24,7 +24,7 @@ type Summary struct {
 func (e *Engine) Summary(now clock.Mono, s *Summary) {
 	s.State, s.Steps, s.Selected = e.state, e.steps, ""
 	if e.leader != nil {
-		s.Selected = e.leader.id
+		s.Selected = e.leader.ID
 	}
 	s.Clocks = e.tree.Reports(now, s.Clocks[:0])
 }

@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/internal/nstest"
 )
 
-func TestAcceptUDP(t *testing.T) { namespace(t, acceptUDP) }
+func TestAcceptUDP(t *testing.T) { nstest.Run(t, acceptUDP) }
 
 // acceptUDP has programs of this host send what a grandmaster on the wire would, before the wire does.
 func acceptUDP(t *testing.T) {
@@ -72,11 +74,7 @@ func fromWire(t *testing.T, by, receiver string, to netip.AddrPort, text string)
 	t.Helper()
 	mac := MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 	if receiver != "" {
-		caps, err := Probe(receiver)
-		if err != nil {
-			t.Fatal(err)
-		}
-		mac = caps.MAC
+		mac = macOf(t, receiver)
 	}
 	c, err := Listen(Config{Network: Ethernet, Interface: by, EtherType: unix.ETH_P_IP, SendOnly: true})
 	if err != nil {
@@ -105,6 +103,16 @@ func ipv4Datagram(from, to netip.AddrPort, text string) []byte {
 	return append(b, text...)
 }
 
+// macOf returns the hardware address of an interface.
+func macOf(t *testing.T, name string) MAC {
+	t.Helper()
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return MAC(ifi.HardwareAddr)
+}
+
 // ownAddress returns an address of an interface.
 func ownAddress(t *testing.T, name string, network Network) netip.Addr {
 	t.Helper()
@@ -130,7 +138,7 @@ func ownAddress(t *testing.T, name string, network Network) netip.Addr {
 // back, as any user's program may.
 func localSender(t *testing.T, network Network, name string) func(text string, to netip.AddrPort) {
 	t.Helper()
-	index := index(t, name)
+	index := nstest.Index(t, name)
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		return errors.Join(c.Control(func(fd uintptr) {
 			if err = unix.BindToDevice(int(fd), name); err != nil {
@@ -156,14 +164,10 @@ func localSender(t *testing.T, network Network, name string) func(text string, t
 	}
 }
 
-func TestAcceptEthernet(t *testing.T) { namespace(t, acceptEthernet) }
+func TestAcceptEthernet(t *testing.T) { nstest.Run(t, acceptEthernet) }
 
 func acceptEthernet(t *testing.T) {
 	makeVeth(t)
-	veth, err := Probe("v0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	groups := []Addr{Ethernet.Primary(0), Ethernet.PeerDelay(0)}
 	_, saw := serve(t, Config{Network: Ethernet, Interface: "v0", Groups: groups, Accept: AcceptGroups})
 	wire, err := Listen(Config{Network: Ethernet, Interface: "v1", SendOnly: true})
@@ -171,7 +175,7 @@ func acceptEthernet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer wire.Close()
-	for _, to := range []MAC{veth.MAC, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x01, 0x1b, 0x19, 0, 0, 1}, {0x01, 0x1b, 0x18},
+	for _, to := range []MAC{macOf(t, "v0"), {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x01, 0x1b, 0x19, 0, 0, 1}, {0x01, 0x1b, 0x18},
 		{0x01, 0x80, 0xc2, 0, 0, 0x0d}} {
 		send(t, wire, "to "+to.String(), MACAddr(to))
 	}

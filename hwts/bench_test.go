@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/internal/nstest"
 )
 
 // signals is a Handler that does nothing but say so.
@@ -61,7 +62,7 @@ func TestExchangesAllocateNothing(t *testing.T) {
 }
 
 func TestEthernetExchangesAllocateNothing(t *testing.T) {
-	namespace(t, func(t *testing.T) { allocatesNothing(t, ethernetConfig()) })
+	nstest.Run(t, func(t *testing.T) { allocatesNothing(t, ethernetConfig()) })
 }
 
 func allocatesNothing(t *testing.T, config Config) {

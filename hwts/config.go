@@ -23,7 +23,7 @@ const (
 	NoStamps Stamps = iota
 	// Kernel: the kernel takes them by the system clock, in the driver on transmit and before the protocols on receive.
 	Kernel
-	// Hardware: the NIC takes them by its PHC. The NIC has to be configured for it, see Configurator.
+	// Hardware: the NIC takes them by its PHC. The NIC has to be configured for it, see nic.Configurator.
 	Hardware
 )
 

@@ -35,7 +35,7 @@ type Conn struct {
 // 1024, commonly EPERM or EACCES.
 //
 // Stamps are enabled before the first datagram is sent or received. The Conn keeps to the interface that has the name
-// now; when that is removed and made anew, the Conn has to be made anew too, see Watch.
+// now; when that is removed and made anew, the Conn has to be made anew too, see nic.Watch.
 func Listen(config Config) (*Conn, error) { return listen(config, unix.BindToDevice) }
 
 // listen is Listen with the function that binds a descriptor to a device, which some may not call.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hwts has sockets whose datagrams carry timestamps of the NIC or of the kernel, says what a NIC can do, keeps
-// its timestamping configuration, and watches interfaces come and go. It implements the transport mappings of
-// IEEE 1588-2019 Annexes C (UDP over IPv4), D (UDP over IPv6) and E (IEEE 802.3), and serves NTP as well.
+// Package hwts has sockets whose datagrams carry timestamps of the NIC or of the kernel. It implements the transport
+// mappings of IEEE 1588-2019 Annexes C (UDP over IPv4), D (UDP over IPv6) and E (IEEE 802.3), and serves NTP as well.
+// Package nic says what a NIC can do, and has it stamp.
 //
 // A Conn takes its stamps from one clock, named when it is made. A stamp of another clock is never handed on: a datagram
 // that has no stamp of that clock has none. Transmit stamps come after the datagram has left, or never; they are told to

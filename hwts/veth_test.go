@@ -3,20 +3,16 @@
 package hwts
 
 import (
-	"context"
-	"errors"
-	"slices"
+	"net/netip"
 	"testing"
 	"time"
 
-	"github.com/mdlayher/netlink"
-
-	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/internal/nstest"
 )
 
 // Two ports of one process at the port of PTP, each on its interface: datagrams to both groups go from one to the other,
 // stamped on both sides, and do not come back.
-func TestPortsOnTwoInterfaces(t *testing.T) { namespace(t, portsOnTwoInterfaces) }
+func TestPortsOnTwoInterfaces(t *testing.T) { nstest.Run(t, portsOnTwoInterfaces) }
 
 func portsOnTwoInterfaces(t *testing.T) {
 	warmUp(t)
@@ -60,64 +56,26 @@ func portsOnTwoInterfaces(t *testing.T) {
 	}
 }
 
-func TestInterfaces(t *testing.T) { namespace(t, interfaces) }
-
-func interfaces(t *testing.T) {
-	makeVeth(t)
-	veth, err := Probe("v0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if veth.NIC != "v0" || veth.Driver != "veth" || veth.Index != index(t, "v0") || !veth.KernelTransmit() ||
-		veth.Speed != 10000 || veth.PHC != -1 || veth.Clock() != 0 || veth.Hardware() || !veth.Up || veth.MAC == (MAC{}) {
-		t.Errorf("v0 is %+v", veth)
-	}
-	all, err := Discover()
-	named := func(name string) func(Capabilities) bool {
-		return func(c Capabilities) bool { return c.Interface == name }
-	}
-	if err != nil || !slices.ContainsFunc(all, named("v1")) || slices.ContainsFunc(all, named("lo")) {
-		t.Errorf("discovered %+v, %v, want v1 and no lo", all, err)
-	}
-	if _, err := SetConfig("v0", HardwareConfig{TxOn, RxAll}); !errors.Is(err, clock.ErrNotSupported) {
-		t.Errorf("a veth stamps in hardware: %v", err)
-	}
-}
-
-func TestVLANs(t *testing.T) { namespace(t, vlans) }
+func TestVLANs(t *testing.T) { nstest.Run(t, vlans) }
 
 func vlans(t *testing.T) {
 	makeVeth(t)
-	makeVLAN(t, "v0.7", "v0", 7)
-	makeVLAN(t, "v1.7", "v1", 7)
-	if c, err := Probe("v0.7"); err != nil || c.NIC != "v0" || c.Kind != "vlan" || c.PHC != -1 {
-		t.Errorf("a VLAN of v0 is %+v, %v", c, err)
-	}
+	nstest.MakeVLAN(t, "v0.7", "v0", 7)
+	nstest.MakeVLAN(t, "v1.7", "v1", 7)
 	sendOnly(t, "v0.7", "v1.7", "v1")
 }
 
-// A MAC VLAN is found to be its parent's as a VLAN is, and more kernels have it.
-func TestMACVLAN(t *testing.T) { namespace(t, macVLAN) }
-
-func macVLAN(t *testing.T) {
-	makeVeth(t)
-	const mode, bridge = 1, 4 // IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE
-	makeLink(t, "m0", "macvlan", "v0", func(ae *netlink.AttributeEncoder) error {
-		ae.Uint32(mode, bridge)
-		return nil
+// More kernels have MAC VLANs than VLANs.
+func TestMACVLAN(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
+		makeVeth(t)
+		nstest.MakeMACVLAN(t, "m0", "v0")
+		sendOnly(t, "m0", "v1", "m0")
 	})
-	setUp(t, "m0")
-	if c, err := Probe("m0"); err != nil || c.NIC != "v0" || c.Kind != "macvlan" || c.Driver != "veth" || c.PHC != -1 {
-		t.Errorf("a MAC VLAN of v0 is %+v, %v", c, err)
-	}
-	if _, err := ReadConfig("m0"); !errors.Is(err, clock.ErrNotSupported) {
-		t.Errorf("timestamping configuration: got %v, want ErrNotSupported, as of v0", err)
-	}
-	sendOnly(t, "m0", "v1", "m0")
 }
 
 func TestSendOnly(t *testing.T) {
-	namespace(t, func(t *testing.T) {
+	nstest.Run(t, func(t *testing.T) {
 		makeVeth(t)
 		sendOnly(t, "v0", "v1", "v0")
 	})
@@ -146,44 +104,8 @@ func sendOnly(t *testing.T, from, to, not string) {
 	}
 }
 
-func TestWatchTellsOfInterfaces(t *testing.T) { namespace(t, watchTellsOfInterfaces) }
-
-func watchTellsOfInterfaces(t *testing.T) {
-	makeVeth(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	events, done := make(chan Event, 64), make(chan error, 1)
-	go func() { done <- Watch(ctx, func(e Event) { events <- e }) }()
-	want := func(c Change, name string, up bool) (e Event) {
-		t.Helper()
-		for e.Change != c || e.Name != name || e.Up != up {
-			e = next(t, events, c.String()+" of "+name)
-		}
-		return e
-	}
-	first := want(Added, "v1", true)
-	setFlags(t, "v0", 0)
-	want(LinkDown, "v1", false)
-	setUp(t, "v0")
-	want(LinkUp, "v1", true)
-	setFlags(t, "v1", 0)
-	renameLink(t, "v1", "w1")
-	if e := want(Renamed, "w1", false); e.OldName != "v1" || e.Index != first.Index {
-		t.Errorf("renamed from %s with index %d, want v1 with %d", e.OldName, e.Index, first.Index)
-	}
-	removeLink(t, "v0")
-	want(Removed, "w1", false)
-	makeVeth(t)
-	if again := want(LinkUp, "v1", true); again.Index == first.Index {
-		t.Errorf("made anew with the same index %d", again.Index)
-	}
-	cancel()
-	if err := next(t, done, "end of Watch"); !errors.Is(err, context.Canceled) {
-		t.Errorf("Watch ended with %v, want context.Canceled", err)
-	}
-}
-
 // A Conn survives that its interface goes down and up. It does not survive its removal, but fails in a way that shows.
-func TestConnOfAnInterfaceThatGoes(t *testing.T) { namespace(t, connOfAnInterfaceThatGoes) }
+func TestConnOfAnInterfaceThatGoes(t *testing.T) { nstest.Run(t, connOfAnInterfaceThatGoes) }
 
 func connOfAnInterfaceThatGoes(t *testing.T) {
 	makeVeth(t)
@@ -193,11 +115,11 @@ func connOfAnInterfaceThatGoes(t *testing.T) {
 	config.Interface = "v1"
 	_, bSaw := serve(t, config)
 	a.tx.numbering = counted
-	setFlags(t, "v0", 0)
+	nstest.SetFlags(t, "v0", 0)
 	if _, err := a.Send([]byte("down"), group); err == nil {
 		t.Error("sent by an interface that is down")
 	}
-	setUp(t, "v0")
+	nstest.SetUp(t, "v0")
 	waitFlow(t, "v0", "v1")
 	settle(a)
 	id, err := a.Send([]byte("up again"), group)
@@ -211,8 +133,57 @@ func connOfAnInterfaceThatGoes(t *testing.T) {
 	if d := next(t, bSaw.received, "datagram"); d.b != "up again" {
 		t.Errorf("received %q", d.b)
 	}
-	removeLink(t, "v0")
+	nstest.Remove(t, "v0")
 	if _, err := a.Send([]byte("gone"), group); err == nil {
 		t.Error("sent by an interface that is gone")
 	}
+}
+
+// makeVeth makes v0 and v1 as nstest.MakeVeth does, and waits until frames come from either to the other.
+func makeVeth(t *testing.T) {
+	t.Helper()
+	nstest.MakeVeth(t)
+	waitFlow(t, "v0", "v1")
+	waitFlow(t, "v1", "v0")
+}
+
+// waitFlow returns when frames come from one interface to another. For a while after an interface has gone up the kernel
+// drops what is sent, with and without telling.
+func waitFlow(t *testing.T, from, to string) {
+	t.Helper()
+	const experimental = 0x88B5
+	config := Config{Network: Ethernet, Interface: to, EtherType: experimental}
+	_, saw := serve(t, config)
+	config.Interface, config.SendOnly = from, true
+	sender, err := Listen(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Close()
+	for deadline := time.Now().Add(patient); time.Now().Before(deadline); {
+		sender.Send([]byte("anybody?"), MACAddr(MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}))
+		select {
+		case <-saw.received:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+	t.Fatalf("nothing comes from %s to %s", from, to)
+}
+
+// bothEnds lets v0 and v1 take IPv4 datagrams that come from each other, though both are of this host.
+func bothEnds(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"v0", "v1"} {
+		nstest.WriteSysctl(t, "ipv4/conf/"+name+"/accept_local", "1")
+		nstest.WriteSysctl(t, "ipv4/conf/"+name+"/rp_filter", "0")
+	}
+	nstest.WriteSysctl(t, "ipv4/conf/all/rp_filter", "0")
+}
+
+func source(n Network) netip.Addr {
+	if n == UDP4 {
+		return netip.AddrFrom4([4]byte{10, 1, 1, 1})
+	}
+	return netip.Addr{}
 }

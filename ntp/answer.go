@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 // phi is the frequency error that an undisciplined clock is allowed, as a divisor: 1/65536 ≈ 15 ppm (RFC 5905 §7.2).
@@ -32,11 +32,11 @@ func (c *Client) refuse(why Refusal) error {
 }
 
 func (c *Client) receive(now clock.Mono, b []byte, ts clock.Timestamp) Refusal {
-	p, why := parse(b)
-	if why != 0 {
-		return why
+	p, err := wire.Parse(b)
+	if err != nil {
+		return refusalOf(err)
 	}
-	if p.Mode != ModeServer {
+	if p.Mode != wire.ModeServer {
 		return ErrMode
 	}
 	if p.Version != c.cfg.Version && p.Version != 3 {
@@ -76,9 +76,9 @@ func (c *Client) receive(now clock.Mono, b []byte, ts clock.Timestamp) Refusal {
 }
 
 // sane is the part of RFC 5905 §8 (tests 3, 6 and 7) that concerns the header alone.
-func sane(h *Header) Refusal {
+func sane(h *wire.Header) Refusal {
 	switch {
-	case h.Leap == LeapUnknown:
+	case h.Leap == wire.LeapUnknown:
 		return ErrUnsynchronised
 	case h.Stratum > 15:
 		return ErrStratum
@@ -117,7 +117,7 @@ func (c *Client) measure(now clock.Mono, x *exchange) Refusal {
 	if !ok {
 		return ErrClock
 	}
-	precision := c.cfg.Precision + Log2(x.head.Precision)
+	precision := c.cfg.Precision + wire.Log2(x.head.Precision)
 	delay := elapsed - time.Duration(t3-t2)
 	// A clock on its way to the right frequency may run a thousandth fast or slow while the packet travels.
 	if delay < -(precision + elapsed.Abs()/1024) {
@@ -129,14 +129,13 @@ func (c *Client) measure(now clock.Mono, x *exchange) Refusal {
 	if maxError > c.cfg.MaxRootDistance {
 		return ErrRootDistance
 	}
-	c.sample = source.Sample{
+	c.sample = Measurement{
 		At:          x.t1.Add(elapsed / 2),
 		Offset:      offset,
 		Delay:       delay,
 		Uncertainty: c.uncertainty(delay, precision, x.stamped),
 		MaxError:    maxError,
-		Scale:       clock.UTC,
-		Leap:        x.head.Leap.clock(),
+		Leap:        leapOf(x.head.Leap),
 		Stratum:     int(x.head.Stratum),
 	}
 	c.measured(now, x)
@@ -182,12 +181,12 @@ func offset(t1, t2, t3, t4 int64) (time.Duration, bool) {
 	return time.Duration(a>>1 + b>>1 + a&b&1), true
 }
 
-// clock returns the leap second announced.
-func (l Leap) clock() clock.Leap {
+// leapOf returns the leap second announced.
+func leapOf(l wire.Leap) clock.Leap {
 	switch l {
-	case LeapInsert:
+	case wire.LeapInsert:
 		return clock.LeapInsert
-	case LeapDelete:
+	case wire.LeapDelete:
 		return clock.LeapDelete
 	}
 	return clock.NoLeap

@@ -9,7 +9,6 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
-	"github.com/lockstep-time/lockstep/source"
 )
 
 // loop is a client wired to a server.
@@ -38,10 +37,10 @@ func (l *loop) Send(b []byte) (uint32, clock.Timestamp, error) {
 	l.id++
 	return l.id, l.read(), nil
 }
-func (l *loop) Measured(*source.Sample) { l.samples++ }
-func (l *loop) Rebind()                 {}
-func (l *loop) FalseKiss(string)        {}
-func (l *loop) Replace(string)          {}
+func (l *loop) Measured(*ntp.Measurement) { l.samples++ }
+func (l *loop) Rebind()                   {}
+func (l *loop) FalseKiss(string)          {}
+func (l *loop) Replace(string)            {}
 
 func (l *loop) exchange() error {
 	l.now = l.client.NextWake()

@@ -18,7 +18,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp"
-	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 // freePort finds a port of loopback below those that the kernel gives to whoever asks for any (net.ipv4.ip_local_port_range):
@@ -81,7 +81,7 @@ type socket struct {
 	conn    net.Conn
 	began   time.Time
 	sent    uint32
-	samples []source.Sample
+	samples []ntp.Measurement
 }
 
 func (s *socket) now() clock.Mono { return clock.Mono(time.Since(s.began)) }
@@ -92,10 +92,10 @@ func (s *socket) Send(b []byte) (uint32, clock.Timestamp, error) {
 	_, err := s.conn.Write(b)
 	return s.sent, at, err
 }
-func (s *socket) Measured(m *source.Sample) { s.samples = append(s.samples, *m) }
-func (s *socket) Rebind()                   {}
-func (s *socket) FalseKiss(string)          {}
-func (s *socket) Replace(string)            {}
+func (s *socket) Measured(m *ntp.Measurement) { s.samples = append(s.samples, *m) }
+func (s *socket) Rebind()                     {}
+func (s *socket) FalseKiss(string)            {}
+func (s *socket) Replace(string)              {}
 
 func TestChronydAsServer(t *testing.T) {
 	conn, err := net.Dial("udp4", startChronyd(t))
@@ -107,7 +107,7 @@ func TestChronydAsServer(t *testing.T) {
 	client := ntp.NewClient(ntp.Config{MinPoll: -4, MaxPoll: 0, Clock: clock.System, StampTimeout: -1},
 		rand.New(rand.NewPCG(1, 2)), s)
 	client.Reset(s.now())
-	buf := make([]byte, ntp.MaxLen)
+	buf := make([]byte, wire.MaxLen)
 	for s.now() < clock.Mono(15*time.Second) && len(s.samples) < 10 {
 		if s.now() >= client.NextWake() {
 			client.Wake(s.now())
@@ -126,11 +126,11 @@ func TestChronydAsServer(t *testing.T) {
 		t.Fatalf("%d samples, status %+v", len(s.samples), client.Status())
 	}
 	for _, m := range s.samples {
-		if m.Offset.Abs() > m.MaxError || m.Stratum != 1 || m.Scale != clock.UTC {
+		if m.Offset.Abs() > m.MaxError || m.Stratum != 1 {
 			t.Errorf("the same clock differs from itself: %+v", m)
 		}
 	}
-	if h := client.Status().Header; h.ReferenceID != (ntp.ReferenceID{127, 127, 1, 1}) || h.Version != ntp.Version {
+	if h := client.Status().Header; h.ReferenceID != (wire.ReferenceID{127, 127, 1, 1}) || h.Version != wire.Version {
 		t.Errorf("header %+v", h)
 	}
 }

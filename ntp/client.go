@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 const (
@@ -59,7 +59,7 @@ func (c Config) withDefaults() Config {
 	c.MinPoll = min(max(c.MinPoll, minPoll), maxPoll)
 	c.MaxPoll = min(max(c.MaxPoll, c.MinPoll), maxPoll)
 	if c.Version == 0 {
-		c.Version = Version
+		c.Version = wire.Version
 	}
 	if c.Precision <= 0 {
 		c.Precision = 1
@@ -85,8 +85,8 @@ type Output interface {
 	// Send sends b to the server. It returns what Transmitted will name the datagram by, and what the clock read right
 	// before. It must not keep b.
 	Send(b []byte) (id uint32, sent clock.Timestamp, err error)
-	// Measured hands over a sample, which is valid during the call only.
-	Measured(s *source.Sample)
+	// Measured hands over a measurement, which is valid during the call only.
+	Measured(m *Measurement)
 	// Rebind asks for another local port from the next request on. What arrives at the old one may be thrown away.
 	Rebind()
 	// Replace says that the server is of no use, and why, as a clause. It is repeated while this holds.
@@ -139,14 +139,14 @@ type Client struct {
 	delays     delays
 
 	status Status
-	buf    [HeaderLen]byte
-	sample source.Sample
+	buf    [wire.HeaderLen]byte
+	sample Measurement
 }
 
 // exchange is one request and what is known of its answer.
 type exchange struct {
 	// cookie is what the answer must carry as its origin; zero for none.
-	cookie Timestamp
+	cookie wire.Timestamp
 	id     uint32
 	sentAt clock.Mono
 	// t1 is when the request was sent: by the stamp of its transmission if stamped, else as read before.
@@ -154,7 +154,7 @@ type exchange struct {
 	stamped bool
 	// answered: head and t4 are of the answer; done: it was made use of or refused.
 	answered, done bool
-	head           Header
+	head           wire.Header
 	t4             clock.Timestamp
 	// deadline is until when the answer waits for the stamp of the request.
 	deadline clock.Mono
@@ -183,7 +183,7 @@ func (c *Client) Reset(now clock.Mono) {
 		c.burst = burstLen
 	}
 	s := &c.status
-	s.Header, s.Kiss, s.Offset, s.Delay, s.MaxError, s.LastSample = Header{}, "", 0, 0, 0, 0
+	s.Header, s.Kiss, s.Offset, s.Delay, s.MaxError, s.LastSample = wire.Header{}, "", 0, 0, 0, 0
 	c.next = now.Add(c.random(settle))
 }
 
@@ -283,7 +283,7 @@ func (c *Client) wantsPort(now clock.Mono) bool {
 	if c.broken && now.Sub(c.rebound) >= rebindPause {
 		c.rebound, c.rebind = now, true
 	}
-	return c.rebind || c.cfg.FreshPort > 0 && c.burst == 0 && Log2(c.poll.current) >= c.cfg.FreshPort
+	return c.rebind || c.cfg.FreshPort > 0 && c.burst == 0 && wire.Log2(c.poll.current) >= c.cfg.FreshPort
 }
 
 // silence says what has become of the latest requests.
@@ -307,11 +307,11 @@ func (c *Client) schedule(now clock.Mono) {
 }
 
 func (c *Client) send(now clock.Mono) {
-	var cookie Timestamp
+	var cookie wire.Timestamp
 	for cookie == 0 || c.find(cookie) != nil {
-		cookie = Timestamp(c.rng.Uint64())
+		cookie = wire.Timestamp(c.rng.Uint64())
 	}
-	h := Header{Version: c.cfg.Version, Mode: ModeClient, Precision: 32, Transmit: cookie}
+	h := wire.Header{Version: c.cfg.Version, Mode: wire.ModeClient, Precision: 32, Transmit: cookie}
 	id, sent, err := c.out.Send(h.Append(c.buf[:0]))
 	c.broken = err != nil
 	if c.broken {
@@ -324,7 +324,7 @@ func (c *Client) send(now clock.Mono) {
 }
 
 // find returns the request with that cookie, nil if there is none.
-func (c *Client) find(cookie Timestamp) *exchange {
+func (c *Client) find(cookie wire.Timestamp) *exchange {
 	for i := range c.flight {
 		if x := &c.flight[i]; x.cookie == cookie && cookie != 0 {
 			return x
@@ -384,7 +384,7 @@ func (c *Client) hasten() {
 // interval between requests outside of bursts. A server that has denied its service gets a single request in the time
 // that it takes to see whether it still does: a round trip and kissHold.
 func (c *Client) interval() time.Duration {
-	interval := Log2(c.poll.current)
+	interval := wire.Log2(c.poll.current)
 	if c.denials > 0 {
 		return max(interval, kissHold+time.Second)
 	}
@@ -396,7 +396,7 @@ func (c *Client) interval() time.Duration {
 // often than Config.MinPoll allows.
 func (c *Client) soonest() time.Duration {
 	if c.wary {
-		return Log2(c.cfg.MinPoll)
+		return wire.Log2(c.cfg.MinPoll)
 	}
 	return min(c.interval(), burstGap)
 }
@@ -412,7 +412,7 @@ func (c *Client) random(d time.Duration) time.Duration {
 // Status is what is known of the association.
 type Status struct {
 	// Header is of the last usable answer; zero if there was none.
-	Header Header
+	Header wire.Header
 	// Kiss is the code of the last kiss-o'-death packet that the server did not contradict, empty if there was none since Reset,
 	// NetworkChanged or ForgetKisses (RFC 5905 §7.4).
 	Kiss string
@@ -442,6 +442,6 @@ type Status struct {
 func (c *Client) Status() Status {
 	s := c.status
 	s.Stopped, s.Until = !c.running || c.until != 0, c.until
-	s.Reach, s.Poll, s.Interval = c.reach, c.poll.current, Log2(c.poll.current)
+	s.Reach, s.Poll, s.Interval = c.reach, c.poll.current, wire.Log2(c.poll.current)
 	return s
 }

@@ -15,15 +15,15 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp"
-	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 func TestClientMeasures(t *testing.T) {
 	r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 4, Burst: true})
 	r.offset, r.ppb, r.jitter = 80*time.Millisecond, 40_000, 300*time.Microsecond
 	r.server.Stratum, r.server.RootDelay, r.server.RootDispersion = 2, 3*time.Millisecond, time.Millisecond
-	r.server.Leap = ntp.LeapInsert
-	r.onSample = func(s *source.Sample) {
+	r.server.Leap = wire.LeapInsert
+	r.onSample = func(s *ntp.Measurement) {
 		at := clock.Mono(s.At.Nanoseconds() - r.epoch - int64(r.error(r.now)))
 		miss := s.Offset - r.error(at)
 		if miss.Abs() > s.Delay/2+time.Nanosecond {
@@ -38,7 +38,7 @@ func TestClientMeasures(t *testing.T) {
 		if s.Uncertainty <= 0 || s.Uncertainty > s.MaxError {
 			t.Errorf("uncertainty %v", s.Uncertainty)
 		}
-		if s.At.Clock() != clock.System || s.Scale != clock.UTC || s.Stratum != 2 || s.Leap != clock.LeapInsert {
+		if s.At.Clock() != clock.System || s.Stratum != 2 || s.Leap != clock.LeapInsert {
 			t.Errorf("sample %+v", s)
 		}
 	}
@@ -95,7 +95,7 @@ func TestClientTransmitStamps(t *testing.T) {
 }
 
 func TestClientUncertainty(t *testing.T) {
-	get := func(lag time.Duration) []source.Sample {
+	get := func(lag time.Duration) []ntp.Measurement {
 		r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 0, Burst: true, Precision: 100})
 		r.stampLag, r.jitter = lag, 50*time.Microsecond
 		r.start(4 * time.Minute)
@@ -121,7 +121,7 @@ func TestClientRequestsSayNothing(t *testing.T) {
 	r.start(10 * time.Second)
 	seen := make(map[string]bool)
 	for _, b := range r.requests {
-		want := make([]byte, ntp.HeaderLen)
+		want := make([]byte, wire.HeaderLen)
 		want[0], want[3] = 4<<3|3, 32
 		copy(want[40:], b[40:])
 		if !bytes.Equal(b, want) {
@@ -160,9 +160,9 @@ func TestClientRefuses(t *testing.T) {
 		{"precision", set(3, 127), ntp.ErrRootDistance},
 		{"no receive", put(32, 0), ntp.ErrServerTime},
 		{"no transmit", put(40, 0), ntp.ErrServerTime},
-		{"transmit before receive", put(40, uint64(ntp.TimestampAt(0))), ntp.ErrServerTime},
-		{"set in the future", put(16, uint64(ntp.TimestampAt(unix("2027-01-01T00:00:00Z")))), ntp.ErrServerTime},
-		{"held longer than away", put(32, uint64(ntp.TimestampAt(unix("2026-02-28T00:00:00Z")))), ntp.ErrDelay},
+		{"transmit before receive", put(40, uint64(wire.TimestampAt(0))), ntp.ErrServerTime},
+		{"set in the future", put(16, uint64(wire.TimestampAt(unix("2027-01-01T00:00:00Z")))), ntp.ErrServerTime},
+		{"held longer than away", put(32, uint64(wire.TimestampAt(unix("2026-02-28T00:00:00Z")))), ntp.ErrDelay},
 		{"unknown kiss", func(b []byte) { copy(b[12:], "NKEY"); b[1] = 0 }, ntp.ErrKiss},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -178,6 +178,20 @@ func TestClientRefuses(t *testing.T) {
 				t.Errorf("reach %#x, refused %v", s.Reach, s.Refused)
 			}
 		})
+	}
+}
+
+func TestClientRefusesMalformedPackets(t *testing.T) {
+	r := newRig(t, ntp.Config{})
+	for _, c := range []struct {
+		octets int
+		want   ntp.Refusal
+	}{{0, ntp.ErrShort}, {wire.HeaderLen - 1, ntp.ErrShort}, {wire.MaxLen + 1, ntp.ErrLong}, {wire.HeaderLen + 8, ntp.ErrExtension}} {
+		before := r.client.Status().Refused[c.want]
+		err := r.client.Receive(r.now, make([]byte, c.octets), r.read(r.now))
+		if !errors.Is(err, c.want) || r.client.Status().Refused[c.want] != before+1 {
+			t.Errorf("%d octets: %v, want %v", c.octets, err, c.want)
+		}
 	}
 }
 
@@ -324,7 +338,7 @@ func TestClientSameSeedSameRun(t *testing.T) {
 	run := func() *rig {
 		r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 6, Burst: true})
 		r.loss, r.jitter = 0.2, time.Millisecond
-		r.onSample = func(*source.Sample) { r.client.Hint(r.now, 1, 2) }
+		r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, 1, 2) }
 		r.start(time.Hour)
 		return r
 	}
@@ -338,8 +352,8 @@ func TestClientSameSeedSameRun(t *testing.T) {
 }
 
 func FuzzClientReceive(f *testing.F) {
-	h := ntp.Header{Version: 4, Mode: ntp.ModeServer, Stratum: 1, Precision: -20}
-	h.Receive, h.Transmit = ntp.TimestampAt(unix("2026-03-01T00:00:01Z")), ntp.TimestampAt(unix("2026-03-01T00:00:01.1Z"))
+	h := wire.Header{Version: 4, Mode: wire.ModeServer, Stratum: 1, Precision: -20}
+	h.Receive, h.Transmit = wire.TimestampAt(unix("2026-03-01T00:00:01Z")), wire.TimestampAt(unix("2026-03-01T00:00:01.1Z"))
 	f.Add(h.Append(nil), int64(1e6), false)
 	f.Add(h.Append(nil), int64(-1<<63), true)
 	for _, kiss := range []string{"RATE", "DENY", "NTSN"} {

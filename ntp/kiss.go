@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 const (
@@ -31,7 +32,7 @@ const held = flights
 
 // kiss is a kiss-o'-death that has come and is not obeyed yet. The request that it answers is in Client.flight[held].
 type kiss struct {
-	code ReferenceID
+	code wire.ReferenceID
 	poll int8
 	// due is when it is obeyed; 0: there is none.
 	due clock.Mono
@@ -39,7 +40,7 @@ type kiss struct {
 
 // hold takes up the kiss h for the request x, to be obeyed unless the server answers the request truly within kissHold.
 // As long as one is waited for, others are ignored; the requests that they answer stay open.
-func (c *Client) hold(now clock.Mono, x *exchange, h *Header) Refusal {
+func (c *Client) hold(now clock.Mono, x *exchange, h *wire.Header) Refusal {
 	if x == &c.flight[held] {
 		return ErrDuplicate
 	}
@@ -66,7 +67,7 @@ func (c *Client) obey(now clock.Mono) {
 	c.kiss, c.flight[held] = kiss{}, exchange{}
 	c.status.Kiss = k.code.Text(0)
 	switch string(k.code[:]) {
-	case kissRate:
+	case wire.KissRate:
 		c.burst = 0
 		c.drop()
 		c.rates++
@@ -78,7 +79,7 @@ func (c *Client) obey(now clock.Mono) {
 		if c.poll.current > c.cfg.MaxPoll {
 			c.out.Replace("the server asks for longer poll intervals than allowed (RATE)")
 		}
-	case kissDeny, kissRstr:
+	case wire.KissDeny, wire.KissRstr:
 		if c.denied++; c.denied < sureDenials && c.status.Header.Version != 0 {
 			c.next = min(c.next, now.Add(burstGap)) // to know soon
 			return

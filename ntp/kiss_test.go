@@ -10,17 +10,18 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 var kissCodes = []string{"RATE", "DENY", "RSTR", "NKEY"}
 
 // kissOf returns a kiss-o'-death in answer to a request.
 func kissOf(request []byte, code string, poll int8) []byte {
-	p, err := ntp.Parse(request)
+	p, err := wire.Parse(request)
 	if err != nil {
 		panic(err)
 	}
-	h := ntp.Header{Leap: ntp.LeapUnknown, Version: p.Version, Mode: ntp.ModeServer, Poll: poll, Origin: p.Transmit}
+	h := wire.Header{Leap: wire.LeapUnknown, Version: p.Version, Mode: wire.ModeServer, Poll: poll, Origin: p.Transmit}
 	copy(h.ReferenceID[:], code)
 	return h.Append(nil)
 }
@@ -165,13 +166,13 @@ func TestKissesRace(t *testing.T) {
 			r.forge = func(request []byte) []byte { return kissOf(request, code, 17) }
 			r.start(10 * time.Minute)
 			s := r.client.Status()
-			if late := s.Sent - s.Samples; late > uint64(2*c.base/ntp.Log2(c.poll))+1 || s.Stopped || s.Kiss != "" || len(r.replaced) != 0 {
+			if late := s.Sent - s.Samples; late > uint64(2*c.base/wire.Log2(c.poll))+1 || s.Stopped || s.Kiss != "" || len(r.replaced) != 0 {
 				t.Errorf("%s at poll %d: %d samples, replaced %v, status %+v", code, c.poll, len(r.samples), r.replaced, s)
 			}
 			if s.Refused[ntp.ErrKiss] < s.Sent-1 || s.FalseKisses == 0 || s.FalseKisses > s.Sent || len(r.lies) != int(s.FalseKisses) {
 				t.Errorf("%s at poll %d: %d lies told, status %+v", code, c.poll, len(r.lies), s)
 			}
-			if least := uint64(10 * time.Minute / ntp.Log2(c.poll) * 15 / 16); s.Sent < least {
+			if least := uint64(10 * time.Minute / wire.Log2(c.poll) * 15 / 16); s.Sent < least {
 				t.Errorf("%s at poll %d: %d requests, want %d", code, c.poll, s.Sent, least)
 			}
 		}
@@ -343,7 +344,7 @@ func TestSpoofedKisses(t *testing.T) {
 	for _, kiss := range []string{"RATE", "DENY", "RSTR"} {
 		r := newRig(t, ntp.Config{MinPoll: 2, MaxPoll: 6})
 		r.start(10 * time.Second)
-		h := ntp.Header{Version: 4, Mode: ntp.ModeServer, Poll: 17, Origin: 12345}
+		h := wire.Header{Version: 4, Mode: wire.ModeServer, Poll: 17, Origin: 12345}
 		copy(h.ReferenceID[:], kiss)
 		if err := r.client.Receive(r.now, h.Append(nil), r.read(r.now)); !errors.Is(err, ntp.ErrBogus) {
 			t.Errorf("%s: %v", kiss, err)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/ntp"
-	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 func TestKissRate(t *testing.T) {
@@ -76,7 +76,7 @@ func TestKissRateIsLimited(t *testing.T) {
 	} {
 		r := newRig(t, ntp.Config{MinPoll: c.min, MaxPoll: c.max})
 		r.server.Kiss, r.server.Poll = "RATE", c.says
-		r.start(time.Hour + 5*ntp.Log2(c.want))
+		r.start(time.Hour + 5*wire.Log2(c.want))
 		if s := r.client.Status(); s.Poll != c.want || s.Stopped || s.Kiss != "RATE" {
 			t.Errorf("asked for %d: poll %d, status %+v", c.says, s.Poll, s)
 		}
@@ -103,7 +103,7 @@ func kissRateWearsOff(t *testing.T, miss time.Duration) {
 	}
 	r.client.SetPoll(r.now, 0)
 	var polls []int8
-	r.onSample = func(*source.Sample) {
+	r.onSample = func(*ntp.Measurement) {
 		r.client.Hint(r.now, miss, 1)
 		polls = append(polls, r.client.Status().Poll)
 	}
@@ -125,7 +125,7 @@ func TestKissRateAndHints(t *testing.T) {
 	r.server.Kiss, r.server.Poll = "RATE", 17
 	r.start(2 * time.Second)
 	r.server.Kiss = ""
-	r.onSample = func(*source.Sample) { r.client.Hint(r.now, 10, 1) } // predictions fail
+	r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, 10, 1) } // predictions fail
 	r.run(30 * time.Minute)
 	if s := r.client.Status(); s.Poll != 0 {
 		t.Errorf("poll %d while predictions fail", s.Poll)
@@ -133,7 +133,7 @@ func TestKissRateAndHints(t *testing.T) {
 	r.server.Kiss = "RATE"
 	r.run(3 * time.Second)
 	r.server.Kiss = ""
-	r.onSample = func(*source.Sample) { r.client.Hint(r.now, 1, 1) } // predictions hold
+	r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, 1, 1) } // predictions hold
 	r.run(2 * time.Hour)
 	if s := r.client.Status(); s.Poll != 4 {
 		t.Errorf("poll %d while predictions hold", s.Poll)

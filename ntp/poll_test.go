@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/ntp"
-	"github.com/lockstep-time/lockstep/servo"
-	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
 func TestPollFollowsHints(t *testing.T) {
 	r := newRig(t, ntp.Config{MinPoll: 2, MaxPoll: 5})
 	miss := time.Microsecond
-	r.onSample = func(*source.Sample) { r.client.Hint(r.now, miss, time.Microsecond) }
+	r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, miss, time.Microsecond) }
 	r.start(20 * time.Minute)
 	if got := r.client.Status().Poll; got != 5 {
 		t.Errorf("poll %d while predictions hold", got)
@@ -43,9 +43,9 @@ func TestPollFollowsEstimator(t *testing.T) {
 	poll := func(wander float64) (sum int) {
 		r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 12})
 		r.jitter = 100 * time.Microsecond
-		e := servo.NewEstimator()
+		e := estimate.New()
 		offset, frequency, last := 0.0, 2e4, r.now
-		r.onSample = func(s *source.Sample) {
+		r.onSample = func(s *ntp.Measurement) {
 			dt := r.now.Sub(last).Seconds()
 			last = r.now
 			offset += frequency * dt
@@ -55,8 +55,8 @@ func TestPollFollowsEstimator(t *testing.T) {
 			if e.Known() {
 				r.client.Hint(r.now, time.Duration(miss), noise)
 			}
-			if e.Observe(servo.Observation{Time: int64(r.now), Offset: int64(offset) + int64(s.Offset),
-				Variance: float64(noise) * float64(noise)}) == servo.Jumped {
+			if e.Observe(estimate.Observation{Time: int64(r.now), Offset: int64(offset) + int64(s.Offset),
+				Variance: float64(noise) * float64(noise)}) == estimate.Jumped {
 				e.Forget()
 			}
 		}
@@ -78,7 +78,7 @@ func TestPollIsSetWithinLimits(t *testing.T) {
 	r.start(time.Minute)
 	for _, c := range []struct{ set, want int8 }{{9, 9}, {17, 10}, {-4, 2}} {
 		r.client.SetPoll(r.now, c.set)
-		if got := r.client.Status(); got.Poll != c.want || got.Interval != ntp.Log2(c.want) {
+		if got := r.client.Status(); got.Poll != c.want || got.Interval != wire.Log2(c.want) {
 			t.Errorf("set to %d: poll %d, interval %v", c.set, got.Poll, got.Interval)
 		}
 	}
@@ -102,13 +102,13 @@ func TestUnreachable(t *testing.T) {
 	if s.Reach != 0 || s.Poll != 6 || len(r.replaced) == 0 || r.replaced[0] != "no answer" {
 		t.Errorf("reach %#x, poll %d, replaced %v", s.Reach, s.Poll, r.replaced)
 	}
-	r.server.Dead, r.server.Leap = false, ntp.LeapUnknown
+	r.server.Dead, r.server.Leap = false, wire.LeapUnknown
 	n := len(r.replaced)
 	r.run(20 * time.Minute)
 	if len(r.replaced) == n || r.replaced[len(r.replaced)-1] != "no usable answer: server is not synchronised" {
 		t.Errorf("replaced %v", r.replaced)
 	}
-	r.server.Leap = ntp.LeapNone
+	r.server.Leap = wire.LeapNone
 	r.run(80 * time.Second)
 	if s := r.client.Status(); s.Poll != 0 || s.Reach != 0xff {
 		t.Errorf("poll %d, reach %#x after the server came back", s.Poll, s.Reach)
@@ -178,7 +178,7 @@ func TestSendErrorsTakeAnotherPort(t *testing.T) {
 		r.sendErr = errors.New("invalid argument")
 		r.onRebind = func() { r.sendErr = nil }
 		n := len(r.samples)
-		r.run(3*ntp.Log2(poll) + 3*time.Second)
+		r.run(3*wire.Log2(poll) + 3*time.Second)
 		if len(r.samples) == n || r.rebinds != 1 {
 			t.Errorf("poll %d: %d samples, %d rebinds", poll, len(r.samples)-n, r.rebinds)
 		}

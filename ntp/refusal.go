@@ -2,6 +2,12 @@
 
 package ntp
 
+import (
+	"errors"
+
+	"github.com/lockstep-time/lockstep/ntp/wire"
+)
+
 // Refusal is the reason why a datagram gave no sample. The values are sentinels for errors.Is.
 type Refusal uint8
 
@@ -77,6 +83,17 @@ func (r Refusal) Error() string {
 		return "negative delay"
 	}
 	return "not refused"
+}
+
+// refusalOf returns the reason that stands for an error of Parse.
+func refusalOf(err error) Refusal {
+	switch {
+	case errors.Is(err, wire.ErrShort):
+		return ErrShort
+	case errors.Is(err, wire.ErrLong):
+		return ErrLong
+	}
+	return ErrExtension
 }
 
 // Refusals counts datagrams by the reason of their refusal.

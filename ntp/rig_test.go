@@ -12,7 +12,6 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
-	"github.com/lockstep-time/lockstep/source"
 )
 
 // rig is a client, a server, and a network between them, in virtual time that begins at an instant of true time.
@@ -48,13 +47,13 @@ type rig struct {
 	nextID   uint32
 	sent     []clock.Mono
 	requests [][]byte
-	samples  []source.Sample
+	samples  []ntp.Measurement
 	taken    []clock.Mono
 	errs     []error
 	rebinds  int
 	replaced []string
 	lies     []string
-	onSample func(*source.Sample)
+	onSample func(*ntp.Measurement)
 	onRebind func()
 }
 
@@ -64,6 +63,15 @@ type event struct {
 }
 
 const userLatency = 7 * time.Microsecond
+
+// unix returns an instant as RFC 3339 writes it in nanoseconds since 1970.
+func unix(s string) int64 {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		panic(err)
+	}
+	return t.UnixNano()
+}
 
 func newRig(t *testing.T, cfg ntp.Config) *rig {
 	t.Helper()
@@ -141,7 +149,7 @@ func (r *rig) receive(answer []byte) {
 	r.errs = append(r.errs, r.client.Receive(r.now, answer, r.read(r.now)))
 }
 
-func (r *rig) Measured(s *source.Sample) {
+func (r *rig) Measured(s *ntp.Measurement) {
 	r.samples = append(r.samples, *s)
 	r.taken = append(r.taken, r.now)
 	if r.onSample != nil {

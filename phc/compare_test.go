@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package phc
+package phc_test
 
 import (
 	"encoding/binary"
@@ -14,13 +14,15 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/phc/phctest"
 )
 
 func TestCompareMethods(t *testing.T) {
 	all := []clock.Method{clock.Precise, clock.Extended, clock.Basic}
 	for i, want := range all {
 		w := newWorld()
-		f := NewFake(FakeConfig{Index: 2, Now: w.Now, System: func() int64 { return w.now - 37e9 }, Start: 250, Window: 400, Methods: all[i:]})
+		f := phctest.New(phctest.Config{Index: 2, Now: w.Now, System: func() int64 { return w.now - 37e9 }, Start: 250, Window: 400, Methods: all[i:]})
 		c, err := f.Compare(10)
 		if err != nil {
 			t.Fatalf("%v: %v", want, err)
@@ -38,11 +40,11 @@ func TestCompareMethods(t *testing.T) {
 }
 
 func TestCompareNone(t *testing.T) {
-	f := NewFake(FakeConfig{Now: newWorld().Now, Methods: []clock.Method{clock.Software}})
+	f := phctest.New(phctest.Config{Now: newWorld().Now, Methods: []clock.Method{clock.Software}})
 	if _, err := f.Compare(5); !errors.Is(err, clock.ErrNotSupported) {
 		t.Errorf("%v", err)
 	}
-	for _, n := range []int{0, -1, MaxReadings + 1} {
+	for _, n := range []int{0, -1, phc.MaxReadings + 1} {
 		if _, err := f.Compare(n); !errors.Is(err, clock.ErrRange) {
 			t.Errorf("%d readings: %v", n, err)
 		}
@@ -52,11 +54,11 @@ func TestCompareNone(t *testing.T) {
 // The methods that do not work are tried once only.
 func TestCompareProbesOnce(t *testing.T) {
 	for _, errno := range []error{unix.EOPNOTSUPP, unix.ENOTTY, unix.EINVAL, unix.ENODEV} {
-		calls := map[Call]int{}
-		f := NewFake(FakeConfig{Now: newWorld().Now, Methods: []clock.Method{clock.Precise, clock.Extended, clock.Basic},
-			Fault: func(c Call) error {
+		calls := map[phctest.Call]int{}
+		f := phctest.New(phctest.Config{Now: newWorld().Now, Methods: []clock.Method{clock.Precise, clock.Extended, clock.Basic},
+			Fault: func(c phctest.Call) error {
 				calls[c]++
-				if c == CallPrecise || c == CallExtended && errno != unix.ENODEV {
+				if c == phctest.CallPrecise || c == phctest.CallExtended && errno != unix.ENODEV {
 					return errno
 				}
 				return nil
@@ -71,7 +73,7 @@ func TestCompareProbesOnce(t *testing.T) {
 				t.Fatalf("%v: %v, %v", errno, c.Method, err)
 			}
 		}
-		if calls[CallPrecise] != 1 || want == clock.Basic && calls[CallExtended] != 1 {
+		if calls[phctest.CallPrecise] != 1 || want == clock.Basic && calls[phctest.CallExtended] != 1 {
 			t.Errorf("%v: %v", errno, calls)
 		}
 	}
@@ -79,8 +81,8 @@ func TestCompareProbesOnce(t *testing.T) {
 
 // A failure that may pass costs the method only that one comparison.
 func TestCompareTransientPrecise(t *testing.T) {
-	f := NewFake(FakeConfig{Now: newWorld().Now, Methods: []clock.Method{clock.Precise, clock.Extended},
-		Fault: failing(CallPrecise, 1, unix.ETIMEDOUT)})
+	f := phctest.New(phctest.Config{Now: newWorld().Now, Methods: []clock.Method{clock.Precise, clock.Extended},
+		Fault: failing(phctest.CallPrecise, 1, unix.ETIMEDOUT)})
 	for _, want := range []clock.Method{clock.Extended, clock.Precise} {
 		if c, err := f.Compare(5); err != nil || c.Method != want {
 			t.Errorf("%v, %v; want %v", c.Method, err, want)
@@ -89,7 +91,7 @@ func TestCompareTransientPrecise(t *testing.T) {
 }
 
 func TestCompareGone(t *testing.T) {
-	f := NewFake(FakeConfig{Now: newWorld().Now, Fault: func(Call) error { return unix.ENODEV },
+	f := phctest.New(phctest.Config{Now: newWorld().Now, Fault: func(phctest.Call) error { return unix.ENODEV },
 		Methods: []clock.Method{clock.Precise, clock.Extended}})
 	if _, err := f.Compare(5); !errors.Is(err, clock.ErrGone) {
 		t.Errorf("%v", err)
@@ -99,12 +101,12 @@ func TestCompareGone(t *testing.T) {
 // The mean of the tightest readings beats the shift that comes with wide windows.
 func TestCompareAsymmetry(t *testing.T) {
 	w := newWorld()
-	f := NewFake(FakeConfig{Now: w.Now, Rand: seeded(), Window: 330, Latency: 200, Asymmetry: 0.27, WhitePhase: 8})
+	f := phctest.New(phctest.Config{Now: w.Now, Rand: seeded(), Window: 330, Latency: 200, Asymmetry: 0.27, WhitePhase: 8})
 	var sum, squares float64
 	const n = 200
 	for range n {
 		w.advance(time.Second)
-		c, err := f.Compare(MaxReadings)
+		c, err := f.Compare(phc.MaxReadings)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,13 +120,13 @@ func TestCompareAsymmetry(t *testing.T) {
 }
 
 func TestReduceSetBack(t *testing.T) {
-	if _, _, _, ok := Reduce([]Reading{{10, 5, 0}}); ok {
+	if _, _, _, ok := phc.Reduce([]phc.Reading{{10, 5, 0}}); ok {
 		t.Error("a reading without a window was used")
 	}
-	if _, _, _, ok := Reduce(nil); ok {
+	if _, _, _, ok := phc.Reduce(nil); ok {
 		t.Error("no readings were used")
 	}
-	device, other, u, ok := Reduce([]Reading{{10, 5, 0}, {100, 7, 110}})
+	device, other, u, ok := phc.Reduce([]phc.Reading{{10, 5, 0}, {100, 7, 110}})
 	if !ok || device != 7 || other != 105 || u != 5 {
 		t.Errorf("%d %d %v %v", device, other, u, ok)
 	}
@@ -134,7 +136,7 @@ func TestReduceSetBack(t *testing.T) {
 func TestReduceBoundsItsError(t *testing.T) {
 	const truth = 37_000_000_000
 	rapid.Check(t, func(t *rapid.T) {
-		readings := make([]Reading, rapid.IntRange(1, MaxReadings).Draw(t, "n"))
+		readings := make([]phc.Reading, rapid.IntRange(1, phc.MaxReadings).Draw(t, "n"))
 		end := rapid.Bool().Draw(t, "all at the end")
 		for i := range readings {
 			before, window := int64(i)*5000, rapid.Int64Range(800, 900).Draw(t, "window")
@@ -142,9 +144,9 @@ func TestReduceBoundsItsError(t *testing.T) {
 			if !end {
 				read = rapid.Int64Range(0, window).Draw(t, "read")
 			}
-			readings[i] = Reading{before, before + read + truth, before + window}
+			readings[i] = phc.Reading{before, before + read + truth, before + window}
 		}
-		device, other, u, ok := Reduce(readings)
+		device, other, u, ok := phc.Reduce(readings)
 		if off := time.Duration(device - other - truth).Abs(); !ok || off > u || u > 450 {
 			t.Fatalf("off by %v, stated %v", off, u)
 		}
@@ -157,13 +159,13 @@ func TestReduceIsConsistent(t *testing.T) {
 		offset := rapid.Int64Range(-4e18, 4e18).Draw(t, "offset")
 		base := rapid.Int64Range(0, 4e18).Draw(t, "base")
 		half := rapid.Int64Range(0, 1000).Draw(t, "half window")
-		n := rapid.IntRange(1, MaxReadings).Draw(t, "n")
-		readings := make([]Reading, n)
+		n := rapid.IntRange(1, phc.MaxReadings).Draw(t, "n")
+		readings := make([]phc.Reading, n)
 		for i := range readings {
 			at := base + int64(i)*rapid.Int64Range(1, 5000).Draw(t, "step")
-			readings[i] = Reading{at - half, at + offset, at + half}
+			readings[i] = phc.Reading{at - half, at + offset, at + half}
 		}
-		device, other, u, ok := Reduce(readings)
+		device, other, u, ok := phc.Reduce(readings)
 		if !ok || device-other != offset || u != time.Duration(max(1, half)) {
 			t.Fatalf("%d, %v, %v", device-other, u, ok)
 		}
@@ -177,14 +179,14 @@ func FuzzReduce(f *testing.F) {
 	f.Add(binary.LittleEndian.AppendUint64(make([]byte, 40), math.MaxInt64))
 	f.Add([]byte("0000000\x00000000000000000x")) // a window that an eighth more of does not fit into an int64
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var readings, near []Reading
-		for ; len(b) >= 24 && len(readings) < MaxReadings; b = b[24:] {
-			r := Reading{int64(binary.LittleEndian.Uint64(b)),
+		var readings, near []phc.Reading
+		for ; len(b) >= 24 && len(readings) < phc.MaxReadings; b = b[24:] {
+			r := phc.Reading{int64(binary.LittleEndian.Uint64(b)),
 				int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:]))}
 			readings = append(readings, r)
-			near = append(near, Reading{r.Before >> 8, r.Device >> 8, r.After >> 8})
+			near = append(near, phc.Reading{r.Before >> 8, r.Device >> 8, r.After >> 8})
 		}
-		if _, _, u, ok := Reduce(readings); ok && u < 1 {
+		if _, _, u, ok := phc.Reduce(readings); ok && u < 1 {
 			t.Errorf("uncertainty %v", u)
 		}
 		requireMeans(t, near)
@@ -192,7 +194,7 @@ func FuzzReduce(f *testing.F) {
 }
 
 // requireMeans checks Reduce against sums that are rounded nowhere.
-func requireMeans(t *testing.T, readings []Reading) {
+func requireMeans(t *testing.T, readings []phc.Reading) {
 	t.Helper()
 	narrowest := int64(math.MaxInt64)
 	for _, r := range readings {
@@ -210,7 +212,7 @@ func requireMeans(t *testing.T, readings []Reading) {
 			windows.Add(windows, new(big.Rat).SetInt64(w))
 		}
 	}
-	device, other, u, ok := Reduce(readings)
+	device, other, u, ok := phc.Reduce(readings)
 	if ok != (n > 0) {
 		t.Fatalf("ok %v, with %d readings that have a window", ok, n)
 	}
@@ -240,20 +242,20 @@ func requireMeans(t *testing.T, readings []Reading) {
 
 func TestReadings(t *testing.T) {
 	w := newWorld()
-	f := NewFake(FakeConfig{Now: w.Now, System: func() int64 { return w.now - 5 }, Start: 100, Window: 10})
-	dst := make([]Reading, 40)
+	f := phctest.New(phctest.Config{Now: w.Now, System: func() int64 { return w.now - 5 }, Start: 100, Window: 10})
+	dst := make([]phc.Reading, 40)
 	n, err := f.Readings(unix.CLOCK_MONOTONIC_RAW, dst)
-	if err != nil || n != MaxReadings || dst[0].Device-(dst[0].Before+dst[0].After)/2 != 100 {
+	if err != nil || n != phc.MaxReadings || dst[0].Device-(dst[0].Before+dst[0].After)/2 != 100 {
 		t.Errorf("%d, %v, %+v", n, err, dst[0])
 	}
-	old := NewFake(FakeConfig{Now: w.Now, Fault: failing(CallExtended, 1, unix.EINVAL)})
+	old := phctest.New(phctest.Config{Now: w.Now, Fault: failing(phctest.CallExtended, 1, unix.EINVAL)})
 	if _, err := old.Readings(unix.CLOCK_MONOTONIC, dst); !errors.Is(err, clock.ErrNotSupported) {
 		t.Errorf("older kernel: %v", err)
 	}
 }
 
 func TestProbeMethods(t *testing.T) {
-	f := NewFake(FakeConfig{Now: newWorld().Now, Window: 330, Methods: []clock.Method{clock.Extended}})
+	f := phctest.New(phctest.Config{Now: newWorld().Now, Window: 330, Methods: []clock.Method{clock.Extended}})
 	p := f.ProbeMethods()
 	if len(p) != 3 || p[1].Err != nil || p[1].Window != 330 {
 		t.Fatalf("%+v", p)
@@ -269,9 +271,9 @@ func TestProbeMethods(t *testing.T) {
 func TestBetween(t *testing.T) {
 	w := newWorld()
 	tick := func() int64 { w.now += 1_000_000; return w.now }
-	a := NewFake(FakeConfig{Index: 0, Now: w.Now, System: tick, Frequency: 50000, Start: time.Hour, Window: 20})
-	b := NewFake(FakeConfig{Index: 1, Now: w.Now, System: tick, Frequency: -20000, Window: 20})
-	c, err := Between(a, b, 1)
+	a := phctest.New(phctest.Config{Index: 0, Now: w.Now, System: tick, Frequency: 50000, Start: time.Hour, Window: 20})
+	b := phctest.New(phctest.Config{Index: 1, Now: w.Now, System: tick, Frequency: -20000, Window: 20})
+	c, err := phc.Between(a, b, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

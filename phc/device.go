@@ -4,7 +4,7 @@
 // them with the system clock, their pins, external timestamps, periodic outputs, PPS, and virtual clocks.
 //
 // It implements the interface that the kernel's Documentation/driver-api/ptp.rst describes, up to Linux 6.12.
-// [Fake] is a clock of the same kind without a device, for tests and simulations.
+// Package phctest has clocks without a device, for tests.
 package phc
 
 import (
@@ -24,8 +24,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 )
 
-// Clock is what a [Device] and a [Fake] have in common: a PTP hardware clock. Its methods may be called from any
-// goroutine.
+// Clock is a PTP hardware clock, such as a [Device]. Its methods may be called from any goroutine.
 type Clock interface {
 	clock.Clock
 	// Driver returns the name of the clock's driver.
@@ -71,7 +70,7 @@ type Device struct {
 	caps   Caps
 
 	mu     sync.Mutex
-	kernel kernel
+	kernel Kernel
 	closed bool
 	cross  crosser
 	// Arguments of the calls made most often, kept so that those allocate nothing.
@@ -81,9 +80,9 @@ type Device struct {
 
 var _ Clock = (*Device)(nil)
 
-// Open opens the clock that name stands for: "/dev/ptpN", "ptpN", "N", an interface, a PCI address, or "driver:serial";
-// see [Resolve]. It wants write access; where only reading is allowed, the changing methods fail with [os.ErrPermission].
-// It fails with [ErrNotPHC], [ErrAmbiguous], [os.ErrPermission] or [os.ErrNotExist].
+// Open opens the clock that name stands for: "/dev/ptpN", "ptpN" or "N"; see [Resolve]. It wants write access; where only
+// reading is allowed, the changing methods fail with [os.ErrPermission]. It fails with [ErrNotPHC], [os.ErrPermission] or
+// [os.ErrNotExist].
 func Open(name string) (*Device, error) {
 	index, err := Resolve(name)
 	if err != nil {
@@ -115,9 +114,9 @@ func openIndex(index, flag int) (*Device, error) {
 		}
 		return nil, e
 	}
-	d, err := newDevice(k, index, driverName(sysRoot, index))
+	d, err := NewDevice(k, index, driverName(sysRoot, index))
 	if err != nil {
-		k.close()
+		k.Close()
 		return nil, err
 	}
 	return d, nil
@@ -132,8 +131,9 @@ func openKind(err error) error {
 	return nil
 }
 
-// newDevice asks the clock for its capabilities, which tells a PHC from anything else.
-func newDevice(k kernel, index int, driver string) (*Device, error) {
+// NewDevice returns the Device /dev/ptpN of a kernel; driver is the name of the clock's driver, empty if unknown. It asks the
+// clock for its capabilities, which tells a PHC from anything else, and fails with [ErrNotPHC]; then k stays open.
+func NewDevice(k Kernel, index int, driver string) (*Device, error) {
 	d := &Device{index: index, name: fmt.Sprintf("/dev/ptp%d", index), driver: driver, kernel: k}
 	var c unix.PtpClockCaps
 	if err := d.ioctl(unix.PTP_CLOCK_GETCAPS, unsafe.Pointer(&c)); err != nil {
@@ -175,7 +175,7 @@ func (d *Device) Close() error {
 		return d.fail("close", os.ErrClosed)
 	}
 	d.closed = true
-	return d.fail("close", d.kernel.close())
+	return d.fail("close", d.kernel.Close())
 }
 
 // Now reads the clock.
@@ -192,7 +192,7 @@ func (d *Device) Now() (clock.Timestamp, error) {
 func (d *Device) Resolution() (time.Duration, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.retry(func(k kernel) error { return k.getres(&d.timespec) }); err != nil {
+	if err := d.retry(func(k Kernel) error { return k.GetRes(&d.timespec) }); err != nil {
 		return 0, d.fail("get resolution", err)
 	}
 	return time.Duration(d.timespec.Nano()), nil
@@ -209,7 +209,7 @@ func (d *Device) Set(ns int64) error {
 	if d.timespec.Nano() != ns {
 		return d.tooWide("set", fmt.Sprintf("%d ns since the epoch", ns))
 	}
-	return d.steering("set", d.retry(func(k kernel) error { return k.settime(&d.timespec) }))
+	return d.steering("set", d.retry(func(k Kernel) error { return k.SetTime(&d.timespec) }))
 }
 
 // Step adds delta to the clock at once, exact to the nanosecond (ADJ_SETOFFSET). It fails with [clock.ErrRange] beyond
@@ -288,8 +288,8 @@ func (d *Device) Phase(delta time.Duration) error {
 	return d.steering("adjust phase", d.retry(d.adjust))
 }
 
-func (d *Device) getTime(k kernel) error { return k.gettime(&d.timespec) }
-func (d *Device) adjust(k kernel) error  { return k.adjtime(&d.timex) }
+func (d *Device) getTime(k Kernel) error { return k.GetTime(&d.timespec) }
+func (d *Device) adjust(k Kernel) error  { return k.AdjTime(&d.timex) }
 
 // assign stores v in a field whose width depends on the machine. It is not ok if v does not fit.
 func assign[T ~int32 | ~int64](field *T, v int64) (ok bool) {
@@ -306,8 +306,8 @@ func (d *Device) tooWide(op, value string) error {
 // attempts bounds how often a call is repeated that a signal or a busy driver cut short.
 const attempts = 8
 
-// retry does call until it neither was interrupted nor found the driver busy. The lock is held.
-func (d *Device) retry(call func(kernel) error) error {
+// retry does call until it neither was interrupted nor found the driver busy. The lock is held, or nobody else has d yet.
+func (d *Device) retry(call func(Kernel) error) error {
 	if d.closed {
 		return os.ErrClosed
 	}
@@ -320,18 +320,9 @@ func (d *Device) retry(call func(kernel) error) error {
 	return err
 }
 
-// ioctl does a request, repeated where that helps. The lock is held, or nobody else has d yet.
+// ioctl does a request as retry does a call.
 func (d *Device) ioctl(req uint, arg unsafe.Pointer) error {
-	if d.closed {
-		return os.ErrClosed
-	}
-	var err error
-	for range attempts {
-		if err = d.kernel.ioctl(req, arg); err != unix.EINTR && err != unix.EBUSY && err != unix.EAGAIN {
-			break
-		}
-	}
-	return err
+	return d.retry(func(k Kernel) error { return k.Ioctl(req, arg) })
 }
 
 // lockedIoctl is ioctl for callers without the lock.
@@ -349,7 +340,7 @@ func (d *Device) ReadEvents(ctx context.Context, events []Event) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	n, err := d.kernel.read(ctx, raw[:min(len(events), len(raw))])
+	n, err := d.kernel.Read(ctx, raw[:min(len(events), len(raw))])
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0, err

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package phc
+package phc_test
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/phc/phctest"
 )
 
 // world is virtual time, starting late enough that float64 seconds would lose nanoseconds.
@@ -37,7 +39,7 @@ func mustNow(t *testing.T, c clock.Clock) int64 {
 }
 
 func TestIdentity(t *testing.T) {
-	f := NewFake(FakeConfig{Index: 7, Now: newWorld().Now})
+	f := phctest.New(phctest.Config{Index: 7, Now: newWorld().Now})
 	if f.ID() != clock.PHC(7) || f.Name() != "/dev/ptp7" || f.Scale() != clock.TAI || f.Driver() != "fake" || f.Index() != 7 {
 		t.Errorf("%v %s %v %s", f.ID(), f.Name(), f.Scale(), f.Driver())
 	}
@@ -49,7 +51,7 @@ func TestIdentity(t *testing.T) {
 func TestStepIsExact(t *testing.T) {
 	for _, d := range []time.Duration{1, -1, 999_999_999, -999_999_999, 1e9, -1e9, 1_700_000_000_000_000_001, -1_600_000_000_000_000_001} {
 		w := newWorld()
-		f := NewFake(FakeConfig{Now: w.Now})
+		f := phctest.New(phctest.Config{Now: w.Now})
 		before := mustNow(t, f)
 		if err := f.Step(d); err != nil {
 			t.Fatalf("step %d: %v", d, err)
@@ -60,32 +62,9 @@ func TestStepIsExact(t *testing.T) {
 	}
 }
 
-// What a field of the kernel's has no room for is refused, and not cut off.
-func TestWidths(t *testing.T) {
-	var narrow int32
-	var wide int64
-	for _, c := range []struct {
-		v  int64
-		ok bool
-	}{{math.MaxInt32, true}, {math.MinInt32, true}, {math.MaxInt32 + 1, false}, {math.MinInt32 - 1, false}, {1 << 32, false}} {
-		if ok := assign(&narrow, c.v); ok != c.ok {
-			t.Errorf("%d in 32 bits: %v", c.v, ok)
-		}
-		if !assign(&wide, c.v) || wide != c.v {
-			t.Errorf("%d in 64 bits became %d", c.v, wide)
-		}
-	}
-	if got := widest(narrow); got != 32_767_999 {
-		t.Errorf("32 bits have room for %.0f ppb", got)
-	}
-	if got := widest(wide); got < 1e14 {
-		t.Errorf("64 bits have room for %.0f ppb", got)
-	}
-}
-
 // On a machine of 32 bits the same calls fail that work on one of 64.
 func TestValuesOf64Bits(t *testing.T) {
-	f := NewFake(FakeConfig{Now: newWorld().Now, Caps: Caps{MaxAdjust: 62_499_999}})
+	f := phctest.New(phctest.Config{Now: newWorld().Now, Caps: phc.Caps{MaxAdjust: 62_499_999}})
 	narrow := unsafe.Sizeof(unix.Timex{}.Freq) == 4
 	want, most := error(nil), 62_499_999.
 	if narrow {
@@ -107,7 +86,7 @@ func TestValuesOf64Bits(t *testing.T) {
 }
 
 func TestSet(t *testing.T) {
-	f := NewFake(FakeConfig{Now: newWorld().Now})
+	f := phctest.New(phctest.Config{Now: newWorld().Now})
 	if err := f.Set(1_234_567_890_987_654_321); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +100,7 @@ func TestSet(t *testing.T) {
 
 func TestFrequency(t *testing.T) {
 	w := newWorld()
-	f := NewFake(FakeConfig{Now: w.Now, Caps: Caps{MaxAdjust: 100000}})
+	f := phctest.New(phctest.Config{Now: w.Now, Caps: phc.Caps{MaxAdjust: 100000}})
 	if err := f.SetFrequency(50000); err != nil {
 		t.Fatal(err)
 	}
@@ -147,11 +126,11 @@ func TestFrequency(t *testing.T) {
 
 func TestPhase(t *testing.T) {
 	w := newWorld()
-	without := NewFake(FakeConfig{Now: w.Now})
+	without := phctest.New(phctest.Config{Now: w.Now})
 	if err := without.Phase(5); !errors.Is(err, clock.ErrNotSupported) || !strings.Contains(err.Error(), "fake") {
 		t.Errorf("without: %v", err)
 	}
-	with := NewFake(FakeConfig{Now: w.Now, Caps: Caps{AdjustPhase: true, MaxPhase: 1000}})
+	with := phctest.New(phctest.Config{Now: w.Now, Caps: phc.Caps{AdjustPhase: true, MaxPhase: 1000}})
 	if err := with.Phase(-999); err != nil || with.Error() != -999 {
 		t.Errorf("%v, %v", with.Error(), err)
 	}
@@ -161,8 +140,8 @@ func TestPhase(t *testing.T) {
 }
 
 // failing returns a fault that fails a call n times with err, and then no more.
-func failing(c Call, n int, err error) func(Call) error {
-	return func(called Call) error {
+func failing(c phctest.Call, n int, err error) func(phctest.Call) error {
+	return func(called phctest.Call) error {
 		if called == c && n > 0 {
 			n--
 			return err
@@ -173,13 +152,13 @@ func failing(c Call, n int, err error) func(Call) error {
 
 func TestRetries(t *testing.T) {
 	for _, err := range []error{unix.EINTR, unix.EBUSY, unix.EAGAIN} {
-		f := NewFake(FakeConfig{Now: newWorld().Now, Fault: failing(CallRead, attempts-1, err)})
+		f := phctest.New(phctest.Config{Now: newWorld().Now, Fault: failing(phctest.CallRead, phc.Attempts-1, err)})
 		if _, got := f.Now(); got != nil {
 			t.Errorf("%v a few times: %v", err, got)
 		}
 	}
-	f := NewFake(FakeConfig{Now: newWorld().Now, Fault: failing(CallAdjust, 1000, unix.EBUSY)})
-	if err := f.Step(1); !errors.Is(err, ErrBusy) || !errors.Is(err, unix.EBUSY) {
+	f := phctest.New(phctest.Config{Now: newWorld().Now, Fault: failing(phctest.CallAdjust, 1000, unix.EBUSY)})
+	if err := f.Step(1); !errors.Is(err, phc.ErrBusy) || !errors.Is(err, unix.EBUSY) {
 		t.Errorf("busy for ever: %v", err)
 	}
 }
@@ -189,7 +168,7 @@ func TestErrors(t *testing.T) {
 		{unix.ENODEV, clock.ErrGone}, {unix.ENXIO, clock.ErrGone}, {unix.EOPNOTSUPP, clock.ErrNotSupported},
 		{unix.ERANGE, clock.ErrRange}, {unix.EACCES, fs.ErrPermission}, {unix.EPERM, fs.ErrPermission},
 	} {
-		f := NewFake(FakeConfig{Now: newWorld().Now, Fault: func(Call) error { return c.errno }})
+		f := phctest.New(phctest.Config{Now: newWorld().Now, Fault: func(phctest.Call) error { return c.errno }})
 		_, nowErr := f.Now()
 		_, freqErr := f.Frequency()
 		_, cmpErr := f.Compare(5)
@@ -202,10 +181,10 @@ func TestErrors(t *testing.T) {
 }
 
 func TestClosed(t *testing.T) {
-	f := NewFake(FakeConfig{Now: newWorld().Now, Caps: Caps{ExtTS: 1}})
+	f := phctest.New(phctest.Config{Now: newWorld().Now, Caps: phc.Caps{ExtTS: 1}})
 	done := make(chan error)
 	go func() {
-		_, err := f.ReadEvents(context.Background(), make([]Event, 1))
+		_, err := f.ReadEvents(context.Background(), make([]phc.Event, 1))
 		done <- err
 	}()
 	if err := f.Close(); err != nil {
@@ -222,42 +201,24 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// stranger is a device that answers no request of a PHC.
+type stranger struct{ phc.Kernel }
+
+func (stranger) Ioctl(uint, unsafe.Pointer) error { return unix.ENOTTY }
+
 func TestNotAPHC(t *testing.T) {
-	k := &fakeKernel{config: FakeConfig{Now: newWorld().Now, Fault: func(Call) error { return unix.ENOTTY }}}
-	if _, err := newDevice(k, 3, ""); !errors.Is(err, ErrNotPHC) || !strings.Contains(err.Error(), "/dev/ptp3") {
+	if _, err := phc.NewDevice(stranger{}, 3, ""); !errors.Is(err, phc.ErrNotPHC) || !strings.Contains(err.Error(), "/dev/ptp3") {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestOpenAbsent(t *testing.T) {
-	_, err := OpenIndex(maxIndex)
-	if !errors.Is(err, ErrNotPHC) || !strings.Contains(err.Error(), "/dev/ptp65533") {
-		t.Errorf("%v", err)
-	}
-}
-
-// A character device that is no PHC goes through the real system calls.
-func TestOpenOtherDevice(t *testing.T) {
-	k, err := openDevice("/dev/null", 0, os.O_RDWR)
-	if err != nil {
-		t.Skipf("/dev/null: %v", err)
-	}
-	defer k.close()
-	if _, err := newDevice(k, 0, ""); !errors.Is(err, ErrNotPHC) {
-		t.Errorf("%v", err)
-	}
-	if err := k.gettime(new(unix.Timespec)); err == nil {
-		t.Error("/dev/null has a clock")
 	}
 }
 
 func TestNoAllocations(t *testing.T) {
 	w := newWorld()
 	for _, m := range []clock.Method{clock.Precise, clock.Extended, clock.Basic} {
-		f := NewFake(FakeConfig{Now: w.Now, Rand: seeded(), Window: 400, Latency: 50, WhitePhase: 3, Methods: []clock.Method{m}})
+		f := phctest.New(phctest.Config{Now: w.Now, Rand: seeded(), Window: 400, Latency: 50, WhitePhase: 3, Methods: []clock.Method{m}})
 		n := testing.AllocsPerRun(100, func() {
 			w.advance(time.Second)
-			if _, err := f.Compare(MaxReadings); err != nil {
+			if _, err := f.Compare(phc.MaxReadings); err != nil {
 				t.Fatal(err)
 			}
 			f.Now()
@@ -273,10 +234,10 @@ func TestNoAllocations(t *testing.T) {
 
 func BenchmarkCompare(b *testing.B) {
 	w := newWorld()
-	f := NewFake(FakeConfig{Now: w.Now, Rand: seeded(), Window: 400, Latency: 50})
+	f := phctest.New(phctest.Config{Now: w.Now, Rand: seeded(), Window: 400, Latency: 50})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := f.Compare(MaxReadings); err != nil {
+		if _, err := f.Compare(phc.MaxReadings); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -15,10 +15,8 @@ import (
 
 // Errors that a caller decides on, beside those of package clock and [fs.ErrPermission].
 var (
-	// ErrNotPHC: the name is of something that is no PTP hardware clock, or has none.
+	// ErrNotPHC: the name is of something that is no PTP hardware clock.
 	ErrNotPHC = errors.New("no PTP hardware clock")
-	// ErrAmbiguous: the name stands for several clocks.
-	ErrAmbiguous = errors.New("ambiguous name")
 	// ErrBusy: the driver was busy at every attempt. A clock with virtual clocks on it says so to whoever steers it, and some
 	// drivers do to who asks for a channel that no pin is assigned to.
 	ErrBusy = errors.New("device busy")
@@ -135,7 +133,7 @@ func (d *Device) steering(op string, err error) error {
 	err = d.optional(op, "", err)
 	if e, ok := err.(*Error); ok && e.Kind == ErrBusy {
 		e.Detail = "the driver is busy; try again"
-		if n, _, verr := d.kernel.virtualClocks(); verr == nil && n > 0 {
+		if n, _, verr := d.kernel.VirtualClocks(); verr == nil && n > 0 {
 			e.Detail = fmt.Sprintf("it runs free while there are %d virtual clocks on it: steer those, or remove them", n)
 		}
 	}

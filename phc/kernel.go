@@ -15,23 +15,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernel is what a Device asks of the operating system. Its errors are bare errno values.
-type kernel interface {
-	// ioctl does the request req; arg points to its structure, or holds its value.
-	ioctl(req uint, arg unsafe.Pointer) error
-	// ioctlValue does a request whose argument is a number instead of a pointer.
-	ioctlValue(req uint, arg uintptr) error
-	// adjtime, gettime, settime and getres act on the device's dynamic clock id.
-	adjtime(*unix.Timex) error
-	gettime(*unix.Timespec) error
-	settime(*unix.Timespec) error
-	getres(*unix.Timespec) error
-	// read waits until there are events, and reads as many as fit. It ends early when ctx does.
-	read(ctx context.Context, events []unix.PtpExttsEvent) (int, error)
-	// virtualClocks returns how many there are and may be; setVirtualClocks changes it. Not there: [os.ErrNotExist].
-	virtualClocks() (n, limit int, err error)
-	setVirtualClocks(n int) error
-	close() error
+// Kernel is what a [Device] asks of the operating system about one clock. Its errors are bare errno values, but for those
+// stated. A Device makes one call at a time, but for Read, which runs beside the others.
+type Kernel interface {
+	// Ioctl does the request req; arg points to its structure, or holds its value.
+	Ioctl(req uint, arg unsafe.Pointer) error
+	// IoctlValue does a request whose argument is a number instead of a pointer.
+	IoctlValue(req uint, arg uintptr) error
+	// AdjTime, GetTime, SetTime and GetRes act on the device's dynamic clock id.
+	AdjTime(*unix.Timex) error
+	GetTime(*unix.Timespec) error
+	SetTime(*unix.Timespec) error
+	GetRes(*unix.Timespec) error
+	// Read waits until there are events, and reads as many as fit. It ends with ctx.Err() when ctx ends, and with
+	// [os.ErrClosed] when the device is closed.
+	Read(ctx context.Context, events []unix.PtpExttsEvent) (int, error)
+	// VirtualClocks returns how many there are and may be; SetVirtualClocks changes it. Not there: [os.ErrNotExist].
+	VirtualClocks() (n, limit int, err error)
+	SetVirtualClocks(n int) error
+	Close() error
 }
 
 // device is the kernel of an open character device.
@@ -82,14 +84,14 @@ func errno(err error) error {
 	return err
 }
 
-func (d *device) ioctl(req uint, arg unsafe.Pointer) error {
+func (d *device) Ioctl(req uint, arg unsafe.Pointer) error {
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, d.fd, uintptr(req), uintptr(arg)); e != 0 {
 		return e
 	}
 	return nil
 }
 
-func (d *device) ioctlValue(req uint, arg uintptr) error {
+func (d *device) IoctlValue(req uint, arg uintptr) error {
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, d.fd, uintptr(req), arg); e != 0 {
 		return e
 	}
@@ -98,7 +100,7 @@ func (d *device) ioctlValue(req uint, arg uintptr) error {
 
 func (d *device) clockID() int32 { return unix.FdToClockID(int(d.fd)) }
 
-func (d *device) adjtime(t *unix.Timex) error {
+func (d *device) AdjTime(t *unix.Timex) error {
 	_, err := unix.ClockAdjtime(d.clockID(), t)
 	if err == unix.EACCES && t.Modes == 0 && d.path != "" {
 		return d.readByWriter(t)
@@ -117,12 +119,12 @@ func (d *device) readByWriter(t *unix.Timex) error {
 	return err
 }
 
-func (d *device) gettime(t *unix.Timespec) error { return unix.ClockGettime(d.clockID(), t) }
-func (d *device) settime(t *unix.Timespec) error { return unix.ClockSettime(d.clockID(), t) }
-func (d *device) getres(t *unix.Timespec) error  { return unix.ClockGetres(d.clockID(), t) }
-func (d *device) close() error                   { return d.file.Close() }
+func (d *device) GetTime(t *unix.Timespec) error { return unix.ClockGettime(d.clockID(), t) }
+func (d *device) SetTime(t *unix.Timespec) error { return unix.ClockSettime(d.clockID(), t) }
+func (d *device) GetRes(t *unix.Timespec) error  { return unix.ClockGetres(d.clockID(), t) }
+func (d *device) Close() error                   { return d.file.Close() }
 
-func (d *device) read(ctx context.Context, events []unix.PtpExttsEvent) (int, error) {
+func (d *device) Read(ctx context.Context, events []unix.PtpExttsEvent) (int, error) {
 	if len(events) == 0 {
 		return 0, nil
 	}
@@ -175,7 +177,7 @@ func readReady(fd int, buf []byte) (n int, done bool, err error) {
 	}
 }
 
-func (d *device) virtualClocks() (n, limit int, err error) {
+func (d *device) VirtualClocks() (n, limit int, err error) {
 	if n, err = readInt(sysRoot, ptpAttr(d.index, "n_vclocks")); err != nil {
 		return 0, 0, err
 	}
@@ -183,6 +185,6 @@ func (d *device) virtualClocks() (n, limit int, err error) {
 	return n, limit, err
 }
 
-func (d *device) setVirtualClocks(n int) error {
+func (d *device) SetVirtualClocks(n int) error {
 	return os.WriteFile(sysRoot+ptpAttr(d.index, "n_vclocks"), []byte(strconv.Itoa(n)), 0)
 }

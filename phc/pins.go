@@ -187,7 +187,7 @@ func (d *Device) SelectChannels(channels ...int) error {
 			return err
 		}
 	}
-	err := d.retry(func(k kernel) error { return k.ioctlValue(unix.PTP_MASK_CLEAR_ALL, 0) })
+	err := d.retry(func(k Kernel) error { return k.IoctlValue(unix.PTP_MASK_CLEAR_ALL, 0) })
 	for i := 0; err == nil && i < len(channels); i++ {
 		mask := uint32(channels[i])
 		err = d.ioctl(unix.PTP_MASK_EN_SINGLE, unsafe.Pointer(&mask))
@@ -261,7 +261,7 @@ func (d *Device) EnablePPS(on bool) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.optional("enable PPS", "", d.retry(func(k kernel) error { return k.ioctlValue(unix.PTP_ENABLE_PPS, v) }))
+	return d.optional("enable PPS", "", d.retry(func(k Kernel) error { return k.IoctlValue(unix.PTP_ENABLE_PPS, v) }))
 }
 
 // VirtualClocks returns how many virtual clocks run on top of the clock, and how many there may be. It fails with
@@ -269,7 +269,7 @@ func (d *Device) EnablePPS(on bool) error {
 func (d *Device) VirtualClocks() (n, limit int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n, limit, err = d.kernel.virtualClocks()
+	n, limit, err = d.kernel.VirtualClocks()
 	return n, limit, d.vclockError("count virtual clocks", err)
 }
 
@@ -287,7 +287,7 @@ func (d *Device) SetVirtualClocks(n int) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.vclockError(op, d.kernel.setVirtualClocks(n))
+	return d.vclockError(op, d.kernel.SetVirtualClocks(n))
 }
 
 // vclockError tells a missing attribute from other failures.

@@ -1,80 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package phc
+package phc_test
 
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/phc/phctest"
 )
 
-func equipped(fault func(Call) error) (*Fake, *world) {
+func equipped(fault func(phctest.Call) error) (*phctest.Clock, *world) {
 	w := newWorld()
-	return NewFake(FakeConfig{Now: w.Now, Caps: Caps{Pins: 2, ExtTS: 2, PerOut: 1, PPS: true}, MaxVirtualClocks: 4, Fault: fault}), w
+	return phctest.New(phctest.Config{Now: w.Now, Caps: phc.Caps{Pins: 2, ExtTS: 2, PerOut: 1, PPS: true}, MaxVirtualClocks: 4, Fault: fault}), w
 }
 
 func TestPins(t *testing.T) {
 	f, _ := equipped(nil)
-	if err := f.SetPin(0, PinExtTS, 1); err != nil {
+	if err := f.SetPin(0, phc.PinExtTS, 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.SetPin(1, PinExtTS, 1); err != nil { // takes the channel from pin 0
+	if err := f.SetPin(1, phc.PinExtTS, 1); err != nil { // takes the channel from pin 0
 		t.Fatal(err)
 	}
 	got, err := f.Pins()
-	want := []Pin{{0, "SDP0", PinNone, 0}, {1, "SDP1", PinExtTS, 1}}
+	want := []phc.Pin{{0, "SDP0", phc.PinNone, 0}, {1, "SDP1", phc.PinExtTS, 1}}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)
 	}
-	for _, err := range []error{f.SetPin(2, PinNone, 0), f.SetPin(-1, PinNone, 0), f.SetPin(0, PinPerOut, 1), f.SetPin(0, PinExtTS, 2)} {
+	for _, err := range []error{f.SetPin(2, phc.PinNone, 0), f.SetPin(-1, phc.PinNone, 0), f.SetPin(0, phc.PinPerOut, 1), f.SetPin(0, phc.PinExtTS, 2)} {
 		if !errors.Is(err, clock.ErrRange) {
 			t.Errorf("out of range: %v", err)
 		}
 	}
-	bare := NewFake(FakeConfig{Now: newWorld().Now})
+	bare := phctest.New(phctest.Config{Now: newWorld().Now})
 	if _, err := bare.Pin(0); !errors.Is(err, clock.ErrNotSupported) {
 		t.Errorf("no pins: %v", err)
 	}
 }
 
 func TestParsePinFunction(t *testing.T) {
-	for f := PinNone; f <= PinPhySync; f++ {
-		if got, err := ParsePinFunction(f.String()); got != f || err != nil {
+	for f := phc.PinNone; f <= phc.PinPhySync; f++ {
+		if got, err := phc.ParsePinFunction(f.String()); got != f || err != nil {
 			t.Errorf("%v: %v, %v", f, got, err)
 		}
 	}
-	if _, err := ParsePinFunction("clock"); err == nil {
+	if _, err := phc.ParsePinFunction("clock"); err == nil {
 		t.Error("accepted")
 	}
 }
 
 func TestEvents(t *testing.T) {
 	f, w := equipped(nil)
-	if f.Edge(0, Rising) {
+	if f.Edge(0, phc.Rising) {
 		t.Error("stamped before it was asked to")
 	}
-	if strict, err := f.RequestExtTS(0, Rising); !strict || err != nil {
+	if strict, err := f.RequestExtTS(0, phc.Rising); !strict || err != nil {
 		t.Fatalf("%v, %v", strict, err)
 	}
-	var want []Event
+	var want []phc.Event
 	for range 3 {
 		w.advance(time.Second)
-		want = append(want, Event{Channel: 0, At: clock.At(f.ID(), w.now)})
-		if !f.Edge(0, Rising) || f.Edge(0, Falling) || f.Edge(1, Rising) || f.Measure(0, 1) {
+		want = append(want, phc.Event{Channel: 0, At: clock.At(f.ID(), w.now)})
+		if !f.Edge(0, phc.Rising) || f.Edge(0, phc.Falling) || f.Edge(1, phc.Rising) || f.Measure(0, 1) {
 			t.Error("the edge was not stamped, or what was not asked for")
 		}
 	}
-	events := make([]Event, 8)
+	events := make([]phc.Event, 8)
 	n, err := f.ReadEvents(context.Background(), events)
 	if d := cmp.Diff(want, events[:n], cmp.AllowUnexported(clock.Timestamp{})); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)
@@ -84,10 +84,10 @@ func TestEvents(t *testing.T) {
 	if _, err := f.ReadEvents(ctx, events); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if err := f.StopExtTS(0); err != nil || f.Edge(0, Rising) || f.Stamping(0) {
+	if err := f.StopExtTS(0); err != nil || f.Edge(0, phc.Rising) || f.Stamping(0) {
 		t.Errorf("stamped after the end: %v", err)
 	}
-	if _, err := f.RequestExtTS(2, Rising); !errors.Is(err, clock.ErrRange) {
+	if _, err := f.RequestExtTS(2, phc.Rising); !errors.Is(err, clock.ErrRange) {
 		t.Errorf("channel 2: %v", err)
 	}
 }
@@ -96,7 +96,7 @@ func TestEvents(t *testing.T) {
 func TestSelectChannels(t *testing.T) {
 	f, _ := equipped(nil)
 	for channel := range 2 {
-		if _, err := f.RequestExtTS(channel, Both); err != nil {
+		if _, err := f.RequestExtTS(channel, phc.Both); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestSelectChannels(t *testing.T) {
 			t.Fatal(err)
 		}
 		for channel := range 2 {
-			if got := f.Edge(channel, Falling); got != slices.Contains(selected, channel) {
+			if got := f.Edge(channel, phc.Falling); got != slices.Contains(selected, channel) {
 				t.Errorf("selected %v: an event of channel %d: %v", selected, channel, got)
 			}
 		}
@@ -113,11 +113,11 @@ func TestSelectChannels(t *testing.T) {
 	if err := f.SelectChannels(2); !errors.Is(err, clock.ErrRange) {
 		t.Errorf("channel 2: %v", err)
 	}
-	if !f.Edge(0, Rising) {
+	if !f.Edge(0, phc.Rising) {
 		t.Error("a channel that there is not changed what is selected")
 	}
-	old, _ := equipped(func(c Call) error {
-		if c == CallMask {
+	old, _ := equipped(func(c phctest.Call) error {
+		if c == phctest.CallMask {
 			return unix.ENOTTY
 		}
 		return nil
@@ -132,10 +132,10 @@ func TestExtOffset(t *testing.T) {
 	if err := f.RequestExtOffset(1); err != nil {
 		t.Fatal(err)
 	}
-	if !f.Measure(1, -1500*time.Millisecond) || f.Measure(0, 1) || f.Edge(1, Rising) {
+	if !f.Measure(1, -1500*time.Millisecond) || f.Measure(0, 1) || f.Edge(1, phc.Rising) {
 		t.Error("the offset of channel 1 was not taken, or that of channel 0 or an edge was")
 	}
-	events := make([]Event, 2)
+	events := make([]phc.Event, 2)
 	if n, err := f.ReadEvents(context.Background(), events); n != 1 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
@@ -146,78 +146,30 @@ func TestExtOffset(t *testing.T) {
 
 // Whether the kernel is too old or the values are wrong, it says the same; both are told.
 func TestInvalid(t *testing.T) {
-	refuse := func(c Call) error {
-		if c == CallExtTS || c == CallPerOut {
+	refuse := func(c phctest.Call) error {
+		if c == phctest.CallExtTS || c == phctest.CallPerOut {
 			return unix.EINVAL
 		}
 		return nil
 	}
 	pins, _ := equipped(refuse)
-	bare := NewFake(FakeConfig{Now: newWorld().Now, Caps: Caps{ExtTS: 1, PerOut: 1}, Fault: refuse})
-	phased := Output{Period: time.Second, UsePhase: true}
+	bare := phctest.New(phctest.Config{Now: newWorld().Now, Caps: phc.Caps{ExtTS: 1, PerOut: 1}, Fault: refuse})
+	phased := phc.Output{Period: time.Second, UsePhase: true}
 	for want, err := range map[string]error{
 		"needs Linux ≥ 6.9; is a pin set to extts channel 0?":  pins.RequestExtOffset(0),
 		"needs Linux ≥ 5.9; is a pin set to perout channel 0?": pins.SetOutput(0, phased),
-		"argument; is a pin set to perout channel 0?":          pins.SetOutput(0, Output{Period: time.Second}),
+		"argument; is a pin set to perout channel 0?":          pins.SetOutput(0, phc.Output{Period: time.Second}),
 		"needs Linux ≥ 6.9; the driver":                        bare.RequestExtOffset(0),
 		"needs Linux ≥ 5.9; the driver":                        bare.SetOutput(0, phased),
-		"argument; the driver":                                 bare.SetOutput(0, Output{Period: time.Second}),
+		"argument; the driver":                                 bare.SetOutput(0, phc.Output{Period: time.Second}),
 	} {
 		if !errors.Is(err, unix.EINVAL) || errors.Is(err, clock.ErrNotSupported) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)
 		}
 	}
-	lacking, _ := equipped(func(Call) error { return unix.EOPNOTSUPP })
+	lacking, _ := equipped(func(phctest.Call) error { return unix.EOPNOTSUPP })
 	if err := lacking.RequestExtOffset(0); !errors.Is(err, clock.ErrNotSupported) || !strings.Contains(err.Error(), "6.9") {
 		t.Errorf("a driver that cannot: %v", err)
-	}
-}
-
-// The fake refuses what the kernel does, whatever asks.
-func TestFakeChecksExtTS(t *testing.T) {
-	const on, rising, offset = unix.PTP_ENABLE_FEATURE, unix.PTP_RISING_EDGE, unix.PTP_EXT_OFFSET
-	for _, c := range []struct {
-		req  uint
-		r    unix.PtpExttsRequest
-		want error
-	}{
-		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on | rising}, nil},
-		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on}, unix.EINVAL},
-		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on | offset}, unix.EINVAL},
-		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on | rising | 1<<5}, unix.EINVAL},
-		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Flags: on | rising, Rsv: [2]uint32{0, 1}}, unix.EINVAL},
-		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{}, nil},
-		{unix.PTP_EXTTS_REQUEST2, unix.PtpExttsRequest{Index: 2}, unix.EINVAL},
-		{unix.PTP_EXTTS_REQUEST, unix.PtpExttsRequest{Flags: on | 1<<5}, nil},
-		{unix.PTP_EXTTS_REQUEST, unix.PtpExttsRequest{Index: 2}, unix.EINVAL},
-	} {
-		f, _ := equipped(nil)
-		if err := f.driver.ioctl(c.req, unsafe.Pointer(&c.r)); err != c.want {
-			t.Errorf("%#x %+v: %v, want %v", c.req, c.r, err, c.want)
-		}
-	}
-}
-
-func TestFakeChecksPerOut(t *testing.T) {
-	second, half := unix.PtpClockTime{Sec: 1}, unix.PtpClockTime{Nsec: 5e8}
-	for _, c := range []struct {
-		req  uint
-		r    unix.PtpPeroutRequest
-		want error
-	}{
-		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, On: half, Flags: unix.PTP_PEROUT_DUTY_CYCLE}, nil},
-		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: half, On: second, Flags: unix.PTP_PEROUT_DUTY_CYCLE}, unix.ERANGE},
-		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, On: half}, unix.EINVAL},
-		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, StartOrPhase: second, Flags: unix.PTP_PEROUT_PHASE}, unix.ERANGE},
-		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, StartOrPhase: second}, nil},
-		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, Flags: 1 << 3}, unix.EINVAL},
-		{unix.PTP_PEROUT_REQUEST, unix.PtpPeroutRequest{Period: second, Flags: 1 << 3}, nil},
-		{unix.PTP_PEROUT_REQUEST, unix.PtpPeroutRequest{Period: second, Index: 1}, unix.EINVAL},
-	} {
-		f, _ := equipped(nil)
-		if err := f.driver.ioctl(c.req, unsafe.Pointer(&c.r)); err != c.want {
-			t.Errorf("%#x %+v: %v, want %v", c.req, c.r, err, c.want)
-		}
 	}
 }
 
@@ -227,25 +179,25 @@ func TestBusy(t *testing.T) {
 	if err := f.SetVirtualClocks(2); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Step(1); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "2 virtual clocks") {
+	if err := f.Step(1); !errors.Is(err, phc.ErrBusy) || !strings.Contains(err.Error(), "2 virtual clocks") {
 		t.Errorf("%v", err)
 	}
-	busy, _ := equipped(func(c Call) error {
-		if c == CallExtTS || c == CallPerOut || c == CallAdjust {
+	busy, _ := equipped(func(c phctest.Call) error {
+		if c == phctest.CallExtTS || c == phctest.CallPerOut || c == phctest.CallAdjust {
 			return unix.EBUSY
 		}
 		return nil
 	})
-	_, extts := busy.RequestExtTS(1, Rising)
-	for what, err := range map[string]error{"extts channel 1": extts, "perout channel 0": busy.SetOutput(0, Output{Period: 1}), "try again": busy.Step(1)} {
-		if !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), what) || strings.Contains(err.Error(), "virtual") {
+	_, extts := busy.RequestExtTS(1, phc.Rising)
+	for what, err := range map[string]error{"extts channel 1": extts, "perout channel 0": busy.SetOutput(0, phc.Output{Period: 1}), "try again": busy.Step(1)} {
+		if !errors.Is(err, phc.ErrBusy) || !strings.Contains(err.Error(), what) || strings.Contains(err.Error(), "virtual") {
 			t.Errorf("%v; want %q", err, what)
 		}
 	}
 }
 
 func TestNotSupported(t *testing.T) {
-	f := NewFake(FakeConfig{Now: newWorld().Now, Fault: func(Call) error { return unix.EOPNOTSUPP }})
+	f := phctest.New(phctest.Config{Now: newWorld().Now, Fault: func(phctest.Call) error { return unix.EOPNOTSUPP }})
 	if err := f.Step(1); err.Error() != "step: /dev/ptp0 (fake): not supported by fake" || !errors.Is(err, unix.EOPNOTSUPP) {
 		t.Errorf("%v", err)
 	}
@@ -254,55 +206,16 @@ func TestNotSupported(t *testing.T) {
 	}
 }
 
-// A pipe has the same poller as a device: events come as they are, cancelling ends the wait, and so does closing.
-func TestEventsOfDescriptor(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	raw, err := r.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &device{file: r, raw: raw}
-	want := []unix.PtpExttsEvent{{T: unix.PtpClockTime{Sec: 5, Nsec: 6}, Index: 1}, {T: unix.PtpClockTime{Sec: 7}, Index: 2}}
-	if _, err := w.Write(unsafe.Slice((*byte)(unsafe.Pointer(&want[0])), 64)); err != nil {
-		t.Fatal(err)
-	}
-	events := make([]unix.PtpExttsEvent, 8)
-	n, err := d.read(context.Background(), events)
-	if diff := cmp.Diff(want, events[:n]); diff != "" || err != nil {
-		t.Errorf("%v %s", err, diff)
-	}
-	for range 50 {
-		ctx, cancel := context.WithCancel(context.Background())
-		go cancel()
-		if _, err := d.read(ctx, events); !errors.Is(err, context.Canceled) {
-			t.Fatalf("cancelled: %v", err)
-		}
-	}
-	done := make(chan error)
-	go func() {
-		_, err := d.read(context.Background(), events)
-		done <- err
-	}()
-	r.Close()
-	if err := <-done; err == nil {
-		t.Error("a closed device gave events")
-	}
-}
-
 func TestEventsOfVanishedDevice(t *testing.T) {
 	gone := false
-	f, _ := equipped(func(Call) error {
+	f, _ := equipped(func(phctest.Call) error {
 		if gone {
 			return unix.ENODEV
 		}
 		return nil
 	})
 	gone = true
-	if _, err := f.ReadEvents(context.Background(), make([]Event, 1)); !errors.Is(err, clock.ErrGone) {
+	if _, err := f.ReadEvents(context.Background(), make([]phc.Event, 1)); !errors.Is(err, clock.ErrGone) {
 		t.Errorf("%v", err)
 	}
 }
@@ -310,27 +223,27 @@ func TestEventsOfVanishedDevice(t *testing.T) {
 // A driver that does not promise the edges, or knows no strict flags, is asked all the same, and the caller told.
 func TestExtTSFallback(t *testing.T) {
 	for _, errno := range []error{unix.ENOTTY, unix.EINVAL, unix.EOPNOTSUPP} {
-		for _, edges := range []Edge{Rising, Falling, Both} {
-			f, _ := equipped(failing(CallExtTS, 1, errno))
+		for _, edges := range []phc.Edge{phc.Rising, phc.Falling, phc.Both} {
+			f, _ := equipped(failing(phctest.CallExtTS, 1, errno))
 			if strict, err := f.RequestExtTS(1, edges); strict || err != nil {
 				t.Errorf("%v, edges %v: strict %v, %v", errno, edges, strict, err)
 			}
-			for _, e := range []Edge{Rising, Falling} {
+			for _, e := range []phc.Edge{phc.Rising, phc.Falling} {
 				if got := f.Edge(1, e); got != (edges&e != 0) {
 					t.Errorf("%v, edges %v: an event of %v: %v", errno, edges, e, got)
 				}
 			}
 		}
 	}
-	both := NewFake(FakeConfig{Now: newWorld().Now, Caps: Caps{ExtTS: 1}, Stamps: Both}) // as igb
-	if strict, err := both.RequestExtTS(0, Rising); strict || err != nil || !both.Edge(0, Falling) {
+	both := phctest.New(phctest.Config{Now: newWorld().Now, Caps: phc.Caps{ExtTS: 1}, Stamps: phc.Both}) // as igb
+	if strict, err := both.RequestExtTS(0, phc.Rising); strict || err != nil || !both.Edge(0, phc.Falling) {
 		t.Errorf("strict %v, %v; or falling edges were not stamped", strict, err)
 	}
-	if strict, err := both.RequestExtTS(0, Both); !strict || err != nil {
+	if strict, err := both.RequestExtTS(0, phc.Both); !strict || err != nil {
 		t.Errorf("strict %v, %v", strict, err)
 	}
-	f, _ := equipped(failing(CallExtTS, 1, unix.EIO))
-	if _, err := f.RequestExtTS(0, Rising); !errors.Is(err, unix.EIO) || f.Stamping(0) {
+	f, _ := equipped(failing(phctest.CallExtTS, 1, unix.EIO))
+	if _, err := f.RequestExtTS(0, phc.Rising); !errors.Is(err, unix.EIO) || f.Stamping(0) {
 		t.Errorf("a failure was taken for a refusal: %v", err)
 	}
 }
@@ -338,16 +251,16 @@ func TestExtTSFallback(t *testing.T) {
 func TestOutputs(t *testing.T) {
 	second, high := unix.PtpClockTime{Sec: 1}, unix.PtpClockTime{Nsec: 1e8}
 	for _, c := range []struct {
-		o    Output
+		o    phc.Output
 		want unix.PtpPeroutRequest
 	}{
-		{Output{Period: time.Second, Start: 1_700_000_000_000_000_007},
+		{phc.Output{Period: time.Second, Start: 1_700_000_000_000_000_007},
 			unix.PtpPeroutRequest{Period: second, StartOrPhase: unix.PtpClockTime{Sec: 1_700_000_000, Nsec: 7}}},
-		{Output{Period: 1500 * time.Millisecond, UsePhase: true, Phase: 1_000_000_005},
+		{phc.Output{Period: 1500 * time.Millisecond, UsePhase: true, Phase: 1_000_000_005},
 			unix.PtpPeroutRequest{Period: unix.PtpClockTime{Sec: 1, Nsec: 5e8}, StartOrPhase: unix.PtpClockTime{Sec: 1, Nsec: 5}, Flags: unix.PTP_PEROUT_PHASE}},
-		{Output{Period: time.Second, Start: 2e9, On: 100 * time.Millisecond},
+		{phc.Output{Period: time.Second, Start: 2e9, On: 100 * time.Millisecond},
 			unix.PtpPeroutRequest{Period: second, StartOrPhase: unix.PtpClockTime{Sec: 2}, On: high, Flags: unix.PTP_PEROUT_DUTY_CYCLE}},
-		{Output{Period: time.Second, UsePhase: true, On: 100 * time.Millisecond, OneShot: true},
+		{phc.Output{Period: time.Second, UsePhase: true, On: 100 * time.Millisecond, OneShot: true},
 			unix.PtpPeroutRequest{Period: second, On: high, Flags: unix.PTP_PEROUT_PHASE | unix.PTP_PEROUT_DUTY_CYCLE | unix.PTP_PEROUT_ONE_SHOT}},
 	} {
 		f, _ := equipped(nil)
@@ -362,26 +275,26 @@ func TestOutputs(t *testing.T) {
 		}
 	}
 	f, _ := equipped(nil)
-	for _, o := range []Output{{}, {Period: -1}, {Period: 5, On: 5}, {Period: 5, Phase: 5}, {Period: 5, On: -1}} {
+	for _, o := range []phc.Output{{}, {Period: -1}, {Period: 5, On: 5}, {Period: 5, Phase: 5}, {Period: 5, On: -1}} {
 		if err := f.SetOutput(0, o); !errors.Is(err, clock.ErrRange) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-	refusing, _ := equipped(failing(CallPerOut, 1, unix.EOPNOTSUPP))
-	if err := refusing.SetOutput(0, Output{Period: time.Second, OneShot: true}); !errors.Is(err, clock.ErrNotSupported) {
+	refusing, _ := equipped(failing(phctest.CallPerOut, 1, unix.EOPNOTSUPP))
+	if err := refusing.SetOutput(0, phc.Output{Period: time.Second, OneShot: true}); !errors.Is(err, clock.ErrNotSupported) {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestPPS(t *testing.T) {
-	f, _ := equipped(failing(CallPPS, 1, unix.EPERM))
+	f, _ := equipped(failing(phctest.CallPPS, 1, unix.EPERM))
 	if err := f.EnablePPS(true); !errors.Is(err, unix.EPERM) {
 		t.Errorf("%v", err)
 	}
 	if err := f.EnablePPS(false); err != nil {
 		t.Error(err)
 	}
-	if err := NewFake(FakeConfig{Now: newWorld().Now}).EnablePPS(true); !errors.Is(err, clock.ErrNotSupported) {
+	if err := phctest.New(phctest.Config{Now: newWorld().Now}).EnablePPS(true); !errors.Is(err, clock.ErrNotSupported) {
 		t.Errorf("%v", err)
 	}
 }
@@ -394,13 +307,13 @@ func TestVirtualClocks(t *testing.T) {
 	if n, limit, err := f.VirtualClocks(); n != 2 || limit != 4 || err != nil {
 		t.Errorf("%d of %d, %v", n, limit, err)
 	}
-	if err := f.Step(1); !errors.Is(err, ErrBusy) {
+	if err := f.Step(1); !errors.Is(err, phc.ErrBusy) {
 		t.Errorf("step under virtual clocks: %v", err)
 	}
 	if err := f.SetVirtualClocks(5); !errors.Is(err, clock.ErrRange) {
 		t.Errorf("%v", err)
 	}
-	if _, _, err := NewFake(FakeConfig{Now: newWorld().Now}).VirtualClocks(); !errors.Is(err, clock.ErrNotSupported) {
+	if _, _, err := phctest.New(phctest.Config{Now: newWorld().Now}).VirtualClocks(); !errors.Is(err, clock.ErrNotSupported) {
 		t.Errorf("%v", err)
 	}
 }

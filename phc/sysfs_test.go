@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,16 +97,13 @@ func host(t *testing.T) string {
 	})
 }
 
-// noPermanent is a kernel that does not tell permanent addresses.
-func noPermanent(string) string { return "" }
-
 func TestList(t *testing.T) {
-	got, err := list(host(t), noPermanent)
+	got, err := list(host(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []Info{
-		{Index: 0, Device: "/dev/ptp0", ClockName: "82576", Driver: "igb", Bus: "0000:01:00.0", Serial: "52:54:00:12:34:56",
+		{Index: 0, Device: "/dev/ptp0", ClockName: "82576", Driver: "igb", Bus: "0000:01:00.0",
 			Interfaces: []string{"eth0"}, Parent: -1, VirtualClocks: 1, MaxVirtualClocks: 20},
 		{Index: 1, Device: "/dev/ptp1", ClockName: "ptp0_virt", Driver: "ptp0_virt", Parent: 0},
 		{Index: 12, Device: "/dev/ptp12", ClockName: "tbed", Driver: "tbed", Bus: "tbed", Parent: -1},
@@ -118,14 +114,14 @@ func TestList(t *testing.T) {
 }
 
 func TestListWithoutKernelSupport(t *testing.T) {
-	if _, err := list(t.TempDir(), noPermanent); !errors.Is(err, ErrNotPHC) {
+	if _, err := list(t.TempDir()); !errors.Is(err, ErrNotPHC) {
 		t.Errorf("%v", err)
 	}
 	empty := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(empty, "sys/class/ptp"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if infos, err := list(empty, noPermanent); err != nil || len(infos) != 0 {
+	if infos, err := list(empty); err != nil || len(infos) != 0 {
 		t.Errorf("%v, %v", infos, err)
 	}
 }
@@ -140,31 +136,18 @@ func TestResolve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	silent := func(string) (int, error) { return -1, unix.EOPNOTSUPP }
 	for name, want := range map[string]int{
 		"/dev/ptp3": 3, "ptp3": 3, "3": 3, "12": 12, "/dev/my-clock": 0, "/dev/../dev/ptp0": 0, "/srv/clock": 12, "/srv/alias": 0,
-		"eth0": 0, "eth0.5": 0, "0000:01:00.0": 0, "01:00.0": 0, "igb:52:54:00:12:34:56": 0, "tbed": 12,
 	} {
-		if got, err := resolve(root, name, silent, noPermanent); err != nil || got != want {
+		if got, err := resolve(root, name); err != nil || got != want {
 			t.Errorf("%s: %d, %v; want %d", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "lo", "eth9", "/dev/zero-clock", "/dev/none", "/dev/3", "/dev/pts/0",
-		"/tmp/x/7", "/tmp/ptp7", "/dev/shm/ptp7", "/dev", "ptp", "/dev/ptp-1", "ptp99999", "-1", "../x", "ixgbe:1"} {
-		if got, err := resolve(root, name, silent, noPermanent); !errors.Is(err, ErrNotPHC) {
+	for _, name := range []string{"", "eth0", "tbed", "0000:01:00.0", "/dev/zero-clock", "/dev/none", "/dev/3", "/dev/pts/0",
+		"/tmp/x/7", "/tmp/ptp7", "/dev/shm/ptp7", "/dev", "ptp", "/dev/ptp-1", "ptp99999", "-1", "../x"} {
+		if got, err := resolve(root, name); !errors.Is(err, ErrNotPHC) {
 			t.Errorf("%q: %d, %v", name, got, err)
 		}
-	}
-	if got, err := resolve(root, "lo", func(string) (int, error) { return 4, nil }, noPermanent); got != 4 || err != nil {
-		t.Errorf("the kernel's answer was not taken: %d, %v", got, err)
-	}
-}
-
-func TestResolveAmbiguous(t *testing.T) {
-	root := tree(t, map[string]string{"sys/devices/card/x": ""}, map[string]string{
-		"sys/class/ptp/ptp0/device": "sys/devices/card", "sys/class/ptp/ptp1/device": "sys/devices/card"})
-	if _, err := resolve(root, "card", nil, noPermanent); !errors.Is(err, ErrAmbiguous) {
-		t.Errorf("%v", err)
 	}
 }
 
@@ -243,48 +226,6 @@ func TestHoldersByAnyName(t *testing.T) {
 	}
 }
 
-// A bond gives its members its own address; the name of a clock does not follow.
-func TestPermanentAddress(t *testing.T) {
-	root := host(t)
-	permanent := func(name string) string {
-		if name == "eth0" {
-			return "52:54:00:aa:bb:cc"
-		}
-		return ""
-	}
-	infos, err := list(root, permanent)
-	if err != nil || infos[0].Serial != "52:54:00:aa:bb:cc" {
-		t.Errorf("%v, %v", infos, err)
-	}
-	if got, err := resolve(root, "igb:52:54:00:aa:bb:cc", nil, permanent); got != 0 || err != nil {
-		t.Errorf("%d, %v", got, err)
-	}
-	if got := permanentAddress("lo"); got != "" {
-		t.Errorf("lo has the permanent address %s", got)
-	}
-}
-
-func TestLinkAddress(t *testing.T) {
-	attribute := func(kind byte, value string) []byte {
-		b := append([]byte{byte(4 + len(value)), 0, kind, 0}, value...)
-		for len(b)%4 != 0 {
-			b = append(b, 0)
-		}
-		return b
-	}
-	m := &syscall.NetlinkMessage{Data: make([]byte, unix.SizeofIfInfomsg)}
-	m.Header.Type = unix.RTM_NEWLINK
-	m.Data = append(m.Data, attribute(unix.IFLA_IFNAME, "eth0\x00")...)
-	m.Data = append(m.Data, attribute(unix.IFLA_ADDRESS, "\x02\x00\x00\x00\x00\x01")...)
-	m.Data = append(m.Data, attribute(unix.IFLA_PERM_ADDRESS, "\x02\x00\x00\x00\x00\x02")...)
-	if found, address := linkAddress(m, "eth0"); !found || address != "02:00:00:00:00:02" {
-		t.Errorf("%v, %s", found, address)
-	}
-	if found, _ := linkAddress(m, "eth1"); found {
-		t.Error("eth0 is not eth1")
-	}
-}
-
 func TestPPSSource(t *testing.T) {
 	root := tree(t, map[string]string{
 		"sys/class/pps/pps0/name": "tbed", "sys/class/pps/pps0/assert": "1700000000.000000001#7",
@@ -320,7 +261,7 @@ func FuzzResolve(f *testing.F) {
 	}
 	root := f.TempDir()
 	f.Fuzz(func(t *testing.T, name string) {
-		if n, err := resolve(root, name, func(string) (int, error) { return -1, nil }, noPermanent); err == nil && (n < 0 || n > maxIndex) {
+		if n, err := resolve(root, name); err == nil && (n < 0 || n > maxIndex) {
 			t.Errorf("%q is %d", name, n)
 		}
 	})
@@ -372,7 +313,7 @@ func TestNamesCannotSpeakToTheTerminal(t *testing.T) {
 		"sys/devices/" + evil + "/driver": "sys/bus/pci/drivers/" + evil,
 		"proc/20/fd/5":                    "/dev/null",
 	})
-	infos, err := list(root, noPermanent)
+	infos, err := list(root)
 	if err != nil || len(infos) != 2 {
 		t.Fatal(infos, err)
 	}

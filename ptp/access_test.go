@@ -11,10 +11,11 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 func TestParseMasterID(t *testing.T) {
-	id := ptp.ClockIdentity{0, 0x11, 0x22, 0xff, 0xfe, 0x33, 0x44, 0x55}
+	id := wire.ClockIdentity{0, 0x11, 0x22, 0xff, 0xfe, 0x33, 0x44, 0x55}
 	for text, want := range map[string]ptp.MasterID{
 		"001122.fffe.334455":      {Clock: id},
 		"001122FFFE334455":        {Clock: id},
@@ -72,7 +73,7 @@ func TestAllowedMasters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := newNet(t, 70, ptp.Config{Masters: []ptp.MasterID{{Clock: ptp.ClockIdentity{9}}, id}})
+		n := newNet(t, 70, ptp.Config{Masters: []ptp.MasterID{{Clock: wire.ClockIdentity{9}}, id}})
 		n.addMaster(1, ptptest.Config{})
 		better := n.addMaster(2, ptptest.Config{})
 		better.master.Properties.Priority1 = 1
@@ -111,8 +112,8 @@ func TestAllowedMAC(t *testing.T) {
 func TestUnicast(t *testing.T) {
 	m := newManual(t, 72)
 	answer := func(id uint32) []byte {
-		t4, _ := ptp.TimestampOf(epoch + int64(m.n.now) + 1000)
-		r := ptp.DelayResp{Header: sync(1, m.n.sequenceIDs[id]).Header, Receive: t4, Requesting: clientPort}
+		t4, _ := wire.TimestampOf(epoch + int64(m.n.now) + 1000)
+		r := wire.DelayResp{Header: sync(1, m.n.sequenceIDs[id]).Header, Receive: t4, Requesting: clientPort}
 		return encode(t, &r)
 	}
 	id := m.request()
@@ -123,7 +124,7 @@ func TestUnicast(t *testing.T) {
 	m.oneStep()
 	m.n.port.ReceiveUnicast(m.n.now, answer(id), m.h.addr)
 	a, s := announce(1, 12), sync(1, 13)
-	f := ptp.FollowUp{Header: s.Header}
+	f := wire.FollowUp{Header: s.Header}
 	for _, b := range [][]byte{encode(t, &a), encode(t, &s), encode(t, &f)} {
 		m.n.port.ReceiveUnicast(m.n.now, b, m.h.addr)
 	}
@@ -151,8 +152,8 @@ func TestBlindDelayResp(t *testing.T) {
 	n.loss = 0.05 // so that some requests stay open
 	rng := rand.New(rand.NewPCG(7, 7))
 	n.every(2*time.Millisecond, func() {
-		r := ptp.DelayResp{Header: sync(1, uint16(rng.Uint32())).Header, Requesting: clientPort,
-			Receive: ptp.Timestamp{Seconds: uint64(n.now)/1e9 + epoch/1e9, Nanoseconds: rng.Uint32N(1e9)}}
+		r := wire.DelayResp{Header: sync(1, uint16(rng.Uint32())).Header, Requesting: clientPort,
+			Receive: wire.Timestamp{Seconds: uint64(n.now)/1e9 + epoch/1e9, Nanoseconds: rng.Uint32N(1e9)}}
 		n.port.ReceiveUnicast(n.now, encode(t, &r), h.addr)
 	})
 	n.run(10 * time.Minute)

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // Address is where a message comes from: an IP address without a zone over UDP, a MAC over Ethernet. The zero Address is
@@ -35,7 +37,7 @@ func (a Address) String() string {
 // MasterID names masters by what their messages carry: the clock identity of the port that sends them, or the address that
 // they come from. Only one of both is set.
 type MasterID struct {
-	Clock   ClockIdentity
+	Clock   wire.ClockIdentity
 	Address Address
 }
 
@@ -67,7 +69,7 @@ func ParseMasterID(s string) (MasterID, error) {
 }
 
 // parseClockIdentity takes eight groups of two digits for an identity, although an IPv6 address may be written so too.
-func parseClockIdentity(s string) (id ClockIdentity, ok bool) {
+func parseClockIdentity(s string) (id wire.ClockIdentity, ok bool) {
 	const digits = 2 * len(id)
 	switch plain := strings.ReplaceAll(s, ".", ""); {
 	case len(s) == len(id.String()) && s[6] == '.' && s[11] == '.' && len(plain) == digits:
@@ -82,14 +84,14 @@ func parseClockIdentity(s string) (id ClockIdentity, ok bool) {
 		return id, false
 	}
 	if _, err := hex.Decode(id[:], []byte(s)); err != nil {
-		return ClockIdentity{}, false
+		return wire.ClockIdentity{}, false
 	}
-	return id, id != ClockIdentity{}
+	return id, id != wire.ClockIdentity{}
 }
 
 // is reports whether a message of that sender is of the masters that m names.
-func (m MasterID) is(sender PortIdentity, from Address) bool {
-	if m.Clock != (ClockIdentity{}) {
+func (m MasterID) is(sender wire.PortIdentity, from Address) bool {
+	if m.Clock != (wire.ClockIdentity{}) {
 		return m.Clock == sender.Clock
 	}
 	return m.Address == from
@@ -97,7 +99,7 @@ func (m MasterID) is(sender PortIdentity, from Address) bool {
 
 // String returns the identity or the address.
 func (m MasterID) String() string {
-	if m.Clock != (ClockIdentity{}) {
+	if m.Clock != (wire.ClockIdentity{}) {
 		return m.Clock.String()
 	}
 	return m.Address.String()

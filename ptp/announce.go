@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // maxStepsRemoved: messages with this many or more are refused (IEEE 1588-2019 §9.3.2.5).
 const maxStepsRemoved = 255
 
 func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
-	var m Announce
+	var m wire.Announce
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
@@ -50,7 +51,7 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 	f.heard = min(f.heard+1, 2)
 	before := f.announce
 	f.announce = parentOf(&m, from)
-	f.data = m.DataSet(p.cfg.Identity)
+	f.data = dataSetOf(&m, p.cfg.Identity)
 	f.interval = f.announce.AnnounceInterval
 	if row == p.parent {
 		p.announceBy, p.graced = now.Add(p.announceTimeoutInterval(f.interval)), false
@@ -62,7 +63,7 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 }
 
 // admit gives a row to a master that has none. Once all are taken, a stranger has to announce himself twice.
-func (p *Port) admit(now clock.Mono, m *Announce, from Address) (row int, r Reason) {
+func (p *Port) admit(now clock.Mono, m *wire.Announce, from Address) (row int, r Reason) {
 	t := &p.masters
 	f := foreignMaster{used: true, announce: parentOf(m, from)}
 	f.interval = f.announce.AnnounceInterval
@@ -87,14 +88,14 @@ func (p *Port) admit(now clock.Mono, m *Announce, from Address) (row int, r Reas
 }
 
 // eligible applies IEEE 1588-2019 §9.3.2.5 as far as the message itself decides, and the configuration.
-func (p *Port) eligible(now clock.Mono, m *Announce, from Address) Reason {
+func (p *Port) eligible(now clock.Mono, m *wire.Announce, from Address) Reason {
 	switch {
 	case !p.allowed(m.Source, from):
 		p.refused = now
 		return ReasonNotAllowed
 	case m.StepsRemoved >= maxStepsRemoved:
 		return ReasonStepsRemoved
-	case m.Flags.Has(FlagAlternateMaster):
+	case m.Flags.Has(wire.FlagAlternateMaster):
 		return ReasonAlternateMaster
 	case m.Grandmaster == p.cfg.Identity.Clock:
 		return ReasonOwn
@@ -103,14 +104,14 @@ func (p *Port) eligible(now clock.Mono, m *Announce, from Address) Reason {
 }
 
 // allowed reports whether the configuration has the sender followed.
-func (p *Port) allowed(sender PortIdentity, from Address) bool {
+func (p *Port) allowed(sender wire.PortIdentity, from Address) bool {
 	return len(p.cfg.Masters) == 0 ||
 		slices.ContainsFunc(p.cfg.Masters, func(m MasterID) bool { return m.is(sender, from) })
 }
 
 // impersonated reports whether the parent is heard and has been measured by, and this message of the same clock comes from
 // elsewhere.
-func (p *Port) impersonated(m *Announce, from Address) bool {
+func (p *Port) impersonated(m *wire.Announce, from Address) bool {
 	if p.parent < 0 {
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 type counting struct {
@@ -33,17 +34,17 @@ type exchanger struct {
 	seq      uint16
 	buf      []byte
 	addr     ptp.Address
-	announce ptp.Announce
-	sync     ptp.Sync
-	followUp ptp.FollowUp
-	resp     ptp.DelayResp
+	announce wire.Announce
+	sync     wire.Sync
+	followUp wire.FollowUp
+	resp     wire.DelayResp
 }
 
 func newExchanger() *exchanger {
 	e := &exchanger{buf: make([]byte, 0, 128), addr: at4([4]byte{10, 0, 0, 1})}
 	e.port = ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), &e.out)
 	e.announce, e.sync = announce(1, 0), sync(1, 0)
-	e.sync.Flags |= ptp.FlagTwoStep
+	e.sync.Flags |= wire.FlagTwoStep
 	e.followUp.Header, e.resp.Header, e.resp.Requesting = e.sync.Header, e.sync.Header, clientPort
 	return e
 }
@@ -59,7 +60,7 @@ func (e *exchanger) round() {
 	e.seq++
 	e.now = e.now.Add(time.Second)
 	at := clock.At(clientPHC, epoch+int64(e.now))
-	master, _ := ptp.TimestampOf(epoch + int64(e.now) - 1000)
+	master, _ := wire.TimestampOf(epoch + int64(e.now) - 1000)
 	e.announce.SequenceID, e.sync.SequenceID, e.followUp.SequenceID = e.seq, e.seq, e.seq
 	b, err := e.announce.Append(e.buf)
 	e.receive(b, err, clock.Timestamp{})
@@ -68,17 +69,17 @@ func (e *exchanger) round() {
 	e.followUp.PreciseOrigin = master
 	b, err = e.followUp.Append(e.buf)
 	e.receive(b, err, clock.Timestamp{})
-	sent := e.port.Counters().Sent[ptp.MessageDelayReq]
+	sent := e.port.Counters().Sent[wire.MessageDelayReq]
 	if e.port.NextWake() <= e.now.Add(time.Second) {
 		e.now = e.port.NextWake()
 		e.port.Wake(e.now)
 	}
-	if e.port.Counters().Sent[ptp.MessageDelayReq] == sent {
+	if e.port.Counters().Sent[wire.MessageDelayReq] == sent {
 		return
 	}
 	e.port.Transmitted(e.now, uint32(e.out.sequence), clock.At(clientPHC, epoch+int64(e.now)))
 	e.resp.SequenceID = e.out.sequence
-	e.resp.Receive, _ = ptp.TimestampOf(epoch + int64(e.now) + 1000)
+	e.resp.Receive, _ = wire.TimestampOf(epoch + int64(e.now) + 1000)
 	b, err = e.resp.Append(e.buf)
 	e.receive(b, err, clock.Timestamp{})
 }

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // Config says how a Port works. The zero value of a field stands for its default.
 type Config struct {
 	// Identity of the port; the clock identity must not be one of another device.
-	Identity PortIdentity
+	Identity wire.PortIdentity
 	// Clock is the clock by which messages are timestamped. If zero, the first timestamp tells.
 	Clock clock.ID
 	// Domain and SdoID are those of the messages to follow; others are refused.
@@ -65,7 +66,7 @@ func (c Config) complete() Config {
 	c.DelayAsymmetry = min(max(c.DelayAsymmetry, -time.Second), time.Second)
 	c.DelayTolerance = min(max(c.DelayTolerance, 0), time.Second)
 	c.LogDelayReqInterval = min(max(c.LogDelayReqInterval, minLogDelayReq), maxLogDelayReq)
-	c.SdoID &= MaxSdoID
+	c.SdoID &= wire.MaxSdoID
 	c.MinorVersion &= 1
 	return c
 }
@@ -98,7 +99,7 @@ type Measurement struct {
 	Exact  Span
 	// DelayKnown says that MeanPathDelay is known: the moving median of the path delays (§11.3).
 	DelayKnown    bool
-	MeanPathDelay TimeInterval
+	MeanPathDelay wire.TimeInterval
 	// DelayDeviation estimates the standard deviation of a single path delay, from the median absolute deviation of those
 	// in the filter; 0 with fewer than 3.
 	DelayDeviation time.Duration
@@ -110,7 +111,7 @@ type Measurement struct {
 	HasBackward bool
 	Backward    Span
 	BackwardAt  clock.Timestamp
-	PathDelay   TimeInterval
+	PathDelay   wire.TimeInterval
 	// Interval is that of the master's Sync messages as it states it, within 1/128 s and 16 s.
 	Interval time.Duration
 	// Parent is the master and what it last announced.

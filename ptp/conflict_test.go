@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // every calls f once per interval, from 10 ms after now on.
@@ -62,9 +63,9 @@ func TestForgedSequence(t *testing.T) {
 			n.every(time.Second, func() {
 				seq := uint16(n.now/clock.Mono(time.Second>>-log)) + 1 + ahead
 				s := sync(1, seq)
-				s.Flags |= ptp.FlagTwoStep
+				s.Flags |= wire.FlagTwoStep
 				n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
-				f := ptp.FollowUp{Header: s.Header, PreciseOrigin: ptp.Timestamp{Seconds: 1}}
+				f := wire.FollowUp{Header: s.Header, PreciseOrigin: wire.Timestamp{Seconds: 1}}
 				n.port.Receive(n.now, encode(t, &f), clock.Timestamp{}, h.addr)
 				a := announce(1, seq)
 				n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, h.addr)
@@ -86,7 +87,7 @@ func TestForgedSyncFirst(t *testing.T) {
 		forge := func() {
 			seq++
 			s := sync(1, seq)
-			s.Flags |= ptp.FlagTwoStep
+			s.Flags |= wire.FlagTwoStep
 			n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
 		}
 		n.onParent = func() {
@@ -115,7 +116,7 @@ func TestForgedAnnounce(t *testing.T) {
 // A parent whose Syncs were of no use for a while, and are again, is not given up for somebody with its identity.
 func TestParentOfUseAgain(t *testing.T) {
 	n, h := locked(t, 76)
-	h.master.Faults.Lose = func(m ptp.MessageType) bool { return m == ptp.MessageSync }
+	h.master.Faults.Lose = func(m wire.MessageType) bool { return m == wire.MessageSync }
 	n.run(15 * time.Second)
 	n.state(ptp.Uncalibrated)
 	h.master.Faults.Lose = nil
@@ -141,12 +142,12 @@ func TestParentFromElsewhere(t *testing.T) {
 			a := announce(1, seq)
 			a.Priority1, a.Quality.Class = 0, 1
 			if i == 2 { // another port of the same clock, with another grandmaster
-				a.Source.Port, a.Grandmaster = 2, ptp.ClockIdentity{1}
+				a.Source.Port, a.Grandmaster = 2, wire.ClockIdentity{1}
 			}
 			n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, from)
 			s := sync(1, seq)
 			n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), from)
-			r := ptp.DelayResp{Header: s.Header, Requesting: clientPort}
+			r := wire.DelayResp{Header: s.Header, Requesting: clientPort}
 			n.port.ReceiveUnicast(n.now, encode(t, &r), from)
 		})
 		n.requireUndisturbed(h, 30, "messages with its identity come from "+from.String()+" as well")
@@ -244,13 +245,13 @@ func TestMasterBeginsAnew(t *testing.T) {
 		n.run(1500 * time.Millisecond)
 		h.master.Faults.Silent = false
 		seq := fresh
-		h.master.Faults.Lose = func(m ptp.MessageType) bool { return m != ptp.MessageDelayResp }
+		h.master.Faults.Lose = func(m wire.MessageType) bool { return m != wire.MessageDelayResp }
 		n.every(time.Second, func() {
 			seq++
 			a := announce(1, seq)
 			n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, h.addr)
 			s := sync(1, seq)
-			s.Origin, _ = ptp.TimestampOf(epoch + int64(n.now) - 1000)
+			s.Origin, _ = wire.TimestampOf(epoch + int64(n.now) - 1000)
 			n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
 		})
 		measured := len(n.measurements)
@@ -340,16 +341,16 @@ func TestForgedNextSync(t *testing.T) {
 func (n *net) forge(h *host, f forgery, log int8) {
 	s := sync(1, uint16(n.now/clock.Mono(time.Second>>-log))+1+f.ahead)
 	s.LogInterval = log
-	wrong, err := ptp.TimestampOf(epoch + int64(n.now) - 1e9)
+	wrong, err := wire.TimestampOf(epoch + int64(n.now) - 1e9)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	if s.Origin = wrong; !f.oneStep {
-		s.Origin, s.Flags = ptp.Timestamp{}, ptp.FlagTwoStep
+		s.Origin, s.Flags = wire.Timestamp{}, wire.FlagTwoStep
 	}
 	n.port.Receive(n.now, encode(n.t, &s), n.osc.stamp(n.now), h.addr)
 	if f.followUp {
-		u := ptp.FollowUp{Header: s.Header, PreciseOrigin: wrong}
+		u := wire.FollowUp{Header: s.Header, PreciseOrigin: wrong}
 		n.port.Receive(n.now, encode(n.t, &u), clock.Timestamp{}, h.addr)
 	}
 }
@@ -375,8 +376,8 @@ func TestParentStepsWhileContested(t *testing.T) {
 func TestForgedDelayResp(t *testing.T) {
 	n, h := locked(t, 82)
 	n.onDelayReq = func(seq uint16) {
-		r := ptp.DelayResp{Header: sync(1, seq).Header, Requesting: clientPort}
-		r.Receive, _ = ptp.TimestampOf(epoch + int64(n.now) + 400e6)
+		r := wire.DelayResp{Header: sync(1, seq).Header, Requesting: clientPort}
+		r.Receive, _ = wire.TimestampOf(epoch + int64(n.now) + 400e6)
 		n.port.Receive(n.now, encode(t, &r), clock.Timestamp{}, h.addr)
 	}
 	n.run(60 * time.Second)
@@ -461,7 +462,7 @@ func TestPausedHost(t *testing.T) {
 // What comes from elsewhere by unicast tells nothing of the parent: anybody anywhere can send it.
 func TestUnicastIsNoConflict(t *testing.T) {
 	n, _ := locked(t, 84)
-	r := ptp.DelayResp{Header: sync(1, 1).Header, Requesting: clientPort}
+	r := wire.DelayResp{Header: sync(1, 1).Header, Requesting: clientPort}
 	n.port.ReceiveUnicast(n.now, encode(t, &r), at4([4]byte{10, 0, 0, 66}))
 	if len(n.conflicts) != 0 || n.rejected(ptp.ReasonAddress) != 1 {
 		t.Errorf("conflicts %q, %d refused", n.conflicts, n.rejected(ptp.ReasonAddress))
@@ -518,9 +519,9 @@ func TestForgedDelayReqInterval(t *testing.T) {
 		n.run(after)
 		n.onDelayReq = func(seq uint16) {
 			n.onDelayReq = nil
-			r := ptp.DelayResp{Header: sync(1, seq).Header, Requesting: clientPort}
+			r := wire.DelayResp{Header: sync(1, seq).Header, Requesting: clientPort}
 			r.LogInterval = 10
-			r.Receive, _ = ptp.TimestampOf(epoch + int64(n.now) - 100e6)
+			r.Receive, _ = wire.TimestampOf(epoch + int64(n.now) - 100e6)
 			n.port.Receive(n.now, encode(t, &r), clock.Timestamp{}, h.addr)
 		}
 		n.run(5 * time.Second)
@@ -548,9 +549,9 @@ func TestForgedSyncInterval(t *testing.T) {
 	n, h := locked(t, 88)
 	s := sync(1, 12)
 	s.LogInterval = 4
-	s.Origin, _ = ptp.TimestampOf(epoch + int64(n.now) - 1000)
+	s.Origin, _ = wire.TimestampOf(epoch + int64(n.now) - 1000)
 	n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
-	h.master.Faults.Lose = func(m ptp.MessageType) bool { return m == ptp.MessageSync }
+	h.master.Faults.Lose = func(m wire.MessageType) bool { return m == wire.MessageSync }
 	n.run(25 * time.Second)
 	n.state(ptp.Uncalibrated)
 }

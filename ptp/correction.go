@@ -5,6 +5,8 @@ package ptp
 import (
 	"math"
 	"time"
+
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // What transparent clocks add to a correctionField is the time that they held the message: it is a residence time. Two
@@ -18,7 +20,7 @@ import (
 
 const (
 	// maxCorrection is what a correctionField is believed up to.
-	maxCorrection = TimeInterval(time.Second) << 16
+	maxCorrection = wire.TimeInterval(time.Second) << 16
 	// maxDrift is how fast the clocks may move apart, the known frequency corrections aside, as a divisor: 500 ppm.
 	maxDrift = 2000
 	// tooManyContradictions is how many path delays in a row have to show too large corrections.
@@ -26,16 +28,16 @@ const (
 )
 
 // plausible reports whether a correctionField is below 1 s either way.
-func plausible(c TimeInterval) bool { return c < maxCorrection && c > -maxCorrection }
+func plausible(c wire.TimeInterval) bool { return c < maxCorrection && c > -maxCorrection }
 
 // tolerance is by how much timestamps may make a span shorter than 0.
-func (p *Port) tolerance() TimeInterval { return TimeInterval(p.cfg.DelayTolerance) << 16 }
+func (p *Port) tolerance() wire.TimeInterval { return wire.TimeInterval(p.cfg.DelayTolerance) << 16 }
 
 // residence reports whether c can be the time that a message was held on its way.
-func (p *Port) residence(c TimeInterval) bool { return c < maxCorrection && c >= -p.tolerance() }
+func (p *Port) residence(c wire.TimeInterval) bool { return c < maxCorrection && c >= -p.tolerance() }
 
 // overcorrected reports whether the correction of a Sync that arrived at reading t2 is longer than the round trip.
-func (p *Port) overcorrected(t2 int64, forward Span, correction TimeInterval) bool {
+func (p *Port) overcorrected(t2 int64, forward Span, correction wire.TimeInterval) bool {
 	d := &p.delay
 	if correction <= p.tolerance() {
 		return false

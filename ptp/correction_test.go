@@ -10,11 +10,12 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
-func interval(t *testing.T, d time.Duration) ptp.TimeInterval {
+func interval(t *testing.T, d time.Duration) wire.TimeInterval {
 	t.Helper()
-	c, err := ptp.Interval(d)
+	c, err := wire.IntervalOf(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,16 +45,16 @@ func TestOneAbsurdSyncCorrection(t *testing.T) {
 		n.measurements = nil
 		s := sync(1, 12)
 		s.Correction = interval(t, tc.sync)
-		origin, err := ptp.TimestampOf(epoch + int64(n.now) - 1000)
+		origin, err := wire.TimestampOf(epoch + int64(n.now) - 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if s.Origin = origin; tc.twoStep {
-			s.Flags |= ptp.FlagTwoStep
+			s.Flags |= wire.FlagTwoStep
 		}
 		n.port.Receive(n.now, encode(t, &s), n.osc.stamp(n.now), h.addr)
 		if tc.twoStep {
-			f := ptp.FollowUp{Header: s.Header, PreciseOrigin: origin}
+			f := wire.FollowUp{Header: s.Header, PreciseOrigin: origin}
 			f.Correction = interval(t, tc.followUp)
 			n.port.Receive(n.now, encode(t, &f), clock.Timestamp{}, h.addr)
 		}
@@ -140,8 +141,8 @@ func TestSyncCorrectionFromTheStart(t *testing.T) {
 func TestSyncCorrectionNowAndThen(t *testing.T) {
 	n, h := locked(t, 44)
 	odd := false
-	h.master.Faults.Lose = func(m ptp.MessageType) bool {
-		if m == ptp.MessageSync {
+	h.master.Faults.Lose = func(m wire.MessageType) bool {
+		if m == wire.MessageSync {
 			odd = !odd
 			h.master.Faults.SyncCorrection = 0
 			if odd {
@@ -243,8 +244,8 @@ func TestDelayRespCorrectedTooMuch(t *testing.T) {
 func TestFaultyAmongLargeCorrections(t *testing.T) {
 	n, h := transparent(t, 48, ptptest.Config{LogSyncInterval: -3, LogMinDelayReqInterval: -7}, false)
 	syncs := 0
-	h.master.Faults.Lose = func(m ptp.MessageType) bool {
-		if m == ptp.MessageSync {
+	h.master.Faults.Lose = func(m wire.MessageType) bool {
+		if m == wire.MessageSync {
 			syncs++
 			h.master.Faults.SyncCorrection = 0
 			if syncs > 80 && syncs%10 == 0 { // of the next one

@@ -2,6 +2,8 @@
 
 package ptp
 
+import "github.com/lockstep-time/lockstep/ptp/wire"
+
 // Reason is why a message or a sample was not used. None of them is a fault of the port.
 type Reason uint8
 
@@ -132,17 +134,17 @@ func reasonOf(err error) Reason {
 	switch err {
 	case nil:
 		return accepted
-	case ErrTruncated:
+	case wire.ErrTruncated:
 		return ReasonTruncated
-	case ErrLength:
+	case wire.ErrLength:
 		return ReasonLength
-	case ErrVersion:
+	case wire.ErrVersion:
 		return ReasonVersion
-	case ErrTimestamp:
+	case wire.ErrTimestamp:
 		return ReasonTimestamp
-	case ErrTLV:
+	case wire.ErrTLV:
 		return ReasonTLV
-	case ErrRange:
+	case wire.ErrRange:
 		return ReasonRange
 	}
 	return ReasonType
@@ -151,7 +153,7 @@ func reasonOf(err error) Reason {
 // Counters count since the port was made.
 type Counters struct {
 	// Received and Sent count messages by MessageType. Received are those with a valid header, used or not.
-	Received, Sent [MessageTypes]uint64
+	Received, Sent [wire.MessageTypes]uint64
 	// Rejected counts what was not used, by Reason.
 	Rejected [Reasons]uint64
 	// Conflicts counts what showed that two senders speak as the parent, by Conflict.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // crowdSize is how many strangers are remembered, in 128 KiB. Of a master that announces itself once a second beside 10,000
@@ -31,7 +32,7 @@ type stranger struct {
 
 // meet notes a message, and returns the one that was noted of the same sender within the window, if there is one and their
 // sequenceIds are as close as those of a master are then.
-func (c *crowd) meet(now clock.Mono, m *Announce, from Address, window time.Duration, rng *rand.Rand) (first stranger, again bool) {
+func (c *crowd) meet(now clock.Mono, m *wire.Announce, from Address, window time.Duration, rng *rand.Rand) (first stranger, again bool) {
 	if c.met == nil {
 		*c = crowd{[2]uint64{rng.Uint64(), rng.Uint64()}, make([]stranger, crowdSize)}
 	}
@@ -48,7 +49,7 @@ func (c *crowd) meet(now clock.Mono, m *Announce, from Address, window time.Dura
 }
 
 // hash is one that nobody can aim at without the secret.
-func (c *crowd) hash(id PortIdentity, from Address) uint64 {
+func (c *crowd) hash(id wire.PortIdentity, from Address) uint64 {
 	a := from.IP.As16()
 	mac := uint64(binary.BigEndian.Uint32(from.MAC[:]))<<16 | uint64(binary.BigEndian.Uint16(from.MAC[4:]))
 	h := mix(binary.BigEndian.Uint64(id.Clock[:])^c.secret[0], uint64(id.Port)^mac<<16^c.secret[1])
@@ -63,7 +64,7 @@ func mix(a, b uint64) uint64 {
 
 // formerParents are the latest masters that this port has been measured by. They always get a place in the table.
 type formerParents [4]struct {
-	port    PortIdentity
+	port    wire.PortIdentity
 	address Address
 }
 
@@ -76,7 +77,7 @@ func (f *formerParents) remember(p *Parent) {
 	f[0].port, f[0].address = p.Port, p.Address
 }
 
-func (f *formerParents) has(port PortIdentity, address Address) bool {
+func (f *formerParents) has(port wire.PortIdentity, address Address) bool {
 	for i := range f {
 		if f[i].port == port && f[i].address == address {
 			return true

@@ -2,21 +2,25 @@
 
 package ptp
 
-import "cmp"
+import (
+	"cmp"
+
+	"github.com/lockstep-time/lockstep/ptp/wire"
+)
 
 // DataSet is what the best master clock algorithm compares (IEEE 1588-2019 §9.3.4, table 21).
 type DataSet struct {
 	Priority1    uint8
-	Quality      ClockQuality
+	Quality      wire.ClockQuality
 	Priority2    uint8
-	Grandmaster  ClockIdentity
+	Grandmaster  wire.ClockIdentity
 	StepsRemoved uint16
 	// Sender is the port that sent the Announce, Receiver the port that it came in by.
-	Sender, Receiver PortIdentity
+	Sender, Receiver wire.PortIdentity
 }
 
-// DataSet returns what the message tells, as received by the given port.
-func (m *Announce) DataSet(receiver PortIdentity) DataSet {
+// dataSetOf returns what the message tells, as received by the given port.
+func dataSetOf(m *wire.Announce, receiver wire.PortIdentity) DataSet {
 	return DataSet{
 		Priority1:    m.Priority1,
 		Quality:      m.Quality,

@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 func TestCompareFigure34(t *testing.T) {
 	base := ptp.DataSet{
-		Priority1: 128, Quality: ptp.ClockQuality{Class: 128, Accuracy: 0x21, OffsetScaledLogVariance: 100}, Priority2: 128,
-		Grandmaster: ptp.ClockIdentity{5}, Sender: portNumber(5), Receiver: clientPort,
+		Priority1: 128, Quality: wire.ClockQuality{Class: 128, Accuracy: 0x21, OffsetScaledLogVariance: 100}, Priority2: 128,
+		Grandmaster: wire.ClockIdentity{5}, Sender: portNumber(5), Receiver: clientPort,
 	}
 	// From the most to the least significant: each worsens one attribute and betters all after it.
 	worse := []func(*ptp.DataSet){
@@ -29,7 +30,7 @@ func TestCompareFigure34(t *testing.T) {
 		func(d *ptp.DataSet) { d.Quality.Accuracy = 0 },
 		func(d *ptp.DataSet) { d.Quality.OffsetScaledLogVariance = 0 },
 		func(d *ptp.DataSet) { d.Priority2 = 0 },
-		func(d *ptp.DataSet) { d.Grandmaster = ptp.ClockIdentity{0, 1} },
+		func(d *ptp.DataSet) { d.Grandmaster = wire.ClockIdentity{0, 1} },
 	}
 	for i := range worse {
 		d := base
@@ -46,7 +47,7 @@ func TestCompareFigure34(t *testing.T) {
 
 func TestCompareFigure35(t *testing.T) {
 	low, mid, high := portNumber(1), portNumber(5), portNumber(9)
-	set := func(steps uint16, sender, receiver ptp.PortIdentity) ptp.DataSet {
+	set := func(steps uint16, sender, receiver wire.PortIdentity) ptp.DataSet {
 		return ptp.DataSet{StepsRemoved: steps, Sender: sender, Receiver: receiver}
 	}
 	port2 := mid
@@ -79,7 +80,7 @@ func TestCompareIsAntisymmetric(t *testing.T) {
 	few := func() byte { return byte(rng.IntN(2)) }
 	draw := func() ptp.DataSet {
 		return ptp.DataSet{
-			Priority1: few(), Quality: ptp.ClockQuality{Class: few()}, Grandmaster: ptp.ClockIdentity{few()},
+			Priority1: few(), Quality: wire.ClockQuality{Class: few()}, Grandmaster: wire.ClockIdentity{few()},
 			StepsRemoved: uint16(rng.IntN(4)), Sender: portNumber(few()), Receiver: portNumber(9),
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 const (
@@ -14,7 +15,7 @@ const (
 	firstDelayReq = 40 * time.Millisecond
 	// exchangeTimeout is how long a Delay_Req waits for its transmit timestamp and its Delay_Resp.
 	exchangeTimeout = 3 * time.Second
-	maxPathDelay    = TimeInterval(time.Second) << 16
+	maxPathDelay    = wire.TimeInterval(time.Second) << 16
 	// perSync is how many Delay_Req messages are sent per Sync, on average, at most: each waits for the next Sync to be of
 	// use, and those beyond the slots would be sent in vain.
 	perSync      = 8
@@ -30,7 +31,7 @@ type exchange struct {
 	id                   uint32
 	since                clock.Mono
 	t3, t4               int64
-	correction           TimeInterval
+	correction           wire.TimeInterval
 }
 
 // delayMechanism is the delay request-response mechanism (IEEE 1588-2019 §11.3).
@@ -49,9 +50,9 @@ type delayMechanism struct {
 	filter median
 	// latest is the path delay measured last, with the backward difference it was made of and the correction taken off
 	// that; fresh until handed out.
-	latest             TimeInterval
+	latest             wire.TimeInterval
 	backward           Span
-	backwardCorrection TimeInterval
+	backwardCorrection wire.TimeInterval
 	backwardAt         int64
 	fresh              bool
 	// bounded: the backward difference is one that Syncs can be held against. contradictions counts the path delays since
@@ -126,13 +127,13 @@ func (p *Port) sendDelayReq(now clock.Mono) {
 	d.last, d.next = now, now.Add(p.pause())
 	seq := d.seq
 	d.seq++
-	m := DelayReq{Header: Header{
+	m := wire.DelayReq{Header: wire.Header{
 		SdoID:        p.cfg.SdoID,
 		MinorVersion: p.cfg.MinorVersion,
 		Domain:       p.cfg.Domain,
 		Source:       p.cfg.Identity,
 		SequenceID:   seq,
-		LogInterval:  NoLogInterval,
+		LogInterval:  wire.NoLogInterval,
 	}}
 	b, err := m.Append(d.buf[:0])
 	if err != nil {
@@ -144,7 +145,7 @@ func (p *Port) sendDelayReq(now clock.Mono) {
 		p.reject(ReasonSendFailed)
 		return
 	}
-	p.counters.Sent[MessageDelayReq]++
+	p.counters.Sent[wire.MessageDelayReq]++
 	e := &d.slot[d.turn]
 	d.turn = (d.turn + 1) % len(d.slot)
 	if e.used {
@@ -202,7 +203,7 @@ func (p *Port) Transmitted(now clock.Mono, id uint32, ts clock.Timestamp) {
 }
 
 func (p *Port) onDelayResp(now clock.Mono, b []byte) Reason {
-	var m DelayResp
+	var m wire.DelayResp
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
@@ -234,7 +235,7 @@ func (p *Port) onDelayResp(now clock.Mono, b []byte) Reason {
 
 // answeredTwice gives up a Delay_Req that has two answers which differ by more than a network takes to deliver it to the
 // parent twice: nobody can tell which one is the parent's.
-func (p *Port) answeredTwice(now clock.Mono, e *exchange, m *DelayResp) Reason {
+func (p *Port) answeredTwice(now clock.Mono, e *exchange, m *wire.DelayResp) Reason {
 	if t4, err := m.Receive.Int64(); err == nil && time.Duration(t4-e.t4).Abs() > doubled {
 		p.conflicting(now, ConflictContent, Address{})
 		p.delay.release(e)
@@ -254,7 +255,7 @@ func (p *Port) exchange(seq uint16) *exchange {
 // granted takes over the interval that the master allows: none shorter may be used (logMinDelayReqInterval, IEEE 1588-2019
 // §7.7.2.4). A longer one is approached by doubling.
 func (p *Port) granted(now clock.Mono, log int8) {
-	if log == NoLogInterval {
+	if log == wire.NoLogInterval {
 		return
 	}
 	d := &p.delay

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 const (
@@ -60,7 +61,7 @@ type foreignTable struct {
 
 // syncFrom notes that Syncs with the parent's identity come from another address. Such a sender may be the true master; one
 // that only announces itself is not.
-func (t *foreignTable) syncFrom(id PortIdentity, from Address) {
+func (t *foreignTable) syncFrom(id wire.PortIdentity, from Address) {
 	if row := t.find(id, from); row >= 0 {
 		t.rows[row].syncs = true
 	}
@@ -74,7 +75,7 @@ func (t *foreignTable) sends(from Address) bool { return slices.Contains(t.sende
 
 // find returns the row of a port that announces itself from an address, -1 if it has none. The same identity from another
 // address has another row.
-func (t *foreignTable) find(id PortIdentity, from Address) int {
+func (t *foreignTable) find(id wire.PortIdentity, from Address) int {
 	for i := range t.rows {
 		if a := &t.rows[i].announce; t.rows[i].used && a.Port == id && a.Address == from {
 			return i
@@ -162,20 +163,20 @@ func (t *foreignTable) setUseless(parent int) {
 // and §8.2.4).
 type Parent struct {
 	// Port is parentPortIdentity, Address where its Announce messages come from; zero where the transport has none.
-	Port    PortIdentity
+	Port    wire.PortIdentity
 	Address Address
 	// The grandmaster's attributes.
-	Grandmaster          ClockIdentity
+	Grandmaster          wire.ClockIdentity
 	Priority1, Priority2 uint8
-	Quality              ClockQuality
+	Quality              wire.ClockQuality
 	// StepsRemoved is that of the Announce: 0 when the parent is the grandmaster itself.
 	StepsRemoved uint16
-	Time         TimeProperties
+	Time         wire.TimeProperties
 	// AnnounceInterval is the interval of its Announce messages, within 62.5 ms and 16 s; 1 s if it states none.
 	AnnounceInterval time.Duration
 }
 
-func parentOf(m *Announce, from Address) Parent {
+func parentOf(m *wire.Announce, from Address) Parent {
 	return Parent{
 		Port:             m.Source,
 		Address:          from,

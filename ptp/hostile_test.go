@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 type message interface {
@@ -25,23 +26,23 @@ func encode(t testing.TB, m message) []byte {
 	return b
 }
 
-func portNumber(last byte) ptp.PortIdentity {
-	return ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, last}), Port: 1}
+func portNumber(last byte) wire.PortIdentity {
+	return wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, last}), Port: 1}
 }
 
-func announce(last byte, seq uint16) ptp.Announce {
+func announce(last byte, seq uint16) wire.Announce {
 	id := portNumber(last)
-	return ptp.Announce{
-		Header:    ptp.Header{Source: id, SequenceID: seq},
-		Priority1: 128, Quality: ptp.ClockQuality{Class: 6, Accuracy: 0x21, OffsetScaledLogVariance: 0x4e5d}, Priority2: 128,
+	return wire.Announce{
+		Header:    wire.Header{Source: id, SequenceID: seq},
+		Priority1: 128, Quality: wire.ClockQuality{Class: 6, Accuracy: 0x21, OffsetScaledLogVariance: 0x4e5d}, Priority2: 128,
 		Grandmaster: id.Clock,
 	}
 }
 
-func sync(last byte, seq uint16) ptp.Sync {
-	return ptp.Sync{
-		Header: ptp.Header{Source: portNumber(last), SequenceID: seq},
-		Origin: ptp.Timestamp{Seconds: epoch / 1e9},
+func sync(last byte, seq uint16) wire.Sync {
+	return wire.Sync{
+		Header: wire.Header{Source: portNumber(last), SequenceID: seq},
+		Origin: wire.Timestamp{Seconds: epoch / 1e9},
 	}
 }
 
@@ -87,15 +88,15 @@ func TestEveryRejectionIsCounted(t *testing.T) {
 		{want: ptp.ReasonSdoID, b: edit(&a, func(b []byte) { b[0] |= 0x10 })},
 		{want: ptp.ReasonOwn, b: edit(&a, func(b []byte) { copy(b[20:], clientPort.Clock[:]) })},
 		{want: ptp.ReasonOwn, b: edit(&a, func(b []byte) { copy(b[53:], clientPort.Clock[:]) })},
-		{want: ptp.ReasonNotUsed, b: whole(&ptp.DelayReq{Header: s.Header})},
-		{want: ptp.ReasonNotUsed, b: whole(&ptp.Management{Header: s.Header})},
-		{want: ptp.ReasonNotUsed, b: whole(&ptp.DelayResp{Header: s.Header, Requesting: portNumber(77)})},
+		{want: ptp.ReasonNotUsed, b: whole(&wire.DelayReq{Header: s.Header})},
+		{want: ptp.ReasonNotUsed, b: whole(&wire.Management{Header: s.Header})},
+		{want: ptp.ReasonNotUsed, b: whole(&wire.DelayResp{Header: s.Header, Requesting: portNumber(77)})},
 		{want: ptp.ReasonNotParent, b: edit(&s, func(b []byte) { b[29] = 7 }), ts: stamp},
 		{want: ptp.ReasonAddress, b: whole(&s), ts: stamp, from: other},
 		{want: ptp.ReasonAddress, b: whole(&a), from: other},
 		{want: ptp.ReasonDuplicate, b: edit(&a, func(b []byte) { b[30], b[31] = 0, 11 })},
 		{want: ptp.ReasonStale, b: edit(&a, func(b []byte) { b[30], b[31] = 0, 3 })},
-		{want: ptp.ReasonDuplicate, b: whole(&ptp.Sync{Header: ptp.Header{Source: s.Source, SequenceID: 11, Flags: ptp.FlagTwoStep}}), ts: stamp},
+		{want: ptp.ReasonDuplicate, b: whole(&wire.Sync{Header: wire.Header{Source: s.Source, SequenceID: 11, Flags: wire.FlagTwoStep}}), ts: stamp},
 		{want: ptp.ReasonAhead, b: edit(&a, func(b []byte) { b[30] = 1 })},
 		{want: ptp.ReasonAhead, b: edit(&s, func(b []byte) { b[30] = 1 }), ts: stamp},
 		{want: ptp.ReasonStepsRemoved, b: edit(&a, func(b []byte) { b[62] = 255 })},
@@ -103,8 +104,8 @@ func TestEveryRejectionIsCounted(t *testing.T) {
 		{want: ptp.ReasonUnstamped, b: whole(&s)},
 		{want: ptp.ReasonOtherClock, b: whole(&s), ts: clock.At(clock.System, epoch)},
 		{want: ptp.ReasonCorrection, b: edit(&s, func(b []byte) { b[8] = 0x7f }), ts: stamp},
-		{want: ptp.ReasonUnmatched, b: whole(&ptp.FollowUp{Header: sync(1, 4).Header})},
-		{want: ptp.ReasonUnmatched, b: whole(&ptp.DelayResp{Header: s.Header, Requesting: clientPort})},
+		{want: ptp.ReasonUnmatched, b: whole(&wire.FollowUp{Header: sync(1, 4).Header})},
+		{want: ptp.ReasonUnmatched, b: whole(&wire.DelayResp{Header: s.Header, Requesting: clientPort})},
 	}
 	for i, tc := range cases {
 		n, h := locked(t, 20)
@@ -238,7 +239,7 @@ func TestTwiceAnnouncedFlood(t *testing.T) {
 	parents := len(n.log)
 	for i := range 20_000 {
 		a := announce(0, uint16(i%2))
-		a.Source.Clock = ptp.ClockIdentityFromMAC([6]byte{2, 0, 0, 1, byte(i / 2 >> 8), byte(i / 2)})
+		a.Source.Clock = wire.ClockIdentityFromMAC([6]byte{2, 0, 0, 1, byte(i / 2 >> 8), byte(i / 2)})
 		a.Grandmaster, a.Priority1 = a.Source.Clock, byte(200-i/1000)
 		n.port.Receive(n.now, encode(t, &a), clock.Timestamp{}, at4([4]byte{10, 0, 0, 66}))
 		n.now = n.now.Add(100 * time.Microsecond)
@@ -267,7 +268,7 @@ func hostile(rng *rand.Rand, seq uint16) []byte {
 		s := sync(1, seq)
 		m = &s
 	case 2:
-		m = &ptp.DelayResp{Header: ptp.Header{Source: portNumber(1), SequenceID: seq % 32}, Requesting: clientPort}
+		m = &wire.DelayResp{Header: wire.Header{Source: portNumber(1), SequenceID: seq % 32}, Requesting: clientPort}
 	case 3:
 		a := announce(1, seq)
 		a.Priority1 = 255
@@ -331,9 +332,9 @@ func TestForeignMasterTable(t *testing.T) {
 // FuzzReceive has a followed port take any sequence of datagrams: octets of length, time, source and content.
 func FuzzReceive(f *testing.F) {
 	a, s := announce(1, 200), sync(1, 200)
-	fu := ptp.FollowUp{Header: sync(1, 201).Header}
-	resp := ptp.DelayResp{Header: s.Header, Requesting: clientPort}
-	for _, m := range []message{&a, &s, &fu, &resp, &ptp.Signaling{Header: s.Header}, &ptp.Management{Header: s.Header}} {
+	fu := wire.FollowUp{Header: sync(1, 201).Header}
+	resp := wire.DelayResp{Header: s.Header, Requesting: clientPort}
+	for _, m := range []message{&a, &s, &fu, &resp, &wire.Signaling{Header: s.Header}, &wire.Management{Header: s.Header}} {
 		b := encode(f, m)
 		f.Add(append([]byte{byte(len(b)), 5, 1}, b...))
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // limiter is a token bucket kept as one instant: the one at which it is full again.
@@ -116,7 +117,7 @@ func (s *sequence) seen(id uint16) bool { return s.started && int16(id-s.last) <
 
 // statedInterval is logInterval of a logMessageInterval, 1 s if that states none.
 func statedInterval(log, low, high int8) time.Duration {
-	if log == NoLogInterval {
+	if log == wire.NoLogInterval {
 		log = 0
 	}
 	return logInterval(log, low, high)

@@ -15,12 +15,13 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 const epoch = 1_700_000_000_000_000_000
 
 var (
-	clientPort = ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, 0xc}), Port: 1}
+	clientPort = wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, 0xc}), Port: 1}
 	clientPHC  = clock.PHC(0)
 )
 
@@ -155,7 +156,7 @@ func (n *net) held() time.Duration {
 // corrected returns b with d added to its correctionField.
 func corrected(b []byte, d time.Duration) []byte {
 	b = bytes.Clone(b)
-	binary.BigEndian.PutUint64(b[8:], binary.BigEndian.Uint64(b[8:])+uint64(d)<<16)
+	wire.AddCorrection(b, wire.TimeInterval(d)<<16)
 	return b
 }
 
@@ -245,14 +246,14 @@ type host struct {
 	held   time.Duration // the latest Sync
 	// events and generals are what it has sent lately; lose, if set, has some of it not arrive.
 	events, generals [][]byte
-	lose             func(ptp.MessageType) bool
+	lose             func(wire.MessageType) bool
 	// shift is added to the sequenceIds of all messages but Delay_Resp: the master has gone on while the client stood still.
 	shift uint16
 }
 
 // shifted returns b with its sequenceId shifted.
 func (h *host) shifted(b []byte) []byte {
-	if ptp.MessageType(b[0]&0xf) == ptp.MessageDelayResp {
+	if wire.MessageType(b[0]&0xf) == wire.MessageDelayResp {
 		return b
 	}
 	b = bytes.Clone(b)
@@ -262,7 +263,7 @@ func (h *host) shifted(b []byte) []byte {
 
 func (n *net) addMaster(last byte, cfg ptptest.Config) *host {
 	h := &host{n: n, addr: at4([4]byte{10, 0, 0, last})}
-	cfg.Identity = ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, last}), Port: 1}
+	cfg.Identity = wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, last}), Port: 1}
 	h.master = ptptest.NewMaster(cfg, h)
 	n.masters = append(n.masters, h)
 	return h
@@ -278,7 +279,7 @@ func lately(messages [][]byte, b []byte) [][]byte {
 	return append(messages[max(0, len(messages)-47):], bytes.Clone(b))
 }
 
-func (h *host) loses(b []byte) bool { return h.lose != nil && h.lose(ptp.MessageType(b[0]&0xf)) }
+func (h *host) loses(b []byte) bool { return h.lose != nil && h.lose(wire.MessageType(b[0]&0xf)) }
 
 // SendEvent is the master's.
 func (h *host) SendEvent(b []byte) (uint32, error) {
@@ -300,7 +301,7 @@ func (h *host) SendEvent(b []byte) (uint32, error) {
 func (h *host) SendGeneral(b []byte) error {
 	n := h.n
 	b = h.shifted(b)
-	if n.twoStepped && ptp.MessageType(b[0]&0xf) == ptp.MessageFollowUp {
+	if n.twoStepped && wire.MessageType(b[0]&0xf) == wire.MessageFollowUp {
 		b = corrected(b, h.held)
 	}
 	h.generals = lately(h.generals, b)

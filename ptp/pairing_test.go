@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // pair feeds a followed port with Sync and Follow_Up messages of its parent in any order.
@@ -29,16 +30,16 @@ func newPair(t *testing.T, seed uint64) pair {
 
 func (p pair) sync(seq uint16, t2 int64) {
 	s := sync(1, seq)
-	s.Flags, s.Correction = ptp.FlagTwoStep, 5<<16
+	s.Flags, s.Correction = wire.FlagTwoStep, 5<<16
 	p.n.port.Receive(p.n.now, encode(p.t, &s), clock.At(clientPHC, t2), p.h.addr)
 }
 
 func (p pair) followUp(seq uint16, t1 int64) {
-	origin, err := ptp.TimestampOf(t1)
+	origin, err := wire.TimestampOf(t1)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	f := ptp.FollowUp{Header: sync(1, seq).Header, PreciseOrigin: origin}
+	f := wire.FollowUp{Header: sync(1, seq).Header, PreciseOrigin: origin}
 	f.Correction = 7 << 16
 	p.n.port.Receive(p.n.now, encode(p.t, &f), clock.Timestamp{}, p.h.addr)
 }
@@ -142,8 +143,8 @@ func (m manual) request() uint32 {
 func (m manual) respond(id uint32) { m.respondTo(m.n.sequenceIDs[id]) }
 
 func (m manual) respondTo(seq uint16) {
-	t4, _ := ptp.TimestampOf(epoch + int64(m.n.now) + 1000)
-	r := ptp.DelayResp{Header: sync(1, seq).Header, Receive: t4, Requesting: clientPort}
+	t4, _ := wire.TimestampOf(epoch + int64(m.n.now) + 1000)
+	r := wire.DelayResp{Header: sync(1, seq).Header, Receive: t4, Requesting: clientPort}
 	m.n.port.Receive(m.n.now, encode(m.t, &r), clock.Timestamp{}, m.h.addr)
 }
 
@@ -154,7 +155,7 @@ func (m manual) oneStep() {
 	*m.seq++
 	m.n.now = m.n.now.Add(100 * time.Millisecond)
 	s := sync(1, *m.seq)
-	s.Origin, _ = ptp.TimestampOf(epoch + int64(m.n.now) - 1000)
+	s.Origin, _ = wire.TimestampOf(epoch + int64(m.n.now) - 1000)
 	m.n.port.Receive(m.n.now, encode(m.t, &s), m.n.osc.stamp(m.n.now), m.h.addr)
 }
 

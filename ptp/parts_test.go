@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 func TestSequence(t *testing.T) {
@@ -66,7 +67,7 @@ func TestLimiter(t *testing.T) {
 func TestMedian(t *testing.T) {
 	var m median
 	m.reset(5)
-	for i, tc := range []struct{ add, value TimeInterval }{
+	for i, tc := range []struct{ add, value wire.TimeInterval }{
 		{100, 100}, {200, 150}, {1 << 40, 200}, {110, 155}, {120, 120}, {130, 130}, {90, 120},
 	} {
 		m.add(tc.add)
@@ -81,7 +82,7 @@ func TestLongestMedian(t *testing.T) {
 	var m median
 	m.reset(Config{DelayFilter: 128}.complete().DelayFilter)
 	for i := range 64 {
-		m.add(TimeInterval(1000 + i))
+		m.add(wire.TimeInterval(1000 + i))
 	}
 	for range 63 {
 		m.add(2000)
@@ -106,7 +107,7 @@ func TestMedianDeviation(t *testing.T) {
 		if i%10 == 0 {
 			d *= 3 // a tenth of outliers
 		}
-		m.add(TimeInterval(d * 65536))
+		m.add(wire.TimeInterval(d * 65536))
 		sum += m.deviation.Nanoseconds()
 	}
 	if mean := sum / 6400; mean < 900 || mean > 1400 {
@@ -146,7 +147,7 @@ func TestSpanArithmetic(t *testing.T) {
 		check("+", a, b, sum, ok, new(big.Int).Add(scaled(a), scaled(b)))
 		difference, ok := a.Sub(b)
 		check("-", a, b, difference, ok, new(big.Int).Sub(scaled(a), scaled(b)))
-		if c, ok := a.Interval(); ok && (c.span() != a || big.NewInt(int64(c)).Cmp(scaled(a)) != 0) {
+		if c, ok := a.Interval(); ok && (intervalSpan(c) != a || big.NewInt(int64(c)).Cmp(scaled(a)) != 0) {
 			t.Fatalf("%v as interval: %v", a, c)
 		}
 	}
@@ -229,13 +230,14 @@ func TestNames(t *testing.T) {
 // Senders are told apart by each part of their identity and address.
 func TestCrowdHash(t *testing.T) {
 	c := crowd{secret: [2]uint64{1, 2}}
-	id := PortIdentity{Clock: ClockIdentity{1, 2, 3, 4, 5, 6, 7, 8}, Port: 1}
+	id := wire.PortIdentity{Clock: wire.ClockIdentity{1, 2, 3, 4, 5, 6, 7, 8}, Port: 1}
 	seen := map[uint64]bool{}
 	for _, s := range []struct {
-		id   PortIdentity
+		id   wire.PortIdentity
 		from Address
 	}{
-		{id, Address{}}, {PortIdentity{id.Clock, 2}, Address{}}, {PortIdentity{ClockIdentity{9}, 1}, Address{}},
+		{id, Address{}}, {wire.PortIdentity{Clock: id.Clock, Port: 2}, Address{}},
+		{wire.PortIdentity{Clock: wire.ClockIdentity{9}, Port: 1}, Address{}},
 		{id, Address{MAC: [6]byte{2}}}, {id, Address{MAC: [6]byte{5: 2}}}, {id, Address{IP: netip.AddrFrom4([4]byte{192, 0, 2, 1})}},
 		{id, Address{IP: netip.AddrFrom4([4]byte{192, 0, 2, 2})}},
 	} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 const (
@@ -89,7 +90,7 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 	if p.down() {
 		return ReasonPortDown
 	}
-	var h Header
+	var h wire.Header
 	if err := h.Parse(b); err != nil {
 		return reasonOf(err)
 	}
@@ -98,15 +99,15 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		return r
 	}
 	switch h.Type {
-	case MessageAnnounce, MessageSync, MessageFollowUp:
+	case wire.MessageAnnounce, wire.MessageSync, wire.MessageFollowUp:
 		if unicast {
 			return ReasonUnicast
 		}
-	case MessageDelayResp:
+	case wire.MessageDelayResp:
 	default:
 		return ReasonNotUsed
 	}
-	if h.Type == MessageAnnounce {
+	if h.Type == wire.MessageAnnounce {
 		return p.onAnnounce(now, b, from)
 	}
 	if p.parent < 0 || h.Source != p.masters.rows[p.parent].announce.Port {
@@ -116,16 +117,16 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		if unicast { // hosts on other networks can send it too: it says nothing about the parent
 			return ReasonAddress
 		}
-		if h.Type == MessageSync {
+		if h.Type == wire.MessageSync {
 			p.masters.syncFrom(h.Source, from)
 		}
 		return p.otherAddress(now, from)
 	}
 	// Messages that were had before, and those for other ports, must not use up the parent's budget.
 	switch h.Type {
-	case MessageSync:
+	case wire.MessageSync:
 		return p.onSync(now, b, ts)
-	case MessageFollowUp:
+	case wire.MessageFollowUp:
 		return p.onFollowUp(now, b)
 	}
 	return p.onDelayResp(now, b)
@@ -133,7 +134,7 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 
 // concerned checks that a message is of this port's domain, not its own, and of a port that there can be (IEEE 1588-2019
 // §9.5.1, §7.1.4, §7.5.2.3).
-func (p *Port) concerned(h *Header) Reason {
+func (p *Port) concerned(h *wire.Header) Reason {
 	sdo := p.cfg.SdoID
 	if h.MinorVersion == 0 {
 		// What is minorSdoId now was reserved in IEEE 1588-2008.

@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 func TestOffsetAndDelay(t *testing.T) {
@@ -251,7 +252,7 @@ func TestSyncsStop(t *testing.T) {
 	h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3})
 	n.run(5 * time.Second)
 	n.state(ptp.Slave)
-	h.master.Faults.Lose = func(t ptp.MessageType) bool { return t == ptp.MessageSync }
+	h.master.Faults.Lose = func(t wire.MessageType) bool { return t == wire.MessageSync }
 	n.run(4 * time.Second)
 	n.state(ptp.Uncalibrated)
 	sent := len(n.delayReqs)
@@ -356,8 +357,8 @@ func TestDelayReqsAreOfUse(t *testing.T) {
 	n.addMaster(1, ptptest.Config{LogMinDelayReqInterval: -7})
 	n.run(100 * time.Second)
 	c := n.port.Counters()
-	if c.Delays < 600 || c.Delays > 900 || c.Sent[ptp.MessageDelayReq]-c.Delays > 32 || n.rejected(ptp.ReasonNoSync) != 0 {
-		t.Errorf("%d sent, %d delays, %d without Sync", c.Sent[ptp.MessageDelayReq], c.Delays, n.rejected(ptp.ReasonNoSync))
+	if c.Delays < 600 || c.Delays > 900 || c.Sent[wire.MessageDelayReq]-c.Delays > 32 || n.rejected(ptp.ReasonNoSync) != 0 {
+		t.Errorf("%d sent, %d delays, %d without Sync", c.Sent[wire.MessageDelayReq], c.Delays, n.rejected(ptp.ReasonNoSync))
 	}
 	if got := n.port.Status(n.now).DelayReqInterval; got != time.Second/8 {
 		t.Errorf("says that a Delay_Req is sent every %v", got)
@@ -441,13 +442,13 @@ func TestAbsurdDelays(t *testing.T) {
 	for _, tc := range []struct {
 		name               string
 		toClient, toMaster time.Duration
-		correction         ptp.TimeInterval
+		correction         wire.TimeInterval
 		want               ptp.Reason
 	}{
 		{"long", 1500 * time.Millisecond, 900 * time.Millisecond, 0, ptp.ReasonLongDelay},
 		{"correction beyond the path", 1000, 1000, 100_000 << 16, ptp.ReasonCorrection},
 		{"absurd correction", 1000, 1000, 1_000_000_000 << 16, ptp.ReasonCorrection},
-		{"unrepresentable correction", 1000, 1000, ptp.TooBig, ptp.ReasonCorrection},
+		{"unrepresentable correction", 1000, 1000, wire.TooBig, ptp.ReasonCorrection},
 		{"negative", -50_000, -50_000, 0, ptp.ReasonNegativeDelay},
 	} {
 		n := newNet(t, 13, ptp.Config{})

@@ -11,6 +11,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // replay has all that the master sent lately arrive again and again, 20,000 messages per second.
@@ -49,7 +50,7 @@ func TestReplay(t *testing.T) {
 						n := newNet(t, 100+seed, ptp.Config{})
 						h := n.addMaster(1, ptptest.Config{LogSyncInterval: log, LogAnnounceInterval: -2})
 						n.run(after + time.Duration(n.rng.IntN(1e9)))
-						h.lose = func(m ptp.MessageType) bool { return m == ptp.MessageFollowUp && n.chance(loss) }
+						h.lose = func(m wire.MessageType) bool { return m == wire.MessageFollowUp && n.chance(loss) }
 						n.run(12 * time.Second >> -log)
 						n.state(ptp.Slave)
 						n.replay(h)
@@ -77,7 +78,7 @@ func TestReplayDuringLoss(t *testing.T) {
 			n.run(60*time.Second + time.Duration(n.rng.IntN(1e9)))
 			n.state(ptp.Slave)
 			n.replay(h)
-			h.lose = func(m ptp.MessageType) bool { return m == ptp.MessageSync }
+			h.lose = func(m wire.MessageType) bool { return m == wire.MessageSync }
 			n.run(20 * time.Second)
 			n.state(ptp.Uncalibrated)
 			h.lose = nil

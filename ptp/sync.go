@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 const (
@@ -27,7 +28,7 @@ type half struct {
 	used       bool
 	seq        uint16
 	ns         int64 // t2 of a Sync, t1 of a Follow_Up
-	correction TimeInterval
+	correction wire.TimeInterval
 	since      clock.Mono
 }
 
@@ -142,7 +143,7 @@ func (s *syncs) of(seq uint16) *statement {
 type statement struct {
 	made    bool
 	seq     uint16
-	origin  Timestamp
+	origin  wire.Timestamp
 	arrived clock.Timestamp // of a Sync
 }
 
@@ -163,7 +164,7 @@ func (s *syncs) step(d int64) {
 }
 
 func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
-	var m Sync
+	var m wire.Sync
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
@@ -185,7 +186,7 @@ func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
 	}
 	p.syncSeen(now, m.LogInterval)
 	s := half{true, m.SequenceID, ts.Nanoseconds(), m.Correction, now}
-	if !m.Flags.Has(FlagTwoStep) {
+	if !m.Flags.Has(wire.FlagTwoStep) {
 		return p.oneStep(now, s, m.Origin)
 	}
 	if r, used := p.pairEarly(now, s); used {
@@ -199,7 +200,7 @@ func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
 }
 
 // inOrder accepts each Sync once and in order; while it is contested who the parent is, each that may be the next one.
-func (p *Port) inOrder(now clock.Mono, m *Sync, said statement) Reason {
+func (p *Port) inOrder(now clock.Mono, m *wire.Sync, said statement) Reason {
 	if p.contested(now) {
 		return p.candidate(now, m.SequenceID)
 	}
@@ -218,7 +219,7 @@ func (p *Port) inOrder(now clock.Mono, m *Sync, said statement) Reason {
 	return r
 }
 
-func (p *Port) oneStep(now clock.Mono, s half, origin Timestamp) Reason {
+func (p *Port) oneStep(now clock.Mono, s half, origin wire.Timestamp) Reason {
 	t1, err := origin.Int64()
 	if err != nil {
 		return reasonOf(err)
@@ -233,7 +234,7 @@ func (p *Port) pairEarly(now clock.Mono, s half) (r Reason, used bool) {
 }
 
 func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
-	var m FollowUp
+	var m wire.FollowUp
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
@@ -359,10 +360,10 @@ func (p *Port) synced(now clock.Mono, s, f half) Reason {
 }
 
 // difference returns a − b − c1 − c2 − asymmetry.
-func (p *Port) difference(a, b int64, c1, c2 TimeInterval, asymmetry Span) (Span, bool) {
+func (p *Port) difference(a, b int64, c1, c2 wire.TimeInterval, asymmetry Span) (Span, bool) {
 	ns, ok := subInt64(a, b)
-	d, ok1 := Span{ns: ns}.Sub(c1.span())
-	d, ok2 := d.Sub(c2.span())
+	d, ok1 := Span{ns: ns}.Sub(intervalSpan(c1))
+	d, ok2 := d.Sub(intervalSpan(c2))
 	d, ok3 := d.Sub(asymmetry)
 	return d, ok && ok1 && ok2 && ok3 && d.ns > math.MinInt64/2 && d.ns < math.MaxInt64/2
 }
@@ -375,7 +376,7 @@ func (p *Port) measured(t2 int64, forward Span) {
 	m.DelayKnown = p.delay.filter.n > 0
 	m.MeanPathDelay = p.delay.filter.value
 	m.DelayDeviation = p.delay.deviation()
-	m.Exact, _ = forward.Sub(m.MeanPathDelay.span())
+	m.Exact, _ = forward.Sub(intervalSpan(m.MeanPathDelay))
 	m.Offset = m.Exact.Duration()
 	m.HasBackward, p.delay.fresh = p.delay.fresh, false
 	m.Backward, m.PathDelay = p.delay.backward, p.delay.latest

@@ -2,14 +2,17 @@
 
 package ptp
 
-import "github.com/lockstep-time/lockstep/clock"
+import (
+	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/ptp/wire"
+)
 
 // point is one Sync: at reading t2 of the measured clock, t2 − t1 − corrections was forward.
 type point struct {
 	t2      int64
 	forward Span
 	// correction is the sum of the correctionFields.
-	correction TimeInterval
+	correction wire.TimeInterval
 	seq        uint16
 	at         clock.Mono // when it was used
 	// doubtful: it was not measured by, since the correction seems too large. mixed, of a point between two Syncs: one
@@ -109,8 +112,8 @@ func (t *track) forwardAt(at int64, s *steering) (p point, where bracket, ok boo
 		share := float64(at-a.t2) / float64(b.t2-a.t2)
 		ns := share*(drift.Nanoseconds()-s.moved(a.t2, b.t2)) + s.moved(a.t2, at)
 		moved, within := intervalOf(ns)
-		forward, ok := a.forward.Add(moved.span())
-		correction := a.correction + TimeInterval(clock.Int64(share*(float64(b.correction)-float64(a.correction))))
+		forward, ok := a.forward.Add(intervalSpan(moved))
+		correction := a.correction + wire.TimeInterval(clock.Int64(share*(float64(b.correction)-float64(a.correction))))
 		return point{t2: at, forward: forward, correction: correction, mixed: a.doubtful != b.doubtful},
 			bracketed, within && ok
 	}

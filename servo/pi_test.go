@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	oracle "github.com/facebook/time/servo"
+	"github.com/lockstep-time/lockstep/estimate"
 	"pgregory.net/rapid"
 )
 
@@ -195,18 +196,18 @@ func TestAdaptiveLaw(t *testing.T) {
 		in   Input
 		want float64
 	}{
-		{"frequency only", Input{Interval: 1, Estimate: Estimate{Frequency: 100}}, -100},
-		{"offset over two updates", Input{Interval: 1, Estimate: Estimate{Offset: 50, Frequency: 100}}, -125},
-		{"offset over half a second at least", Input{Interval: 0.01, Estimate: Estimate{Offset: 50}}, -100},
-		{"offset over 8 s at most", Input{Interval: 1000, Estimate: Estimate{Offset: 80}}, -10},
-		{"limit", Input{Interval: 1, Estimate: Estimate{Offset: 1e6}}, -1000},
+		{"frequency only", Input{Interval: 1, Estimate: estimate.State{Frequency: 100}}, -100},
+		{"offset over two updates", Input{Interval: 1, Estimate: estimate.State{Offset: 50, Frequency: 100}}, -125},
+		{"offset over half a second at least", Input{Interval: 0.01, Estimate: estimate.State{Offset: 50}}, -100},
+		{"offset over 8 s at most", Input{Interval: 1000, Estimate: estimate.State{Offset: 80}}, -10},
+		{"limit", Input{Interval: 1, Estimate: estimate.State{Offset: 1e6}}, -1000},
 		{"measured offset is in the estimate already", Input{Interval: 1, Offset: 77}, 0},
 	} {
 		if got := a.Update(c.in); got != c.want {
 			t.Errorf("%s: %g ppb, want %g", c.name, got, c.want)
 		}
 	}
-	a.Update(Input{Interval: 1, Estimate: Estimate{Offset: 1e3, Frequency: 40}})
+	a.Update(Input{Interval: 1, Estimate: estimate.State{Offset: 1e3, Frequency: 40}})
 	if a.Hold() != -40 {
 		t.Errorf("hold %g, want what cancels the frequency error alone", a.Hold())
 	}

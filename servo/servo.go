@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package servo turns offsets of one clock into its frequency correction, and estimates from noisy offsets where a
-// clock and its oscillator are. Nothing in it asks what time it is or allocates while it runs; a value of its types
-// belongs to one goroutine.
+// Package servo has the steering laws, which turn the measured or the estimated offset of a clock into its frequency
+// correction. Nothing in it asks what time it is or allocates while it runs; a value of its types belongs to one
+// goroutine.
 package servo
+
+import "github.com/lockstep-time/lockstep/estimate"
 
 // Input is what a servo is told at each update.
 type Input struct {
@@ -12,7 +14,7 @@ type Input struct {
 	// Offset is the clock less its reference as measured, in ns.
 	Offset float64
 	// Estimate of the clock at the same instant.
-	Estimate Estimate
+	Estimate estimate.State
 }
 
 // Servo is a steering law. It belongs to a clock and survives a change of the clock's source: what it has learned is a

@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/phc"
 	"github.com/lockstep-time/lockstep/sim/expr"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // driver has a host's engine act on simulated clocks and links.
 type driver Host
 
-var _ engine.Driver = (*driver)(nil)
+var _ host.Driver = (*driver)(nil)
 
 const (
 	// crossingTime is how long a comparison of two clocks takes, resolveTime the look-up of a name.
@@ -110,7 +111,7 @@ func (h *Host) resolved(pool int) {
 	if len(found) == 0 {
 		err = errNoName
 	}
-	h.engine.Resolved(mono(h.world.now), pool, found, err)
+	h.daemon.Resolved(mono(h.world.now), pool, found, err)
 }
 
 func (d *driver) SetFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, error) {
@@ -145,9 +146,9 @@ func (d *driver) SetKernel(s clock.Status) {
 	}
 }
 
-func (d *driver) Event(text string) {
+func (d *driver) Event(e status.Event) {
 	if len(d.log) < maxLog {
-		d.log = append(d.log, Event{time.Duration(d.world.now), text})
+		d.log = append(d.log, Event{time.Duration(d.world.now), e.Text()})
 	}
 }
 
@@ -175,7 +176,7 @@ func (h *Host) cross(index int) {
 	if !ok {
 		err = errNoClock
 	}
-	h.engine.Crossed(mono(now), clock.Crossing{A: clock.At(n.id, a), B: clock.At(clock.System, b),
+	h.daemon.Crossed(mono(now), clock.Crossing{A: clock.At(n.id, a), B: clock.At(clock.System, b),
 		Uncertainty: uncertainty, Method: clock.Extended}, err)
 }
 

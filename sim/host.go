@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/phc"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/sim/expr"
@@ -62,7 +63,7 @@ type Host struct {
 	names  []string // of the pools that were looked up
 
 	readings [phc.MaxReadings]phc.Reading
-	engine   *engine.Engine
+	daemon   *host.Host
 	starts   int
 	saved    engine.Saved
 	savedAt  int64
@@ -185,15 +186,14 @@ func (h *Host) end(port int) endpoint { return endpoint{h, int32(port), h.number
 
 // Route joins the host with an NTP server: there is the direction from the server to the host.
 func (h *Host) Route(s *Server, there, back PathConfig, through ...*Switch) *Link {
-	l := h.world.newLink(s.name+" to "+h.name, [2]endpoint{{node: s, number: s.number}, {h, -1, h.number}}, there, back,
-		through)
+	l := h.world.newLink(s.name+" to "+h.name, [2]endpoint{{node: s, number: s.number}, {h, -1, h.number}}, there, back, through)
 	h.routes = append(h.routes, route{s, l})
 	return l
 }
 
 // Start switches the daemon on, or once more after it was killed: what it saved a minute ago at most is all it knows.
 func (h *Host) Start() {
-	h.engine = engine.New(h.cfg, h.env(h.saved), (*driver)(h))
+	h.daemon = host.New(h.cfg, h.env(h.saved), (*driver)(h))
 	h.savedAt = h.world.now
 	s := h.cfg.Steering
 	h.addClock(h.system, s.SystemClock != configs.NoSystemClock)
@@ -205,16 +205,16 @@ func (h *Host) Start() {
 }
 
 // env is what another engine of the host starts from.
-func (h *Host) env(saved engine.Saved) engine.Env {
+func (h *Host) env(saved engine.Saved) host.Env {
 	rng := h.world.rand(fmt.Sprintf("%s engine %d", h.name, h.starts))
 	h.starts++
-	return engine.Env{Rand: rng, Leaps: h.leaps, LeapsName: "simulated", Saved: saved, Start: mono(h.world.now),
-		Version: "simulated"}
+	return host.Env{Rand: rng, Env: engine.Env{Leaps: h.leaps, LeapsName: "simulated", Saved: saved, Start: mono(h.world.now),
+		Version: "simulated"}}
 }
 
 // openAll makes the sockets of the daemon's ports and associations.
 func (h *Host) openAll() {
-	h.assocs = make([]association, h.engine.Associations())
+	h.assocs = make([]association, h.daemon.Associations())
 	for i := range h.ports {
 		h.open(i)
 	}
@@ -224,56 +224,56 @@ func (h *Host) openAll() {
 }
 
 func (h *Host) addClock(c *Clock, steer bool) {
-	h.engine.AddClock(mono(h.world.now), engine.ClockInfo{ID: c.id, Scale: c.scale, Steer: steer, Hardware: true,
+	h.daemon.AddClock(mono(h.world.now), engine.ClockInfo{ID: c.id, Scale: c.scale, Steer: steer, Hardware: true,
 		MaxFrequency: c.cfg.MaxFrequency, Frequency: c.ppb, Reading: c.read(h.world.now), Leap: c.leap})
 }
 
 // bind has the messages of an association stamped by the NIC of its interface, if that has a clock.
 func (h *Host) bind(n int) {
 	h.assocs[n].clock = h.system
-	if c := h.nicOf(h.engine.AssociationInterface(n)); c != nil {
+	if c := h.nicOf(h.daemon.AssociationInterface(n)); c != nil {
 		h.assocs[n].clock = c.Clock
-		h.engine.AssociationClock(mono(h.world.now), n, c.id)
+		h.daemon.AssociationClock(mono(h.world.now), n, c.id)
 	}
 }
 
 func (h *Host) open(port int) {
-	info := engine.PortInfo{Identity: identity(h.number), Clock: clock.System, LinkUp: true, Speed: 1e9}
+	info := host.PortInfo{Identity: identity(h.number), Clock: clock.System, LinkUp: true, Speed: 1e9}
 	info.Identity.Port = uint16(port + 1)
 	if n := h.nicOf(h.cfg.PTP.Ports[port].Interface); n != nil {
 		info.Clock, info.Hardware = n.id, true
 	}
-	h.engine.OpenPort(mono(h.world.now), port, info)
+	h.daemon.OpenPort(mono(h.world.now), port, info)
 }
 
 // Kill ends the daemon from one moment to the next. The clocks run on as they are.
-func (h *Host) Kill() { h.engine, h.wakeAt = nil, never }
+func (h *Host) Kill() { h.daemon, h.wakeAt = nil, never }
 
 // SetLink tells the daemon that the link of a port went up or down.
 func (h *Host) SetLink(port int, up bool) {
-	if h.engine != nil {
-		h.engine.PortLink(mono(h.world.now), port, up, 1e9)
+	if h.daemon != nil {
+		h.daemon.PortLink(mono(h.world.now), port, up, 1e9)
 		h.schedule()
 	}
 }
 
 // handle takes an event to the engine.
 func (h *Host) handle(e *event) {
-	if h.engine == nil || e.kind == wake && e.at != h.wakeAt {
+	if h.daemon == nil || e.kind == wake && e.at != h.wakeAt {
 		return
 	}
 	now := mono(h.world.now)
 	switch e.kind {
 	case wake:
-		h.engine.Wake(now)
+		h.daemon.Wake(now)
 		h.save()
 	case arrival:
 		h.arrived(e)
 	case transmitted:
 		if e.n < 0 {
-			h.engine.NTPTransmitted(now, int(-1-e.n), e.id, e.ts)
+			h.daemon.NTPTransmitted(now, int(-1-e.n), e.id, e.ts)
 		} else {
-			h.engine.PTPTransmitted(now, int(e.n), e.id, e.ts)
+			h.daemon.PTPTransmitted(now, int(e.n), e.id, e.ts)
 		}
 	case crossing:
 		h.cross(int(e.n))
@@ -291,12 +291,12 @@ func (h *Host) arrived(e *event) {
 		if b[0]&0x0f < 4 { // an event message (IEEE 1588-2019 table 36)
 			ts = h.portClock(int(e.n)).stamp(w.now)
 		}
-		h.engine.PTPReceived(now, int(e.n), b, ts, ptp.Address{IP: address(int(e.src))})
+		h.daemon.PTPReceived(now, int(e.n), b, ts, ptp.Address{IP: address(int(e.src))})
 		return
 	}
 	for i := range h.assocs {
 		if a := &h.assocs[i]; a.link == e.from && a.serial == e.id {
-			h.engine.NTPReceived(now, i, b, a.clock.stamp(w.now))
+			h.daemon.NTPReceived(now, i, b, a.clock.stamp(w.now))
 			return
 		}
 	}
@@ -311,7 +311,7 @@ func (h *Host) portClock(port int) *Clock {
 
 // schedule wakes the engine when it wants to be.
 func (h *Host) schedule() {
-	at := max(h.world.now, trueTime(h.engine.NextWake()))
+	at := max(h.world.now, trueTime(h.daemon.NextWake()))
 	if at == h.wakeAt && at > h.world.now {
 		return
 	}
@@ -327,7 +327,7 @@ func (h *Host) save() {
 		return
 	}
 	h.savedAt = h.world.now
-	if s, worth := h.engine.Save(mono(h.world.now)); worth {
+	if s, worth := h.daemon.Save(mono(h.world.now)); worth {
 		h.saved = s
 	}
 }

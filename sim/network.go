@@ -3,10 +3,10 @@
 package sim
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 	"time"
 
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/sim/expr"
 )
 
@@ -124,9 +124,10 @@ func (l *Link) deliver(side int, b []byte, a label) {
 		return
 	}
 	e := event{at: w.now + ns, packet: w.packets.take(b), label: a, from: l, n: int32(side)}
-	if p.correction != nil && a.port == eventPort && len(b) >= correctionEnd {
+	var h wire.Header
+	if p.correction != nil && a.port == eventPort && h.Parse(b) == nil {
 		w.vars.Delay = delay
-		correct(w.packets.bytes[e.packet], int64(p.correction.next(&w.vars)*1e9*65536))
+		wire.AddCorrection(w.packets.bytes[e.packet], wire.TimeInterval(p.correction.next(&w.vars)*1e9*65536))
 	}
 	l.forward(e, 0)
 }
@@ -157,26 +158,6 @@ func nanoseconds(seconds float64) int64 {
 		return -int64(0.5 - ns)
 	}
 	return int64(ns + 0.5)
-}
-
-// Fields of PTP messages (IEEE 1588-2019 §13.3.1, §13.8.1).
-const (
-	flagField          = 6
-	correctionField    = 8
-	correctionEnd      = 16
-	sourcePortIdentity = 20
-	sequenceID         = 30
-	headerEnd          = 34
-	requestingPort     = 44
-	requestingEnd      = 54
-
-	twoStepFlag = 0x02 // in the first octet of flagField
-)
-
-// correct adds to the correctionField, in units of 2^-16 ns.
-func correct(message []byte, by int64) {
-	field := message[correctionField:correctionEnd]
-	binary.BigEndian.PutUint64(field, binary.BigEndian.Uint64(field)+uint64(by))
 }
 
 // Hub is a shared segment: what one station sends, all others hear. It carries PTP; a station's Link may take time.

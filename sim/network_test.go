@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
 	"github.com/lockstep-time/lockstep/sim"
 	"github.com/lockstep-time/lockstep/status"
@@ -143,7 +143,7 @@ func TestHub(t *testing.T) {
 	}
 	for _, h := range []*sim.Host{a, b} {
 		heard := uint64(0)
-		h.Tell(func(e *engine.Engine, now clock.Mono) {
+		h.Tell(func(e *host.Host, now clock.Mono) {
 			heard = e.Snapshot(now, time.Time{}, nil).Ports[0].Received["Delay_Req"]
 		})
 		if state := h.States()[seconds-1].State; state != status.Locked || heard < seconds/2 {

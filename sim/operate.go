@@ -6,13 +6,14 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/host"
 )
 
 // Tell has something happen to the running daemon of the host that comes from neither clocks nor links: an interface
 // that goes away, a request of an operator. There is nothing to tell while no daemon runs.
-func (h *Host) Tell(do func(e *engine.Engine, now clock.Mono)) {
-	if h.engine != nil {
-		do(h.engine, mono(h.world.now))
+func (h *Host) Tell(do func(e *host.Host, now clock.Mono)) {
+	if h.daemon != nil {
+		do(h.daemon, mono(h.world.now))
 		h.schedule()
 	}
 }
@@ -20,9 +21,9 @@ func (h *Host) Tell(do func(e *engine.Engine, now clock.Mono)) {
 // Reload has the running daemon take another configuration, with the ports and servers of the one before.
 func (h *Host) Reload(cfg *configs.Config) {
 	now := mono(h.world.now)
-	saved, _ := h.engine.Save(now)
+	saved, _ := h.daemon.Save(now)
 	h.cfg = cfg
-	h.engine = h.engine.Successor(now, cfg, h.env(saved), (*driver)(h))
+	h.daemon = h.daemon.Successor(now, cfg, h.env(saved), (*driver)(h))
 	h.openAll()
 	h.schedule()
 }
@@ -36,7 +37,7 @@ func (h *Host) ClockInfo(id clock.ID) engine.ClockInfo {
 
 // Open tells the running daemon that the interface of a port of its configuration is there.
 func (h *Host) Open(port int) {
-	if h.engine != nil {
+	if h.daemon != nil {
 		h.open(port)
 		h.schedule()
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
-	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 const (
@@ -56,7 +56,7 @@ type Master struct {
 // NewMaster puts a grandmaster into the world. The identity in cfg is made of its number unless it is given.
 func (w *World) NewMaster(name string, cfg ptptest.Config) *Master {
 	m := &Master{world: w, name: name, number: w.nextNode()}
-	if cfg.Identity == (ptp.PortIdentity{}) {
+	if cfg.Identity == (wire.PortIdentity{}) {
 		cfg.Identity = identity(m.number)
 	}
 	m.core = ptptest.NewMaster(cfg, m)
@@ -64,8 +64,8 @@ func (w *World) NewMaster(name string, cfg ptptest.Config) *Master {
 	return m
 }
 
-func identity(number int) ptp.PortIdentity {
-	id := ptp.PortIdentity{Port: 1}
+func identity(number int) wire.PortIdentity {
+	id := wire.PortIdentity{Port: 1}
 	binary.BigEndian.PutUint64(id.Clock[:], 0x02_00_00_ff_fe_00_00_00|uint64(number))
 	return id
 }

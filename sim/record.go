@@ -72,8 +72,8 @@ func (h *Host) observe() {
 	h.world.work += eventWork
 	s, r := &h.summary, &h.record
 	s.Clocks, s.State, s.Selected = s.Clocks[:0], status.Starting, ""
-	if h.engine != nil {
-		h.engine.Summary(mono(now), s)
+	if h.daemon != nil {
+		h.daemon.Summary(mono(now), s)
 	}
 	r.host = append(r.host, HostSample{s.State, s.Selected, uint64(h.steps()), h.requests})
 	if h.watched {
@@ -98,10 +98,10 @@ func (h *Host) observe() {
 
 // opinions returns what the host thinks of each source now.
 func (h *Host) opinions() (list []Opinion) {
-	if h.engine == nil {
+	if h.daemon == nil {
 		return nil
 	}
-	for _, s := range h.engine.Snapshot(mono(h.world.now), time.Time{}, nil).Sources {
+	for _, s := range h.daemon.Snapshot(mono(h.world.now), time.Time{}, nil).Sources {
 		list = append(list, Opinion{s.ID, s.State + ": " + s.Reason})
 	}
 	return list

@@ -3,10 +3,8 @@
 package sim
 
 import (
-	"bytes"
-
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/sim/expr"
 )
 
@@ -58,11 +56,11 @@ type hop struct {
 
 // measured is the residence time of an event message that waits for the general message which it is written into.
 type measured struct {
-	kind     ptp.MessageType
-	source   [requestingEnd - requestingPort]byte
-	sequence [2]byte
-	// residence in units of 2^-16 ns; 0 once it is used.
-	residence int64
+	kind     wire.MessageType
+	source   wire.PortIdentity
+	sequence uint16
+	// residence is 0 once it is used.
+	residence wire.TimeInterval
 }
 
 func (s *Switch) newHop(link string) hop {
@@ -100,9 +98,9 @@ func (l *Link) handle(e *event) {
 	entered := next.ts
 	next.ts, next.n = clock.Timestamp{}, int32(side)
 	split := false
-	if h.cfg.Transparency != Opaque && (e.port == eventPort || e.port == generalPort) && len(b) >= headerEnd {
+	if h.cfg.Transparency != Opaque && (e.port == eventPort || e.port == generalPort) {
 		residence := (h.clock.stamp(w.now).Nanoseconds() - entered.Nanoseconds()) << 16
-		split = h.pass(b, residence)
+		split = h.pass(b, wire.TimeInterval(residence))
 	}
 	l.forward(next, step+1)
 	if split {
@@ -111,42 +109,44 @@ func (l *Link) handle(e *event) {
 }
 
 // pass has a transparent clock treat a message. split: a one-step Sync became a two-step one, whose Follow_Up is missing.
-func (h *hop) pass(b []byte, residence int64) (split bool) {
-	t := ptp.MessageType(b[0] & 0x0f)
-	switch {
-	case t == ptp.MessageSync, t == ptp.MessageDelayReq:
+func (h *hop) pass(b []byte, residence wire.TimeInterval) (split bool) {
+	var m wire.Header
+	if m.Parse(b) != nil {
+		return false
+	}
+	switch m.Type {
+	case wire.MessageSync, wire.MessageDelayReq:
 		if h.cfg.Transparency == OneStep {
-			correct(b, residence)
+			wire.AddCorrection(b, residence)
 			return false
 		}
-		h.remember(b, t, residence)
-		if t == ptp.MessageSync && b[flagField]&twoStepFlag == 0 {
-			b[flagField] |= twoStepFlag
+		h.remember(measured{m.Type, m.Source, m.SequenceID, residence})
+		if m.Type == wire.MessageSync && !m.Flags.Has(wire.FlagTwoStep) {
+			wire.SetFlags(b, wire.FlagTwoStep)
 			return true
 		}
-	case t == ptp.MessageFollowUp:
-		h.add(b, ptp.MessageSync, b[sourcePortIdentity:sequenceID])
-	case t == ptp.MessageDelayResp && len(b) >= requestingEnd:
-		h.add(b, ptp.MessageDelayReq, b[requestingPort:requestingEnd])
+	case wire.MessageFollowUp:
+		h.add(b, wire.MessageSync, m.Source, m.SequenceID)
+	case wire.MessageDelayResp:
+		var r wire.DelayResp
+		if r.Parse(b) == nil {
+			h.add(b, wire.MessageDelayReq, r.Requesting, r.SequenceID)
+		}
 	}
 	return false
 }
 
-func (h *hop) remember(b []byte, t ptp.MessageType, residence int64) {
-	m := &h.waiting[h.turn]
+func (h *hop) remember(m measured) {
+	h.waiting[h.turn] = m
 	h.turn = (h.turn + 1) % len(h.waiting)
-	m.kind, m.residence = t, residence
-	copy(m.source[:], b[sourcePortIdentity:sequenceID])
-	copy(m.sequence[:], b[sequenceID:])
 }
 
 // add corrects a general message by the residence time of its event message.
-func (h *hop) add(b []byte, of ptp.MessageType, source []byte) {
+func (h *hop) add(b []byte, of wire.MessageType, source wire.PortIdentity, sequence uint16) {
 	for i := range h.waiting {
 		m := &h.waiting[i]
-		if m.kind == of && m.residence != 0 && bytes.Equal(m.source[:], source) &&
-			bytes.Equal(m.sequence[:], b[sequenceID:headerEnd-2]) {
-			correct(b, m.residence)
+		if m.kind == of && m.residence != 0 && m.source == source && m.sequence == sequence {
+			wire.AddCorrection(b, m.residence)
 			m.residence = 0
 			return
 		}
@@ -154,7 +154,7 @@ func (h *hop) add(b []byte, of ptp.MessageType, source []byte) {
 }
 
 // latest takes the residence time that was remembered last.
-func (h *hop) latest() int64 {
+func (h *hop) latest() wire.TimeInterval {
 	m := &h.waiting[(h.turn+len(h.waiting)-1)%len(h.waiting)]
 	r := m.residence
 	m.residence = 0
@@ -162,14 +162,14 @@ func (h *hop) latest() int64 {
 }
 
 // followUp sends what a one-step Sync, the packet of e, lacks after a two-step transparent clock.
-func (l *Link) followUp(e event, hops int, residence int64) {
+func (l *Link) followUp(e event, hops int, residence wire.TimeInterval) {
 	w := l.world
-	var s ptp.Sync
+	var s wire.Sync
 	if s.Parse(w.packets.bytes[e.packet]) != nil {
 		return
 	}
-	f := ptp.FollowUp{Header: s.Header, PreciseOrigin: s.Origin}
-	f.Flags, f.Correction = 0, ptp.TimeInterval(residence)
+	f := wire.FollowUp{Header: s.Header, PreciseOrigin: s.Origin}
+	f.Flags, f.Correction = 0, residence
 	b, err := f.Append(w.scratch[:0])
 	if err != nil {
 		return

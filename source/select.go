@@ -24,6 +24,7 @@ type Candidate struct {
 	ID   ID
 	Kind Kind
 	Options
+	Traits
 	// State is Unreachable or WarmingUp for a source that cannot be used yet, else Usable; Reason says why.
 	State  State
 	Reason Reason
@@ -371,7 +372,7 @@ func (s *Selector) explain(candidates []Candidate, leader int, agree vote) {
 		switch {
 		case i == leader:
 			*v = Verdict{Selected, Reason{Code: Leads, N: agree.members, M: agree.voters}}
-		case c.Kind == NTP && l.Kind == NTP && !c.Suspect && c.Prefer == l.Prefer && c.MaxError <= combinable*l.MaxError:
+		case c.Combinable && l.Combinable && !c.Suspect && c.Prefer == l.Prefer && c.MaxError <= combinable*l.MaxError:
 			*v = Verdict{Combined, Reason{Code: JoinsLeader, Other: l.ID}}
 		default:
 			v.Reason = Reason{Code: LeaderRanksHigher, Other: l.ID}

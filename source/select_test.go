@@ -17,9 +17,9 @@ const ms = time.Millisecond
 
 // candidate returns a usable source that says the host is off by offset ± bound.
 func candidate(id string, offset, bound time.Duration) Candidate {
-	c := Candidate{ID: ID(id), Kind: NTP, State: Usable, Offset: offset, MaxError: bound, Sigma: bound / 10}
+	c := Candidate{ID: ID(id), Kind: NTP, Traits: Traits{Combinable: true}, State: Usable, Offset: offset, MaxError: bound, Sigma: bound / 10}
 	if strings.HasPrefix(id, "ptp") {
-		c.Kind = PTP
+		c.Kind, c.Combinable = PTP, false
 	}
 	return c
 }

@@ -18,9 +18,9 @@ import (
 
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/daemon"
-	"github.com/lockstep-time/lockstep/daemon/sdnotify"
-	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/internal/plain"
+	"github.com/lockstep-time/lockstep/internal/sdnotify"
 	"github.com/lockstep-time/lockstep/internal/version"
 )
 
@@ -52,7 +52,7 @@ func command() *cobra.Command {
 				return err
 			}
 			if check {
-				return describe(c.OutOrStdout(), file, hwts.Discover)
+				return describe(c.OutOrStdout(), file, nic.Discover)
 			}
 			return run(file)
 		},
@@ -80,8 +80,8 @@ func configFile(config string, given, check bool, args []string) (string, error)
 	return config, nil
 }
 
-// discover returns all interfaces, as hwts.Discover does.
-type discover func() ([]hwts.Capabilities, error)
+// discover returns all interfaces, as nic.Discover does.
+type discover func() ([]nic.Capabilities, error)
 
 func describe(w io.Writer, file string, discover discover) error {
 	cfg, err := load(file, discover)
@@ -113,7 +113,7 @@ func load(file string, discover discover) (*configs.Config, error) {
 }
 
 // nics returns the names of the interfaces that have a hardware clock of their own, and not that of a NIC beneath them.
-func nics(all []hwts.Capabilities) (names []string) {
+func nics(all []nic.Capabilities) (names []string) {
 	for _, c := range all {
 		if c.Hardware() && c.NIC == c.Interface {
 			names = append(names, c.Interface)
@@ -127,7 +127,7 @@ func run(file string) error {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second one ends the program at once
 	reload := hangups(ctx)
-	load := func() (*configs.Config, error) { return load(file, hwts.Discover) }
+	load := func() (*configs.Config, error) { return load(file, nic.Discover) }
 	cfg, err := load()
 	if err != nil {
 		return err
@@ -141,8 +141,8 @@ func run(file string) error {
 	if err != nil {
 		return err
 	}
-	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(os.Stderr, cfg.Log), Version: version.String(),
-		Notify: notify, Watchdog: watchdog, Reload: reload})
+	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(os.Stderr, cfg.Log), Version: version.String(), Notify: notify,
+		Watchdog: watchdog, Reload: reload})
 }
 
 // hangups turns SIGHUP into what the daemon reloads by.

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/configs"
-	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 )
 
 // TestEmptyFileNames checks that an unset variable in a script does not start a daemon.
@@ -60,14 +60,14 @@ func TestFileNames(t *testing.T) {
 }
 
 // host has a NIC, a VLAN on it, one whose driver only tells the time, and one without a clock.
-func host() ([]hwts.Capabilities, error) {
+func host() ([]nic.Capabilities, error) {
 	const stamps = unix.SOF_TIMESTAMPING_TX_HARDWARE | unix.SOF_TIMESTAMPING_RX_HARDWARE | unix.SOF_TIMESTAMPING_RAW_HARDWARE
-	return []hwts.Capabilities{
-		{Interface: "eth0", NIC: "eth0", PHC: 0, Flags: stamps, TxTypes: 1 << hwts.TxOn},
-		{Interface: "eth0.7", NIC: "eth0", PHC: 0, Flags: stamps, TxTypes: 1 << hwts.TxOn},
+	return []nic.Capabilities{
+		{Interface: "eth0", NIC: "eth0", PHC: 0, Flags: stamps, TxTypes: 1 << nic.TxOn},
+		{Interface: "eth0.7", NIC: "eth0", PHC: 0, Flags: stamps, TxTypes: 1 << nic.TxOn},
 		{Interface: "eth1", NIC: "eth1", PHC: 1},
 		{Interface: "wlan0", NIC: "wlan0", PHC: -1},
-		{Interface: "eth2", NIC: "eth2", PHC: 2, Flags: stamps, TxTypes: 1 << hwts.TxOn},
+		{Interface: "eth2", NIC: "eth2", PHC: 2, Flags: stamps, TxTypes: 1 << nic.TxOn},
 	}, nil
 }
 

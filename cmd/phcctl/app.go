@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/phc"
 )
@@ -79,9 +81,9 @@ func exitCode(err error) int {
 		return exitIO
 	case errors.Is(err, clock.ErrNotSupported):
 		return exitUnsupported
-	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, phc.ErrAmbiguous), errors.Is(err, hwts.ErrNoInterface):
+	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, errAmbiguous), errors.Is(err, hwts.ErrNoInterface):
 		return exitNoClock
-	case errors.Is(err, errUsage), errors.Is(err, errRefused), errors.Is(err, clock.ErrRange), errors.Is(err, hwts.ErrConfig):
+	case errors.Is(err, errUsage), errors.Is(err, errRefused), errors.Is(err, clock.ErrRange), errors.Is(err, nic.ErrConfig):
 		return exitUsage
 	}
 	return exitIO
@@ -105,7 +107,7 @@ type app struct {
 	list           func() ([]phc.Info, error)
 	holders        func(index int) (found []phc.Holder, complete bool, err error)
 	pps            func(index int) (phc.PPSSource, bool)
-	discover       func() ([]hwts.Capabilities, error)
+	discover       func() ([]nic.Capabilities, error)
 	nic            nicDriver
 	// system reads the system clock in ns, kernelTAI the kernel's TAI − UTC, leapTAI that of the leap-seconds list.
 	system    func() (int64, error)
@@ -118,11 +120,13 @@ type app struct {
 
 // newApp returns the app of this host.
 func newApp() *app {
-	realtime, start := clock.NewRealtime(), time.Now()
+	realtime, start, names := sysclock.NewRealtime(), time.Now(), kernelNaming()
 	return &app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr),
-		open: phc.Open, openRead: phc.OpenRead, list: phc.List, holders: phc.Holders, pps: phc.PPS, discover: hwts.Discover,
-		nic: nicDriver{probe: hwts.Probe, read: hwts.ReadConfig, set: hwts.SetConfig},
+		open:     func(name string) (*phc.Device, error) { return names.open(name, phc.Open) },
+		openRead: func(name string) (*phc.Device, error) { return names.open(name, phc.OpenRead) },
+		list:     names.clocks, holders: phc.Holders, pps: phc.PPS, discover: nic.Discover,
+		nic: nicDriver{probe: nic.Probe, read: nic.ReadConfig, set: nic.SetConfig},
 		system: func() (int64, error) {
 			t, err := realtime.Now()
 			return t.Nanoseconds(), err
@@ -132,7 +136,7 @@ func newApp() *app {
 			return s.TAIOffset, err == nil && s.TAIOffsetValid
 		},
 		leapTAI: func(utc int64) (int, bool) {
-			table, err := clock.LoadLeapSeconds(clock.DefaultLeapSeconds)
+			table, err := sysclock.LoadLeapSeconds(sysclock.DefaultLeapSeconds)
 			if err != nil {
 				return 0, false
 			}

@@ -13,17 +13,18 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/phc/phctest"
 )
 
 // A clock that vanishes while it is listened to: one line, and the statistics of what came before.
 func TestExtTSVanish(t *testing.T) {
 	var b *bench
 	n := 0
-	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}, Fault: func(c phc.Call) error {
+	b = newBench(t, phctest.Config{Caps: phc.Caps{ExtTS: 1}, Fault: func(c phctest.Call) error {
 		if n > 3 {
 			return unix.ENODEV
 		}
-		if c == phc.CallEvents {
+		if c == phctest.CallEvents {
 			n++
 			b.now += 1e9
 			b.clocks["/dev/ptp0"].Edge(0, phc.Rising)
@@ -36,7 +37,7 @@ func TestExtTSVanish(t *testing.T) {
 		t.Errorf("%s%s", b.out.String(), b.err.String())
 	}
 	for _, flag := range []string{"--count=-1", "--timeout=-1s", "--period=0s"} {
-		b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}})
+		b = newBench(t, phctest.Config{Caps: phc.Caps{ExtTS: 1}})
 		b.want(exitUsage, flag[:strings.Index(flag, "=")], "extts", "ptp0", "0", flag)
 	}
 }
@@ -45,8 +46,8 @@ func TestExtTSVanish(t *testing.T) {
 func TestExtTS(t *testing.T) {
 	var b *bench
 	pulses := 0
-	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1, Pins: 1}, Fault: func(c phc.Call) error {
-		if c == phc.CallEvents {
+	b = newBench(t, phctest.Config{Caps: phc.Caps{ExtTS: 1, Pins: 1}, Fault: func(c phctest.Call) error {
+		if c == phctest.CallEvents {
 			pulses++
 			b.now += 999_997_000
 			if pulses == 4 {
@@ -65,11 +66,11 @@ func TestExtTS(t *testing.T) {
 	if edge["max_interval_ns"] != 1_999_994_000.0 || math.Abs(edge["rate_ppb"].(float64)+3000) > 1 {
 		t.Errorf("%v", got)
 	}
-	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}})
+	b = newBench(t, phctest.Config{Caps: phc.Caps{ExtTS: 1}})
 	b.want(exitUsage, "rising", "extts", "ptp0", "0", "--edge", "up")
-	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}})
+	b = newBench(t, phctest.Config{Caps: phc.Caps{ExtTS: 1}})
 	b.want(exitIO, "no event within 1ns", "extts", "ptp0", "0", "--timeout", "1ns")
-	b = newBench(t, phc.FakeConfig{})
+	b = newBench(t, phctest.Config{})
 	b.want(exitUnsupported, "no external timestamp channel", "extts", "ptp0", "0")
 }
 
@@ -127,11 +128,11 @@ func TestOtherPeriod(t *testing.T) {
 }
 
 // stamped returns a bench whose ptp0 has an edge of each channel, rising and falling, whenever it is listened to.
-func stamped(t *testing.T, c phc.FakeConfig) *bench {
+func stamped(t *testing.T, c phctest.Config) *bench {
 	var b *bench
 	fault := c.Fault
-	c.Fault = func(call phc.Call) error {
-		if call == phc.CallEvents {
+	c.Fault = func(call phctest.Call) error {
+		if call == phctest.CallEvents {
 			for channel := range c.Caps.ExtTS {
 				b.now += 1e8
 				b.clocks["/dev/ptp0"].Edge(channel, phc.Rising)
@@ -160,7 +161,7 @@ func TestExtTSEdges(t *testing.T) {
 		{"falling", "falling edges only", phc.Rising, []float64{1e8, 3e8}},
 		{"both", "both edges", phc.Rising, []float64{1e8, 3e8}}, {"both", "", phc.Both, []float64{1e8, 2e8}},
 	} {
-		b := stamped(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}, Stamps: c.stamps})
+		b := stamped(t, phctest.Config{Caps: phc.Caps{ExtTS: 1}, Stamps: c.stamps})
 		got := b.must("extts", "ptp0", "0", "--edge", c.edge, "--count", "2")
 		for i, at := range c.first {
 			if got[i]["at_ns"] != epoch+at {
@@ -179,14 +180,14 @@ func TestExtTSEdges(t *testing.T) {
 
 // Other channels' events are not shown, whether the kernel can keep them away or not.
 func TestExtTSOtherChannels(t *testing.T) {
-	old := func(c phc.Call) error {
-		if c == phc.CallMask {
+	old := func(c phctest.Call) error {
+		if c == phctest.CallMask {
 			return unix.ENOTTY
 		}
 		return nil
 	}
-	for _, fault := range []func(phc.Call) error{nil, old} {
-		b := stamped(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 2}, Fault: fault})
+	for _, fault := range []func(phctest.Call) error{nil, old} {
+		b := stamped(t, phctest.Config{Caps: phc.Caps{ExtTS: 2}, Fault: fault})
 		b.clocks["/dev/ptp0"].RequestExtTS(0, phc.Both)
 		got := b.must("extts", "ptp0", "1", "--count", "3")
 		if len(got) != 4 || got[0]["channel"] != 1.0 || got[2]["channel"] != 1.0 || got[1]["interval_ns"] != 4e8 {
@@ -204,8 +205,8 @@ func TestExtTSInterrupted(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var b *bench
 		n := 0
-		b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}, Fault: func(c phc.Call) error {
-			if c != phc.CallEvents {
+		b = newBench(t, phctest.Config{Caps: phc.Caps{ExtTS: 1}, Fault: func(c phctest.Call) error {
+			if c != phctest.CallEvents {
 				return nil
 			}
 			if n == events {
@@ -226,8 +227,8 @@ func TestExtTSInterrupted(t *testing.T) {
 
 func TestExtTSOffsets(t *testing.T) {
 	var b *bench
-	b = newBench(t, phc.FakeConfig{Caps: phc.Caps{ExtTS: 1}, Fault: func(c phc.Call) error {
-		if c == phc.CallEvents {
+	b = newBench(t, phctest.Config{Caps: phc.Caps{ExtTS: 1}, Fault: func(c phctest.Call) error {
+		if c == phctest.CallEvents {
 			b.clocks["/dev/ptp0"].Measure(0, -25)
 		}
 		return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/phc/phctest"
 )
 
 func TestParse(t *testing.T) {
@@ -117,7 +118,7 @@ func FuzzChain(f *testing.F) {
 
 // Every command can be found in the manual, and shows an example.
 func TestManual(t *testing.T) {
-	b := newBench(t, phc.FakeConfig{})
+	b := newBench(t, phctest.Config{})
 	if code := b.run("man"); code != 0 {
 		t.Fatal(b.err.String())
 	}
@@ -152,7 +153,7 @@ func TestManual(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
-	b := newBench(t, phc.FakeConfig{})
+	b := newBench(t, phctest.Config{})
 	if code := b.run("completion", "bash"); code != 0 || !strings.Contains(b.out.String(), "phcctl") {
 		t.Errorf("status %d", code)
 	}
@@ -183,7 +184,7 @@ func TestCompletionOfWords(t *testing.T) {
 		"pins ptp0 set ":    "SDP0 SDP1", "pins ptp0 get ": "", "pins ptp9 set ": "",
 		"pins ptp0 set SDP0 ": "none extts perout physync", "pins ptp0 set SDP0 extts ": "",
 	} {
-		b := newBench(t, phc.FakeConfig{Caps: phc.Caps{Pins: 2}})
+		b := newBench(t, phctest.Config{Caps: phc.Caps{Pins: 2}})
 		b.run(append([]string{"__complete"}, strings.Split(args, " ")...)...)
 		if got := strings.Fields(b.out.String()); strings.Join(got[:len(got)-1], " ") != want || b.written != 0 {
 			t.Errorf("%q: %v, want %s", args, got, want)

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/phc"
 )
 
@@ -198,7 +198,7 @@ func (a *app) listClocks() (*clockList, error) {
 }
 
 // look opens one clock and asks it what it is.
-func (a *app) look(i phc.Info, nics []hwts.Capabilities) clockInfo {
+func (a *app) look(i phc.Info, nics []nic.Capabilities) clockInfo {
 	c := clockInfo{Info: i, Names: []string{}, Links: []linkInfo{}, Holders: []phc.Holder{}}
 	if names := i.StableNames(); names != nil && i.Parent < 0 {
 		c.Names = names

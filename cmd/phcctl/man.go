@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 )
 
 func manCommand(root *cobra.Command) *cobra.Command {
@@ -112,8 +112,7 @@ func writeManual(w io.Writer, root *cobra.Command) error {
 	for _, s := range exitStatuses() {
 		m.line(".TP\n.B %d\n%s.", s.code, roff(strings.ToUpper(s.meaning[:1])+s.meaning[1:]))
 	}
-	m.line(".SH FILES\n.TP\n.I %s\nTells TAI \\- UTC, where neither \\-\\-tai\\-offset nor the kernel does.",
-		roff(clock.DefaultLeapSeconds))
+	m.line(".SH FILES\n.TP\n.I %s\nTells TAI \\- UTC, where neither \\-\\-tai\\-offset nor the kernel does.", roff(sysclock.DefaultLeapSeconds))
 	m.line(".SH EXAMPLES")
 	m.verbatim(root.Example)
 	return m.w.Flush()

@@ -14,19 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 )
 
 // nicDriver is how interfaces are asked and configured.
 type nicDriver struct {
-	probe func(string) (hwts.Capabilities, error)
-	read  func(string) (hwts.HardwareConfig, error)
-	set   func(string, hwts.HardwareConfig) (hwts.HardwareConfig, error)
+	probe func(string) (nic.Capabilities, error)
+	read  func(string) (nic.Config, error)
+	set   func(string, nic.Config) (nic.Config, error)
 }
 
 // nicCommand is about interfaces instead of clocks.
 func (a *app) nicCommand() *cobra.Command {
-	nic := &cobra.Command{
+	show := &cobra.Command{
 		Use: "nic [INTERFACE...]", Short: "what timestamping network interfaces can do, and how it is configured",
 		Example: "  phcctl nic\n  phcctl nic eth0 --json\n  phcctl nic set eth0 --tx on --rx ptp-v2-event",
 		Long: "" +
@@ -68,13 +68,13 @@ func (a *app) nicCommand() *cobra.Command {
 	set.Flags().StringVar(&rx, "rx", "", "received packets: none, all, ptp-v2-event, ptp-v2-l4-event, ntp, ...")
 	completeFlag(set, "tx", "off", "on", "onestep", "onestep-sync", "onestep-p2p")
 	completeFlag(set, "rx", "none", "all", "ptp-v2-event", "ptp-v2-l4-event", "ptp-v2-l2-event", "ntp")
-	nic.AddCommand(set)
-	return nic
+	show.AddCommand(set)
+	return show
 }
 
 // nicInfo is what timestamping an interface can do, and what is configured.
 type nicInfo struct {
-	hwts.Capabilities
+	nic.Capabilities
 	TxTypes   []string `json:"tx_types"`
 	RxFilters []string `json:"rx_filters"`
 	Stamps    []string `json:"stamps"`
@@ -95,7 +95,7 @@ func (c *nicConfig) String() string {
 	return fmt.Sprintf("tx %s, rx %s", c.Tx, c.Rx)
 }
 
-func configOf(h hwts.HardwareConfig) *nicConfig {
+func configOf(h nic.Config) *nicConfig {
 	return &nicConfig{h.TxType.String(), h.RxFilter.String()}
 }
 
@@ -114,7 +114,7 @@ func stampFlags() []struct {
 	}
 }
 
-func (a *app) describe(c hwts.Capabilities) nicInfo {
+func (a *app) describe(c nic.Capabilities) nicInfo {
 	n := nicInfo{Capabilities: c, TxTypes: []string{}, RxFilters: []string{}, Stamps: []string{}}
 	for _, t := range c.TxTypes.List() {
 		n.TxTypes = append(n.TxTypes, t.String())
@@ -171,7 +171,7 @@ func (l *nicList) text(w io.Writer) {
 }
 
 // counts writes the counters that the driver has.
-func counts(s *hwts.Statistics) string {
+func counts(s *nic.Statistics) string {
 	var parts []string
 	for _, c := range []struct {
 		value *uint64
@@ -220,21 +220,21 @@ func (c *nicChange) text(w io.Writer) {
 }
 
 // parseTx and parseRx take the names that are usual elsewhere as well.
-func parseTx(s string) (hwts.TxType, error) {
+func parseTx(s string) (nic.TxType, error) {
 	if s == "onestep" {
-		s = hwts.TxOneStepSync.String()
+		s = nic.TxOneStepSync.String()
 	}
-	return hwts.ParseTxType(s)
+	return nic.ParseTxType(s)
 }
 
-func parseRx(s string) (hwts.RxFilter, error) {
+func parseRx(s string) (nic.RxFilter, error) {
 	if s == "ntp" {
-		s = hwts.RxNTPAll.String()
+		s = nic.RxNTPAll.String()
 	}
 	if rest, ok := strings.CutPrefix(s, "ptp-v"); ok {
 		s = "ptpv" + rest
 	}
-	return hwts.ParseRxFilter(s)
+	return nic.ParseRxFilter(s)
 }
 
 // setNIC configures an interface; an empty name keeps that half as it is.
@@ -289,7 +289,7 @@ func (a *app) mayConfigure(name string) error {
 }
 
 // parseConfig reads the names that are given.
-func parseConfig(tx, rx string) (h hwts.HardwareConfig, err error) {
+func parseConfig(tx, rx string) (h nic.Config, err error) {
 	if tx != "" {
 		if h.TxType, err = parseTx(tx); err != nil {
 			return h, err

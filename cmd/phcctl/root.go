@@ -14,6 +14,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/internal/version"
 	"github.com/lockstep-time/lockstep/phc"
@@ -42,13 +43,13 @@ func advice(err error, line string, c *cobra.Command) string {
 	switch {
 	case strings.Contains(line, "phcctl "), strings.Contains(line, "--force"):
 		return ""
-	case errors.Is(err, errUsage), errors.Is(err, hwts.ErrConfig):
+	case errors.Is(err, errUsage), errors.Is(err, nic.ErrConfig):
 		return "; see " + c.CommandPath() + " --help"
 	case errors.Is(err, clock.ErrGone):
 		return "; phcctl list shows what is left"
 	case errors.Is(err, unix.ERANGE):
 		return "; phcctl caps shows the limits that it tells"
-	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, phc.ErrAmbiguous):
+	case errors.Is(err, phc.ErrNotPHC), errors.Is(err, errAmbiguous):
 		return "; phcctl list shows the clocks of this host"
 	case errors.Is(err, hwts.ErrNoInterface):
 		return "; phcctl nic shows the interfaces"

@@ -3,6 +3,7 @@
 package version
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -54,7 +55,12 @@ func TestLinked(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
-	for _, program := range []string{"lockstepd", "lockstepctl", "phcctl"} {
+	programs, err := os.ReadDir("../../cmd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range programs {
+		program := p.Name()
 		out, err := exec.Command(filepath.Join(dir, program), "--version").CombinedOutput()
 		if err != nil || !strings.HasSuffix(string(out), " v1.2.3\n") {
 			t.Errorf("%s --version: %v: %s", program, err, out)

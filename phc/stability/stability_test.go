@@ -11,16 +11,16 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/phc/phctest"
 )
 
 // collect compares a fake clock with the true time, once an interval.
-func collect(t *testing.T, n int, interval time.Duration, c phc.FakeConfig) []float64 {
+func collect(t *testing.T, n int, interval time.Duration, c phctest.Config) []float64 {
 	t.Helper()
 	now := int64(1_700_000_000_000_000_000)
 	c.Now = func() int64 { return now }
 	c.Rand = rand.New(rand.NewPCG(11, 12))
-	f := phc.NewFake(c)
+	f := phctest.New(c)
 	var samples []Sample
 	for range n {
 		x, err := f.Compare(1)
@@ -47,7 +47,7 @@ func near(t *testing.T, what string, got, want float64) {
 // White phase noise of deviation s: ADEV = √3·s/τ, TDEV = s/√m.
 func TestWhitePhase(t *testing.T) {
 	const s, interval = 50.0, 500 * time.Millisecond
-	phases := collect(t, 20000, interval, phc.FakeConfig{WhitePhase: s, Frequency: 1000})
+	phases := collect(t, 20000, interval, phctest.Config{WhitePhase: s, Frequency: 1000})
 	for _, m := range []int{1, 2, 4, 8, 16, 32} {
 		adev, _ := ADEV(phases, interval, m)
 		near(t, "ADEV", adev, math.Sqrt(3)*s/(float64(m)*float64(interval)))
@@ -58,7 +58,7 @@ func TestWhitePhase(t *testing.T) {
 // A random walk of the frequency of w ppb per √s: AVAR = w²·τ/3; the modified variance is 0.825 of it for large m.
 func TestRandomWalkFrequency(t *testing.T) {
 	const w, interval = 20.0, time.Second
-	phases := collect(t, 40000, interval, phc.FakeConfig{Wander: w, Start: time.Hour})
+	phases := collect(t, 40000, interval, phctest.Config{Wander: w, Start: time.Hour})
 	for _, m := range []int{1, 2, 4, 8, 16, 32} {
 		tau := float64(m)
 		adev, _ := ADEV(phases, interval, m)
@@ -73,7 +73,7 @@ func TestRandomWalkFrequency(t *testing.T) {
 func TestWanderAtOtherRates(t *testing.T) {
 	const w = 20.0
 	for _, interval := range []time.Duration{125 * time.Millisecond, 8 * time.Second} {
-		phases := collect(t, 20000, interval, phc.FakeConfig{Wander: w})
+		phases := collect(t, 20000, interval, phctest.Config{Wander: w})
 		adev, _ := ADEV(phases, interval, 4)
 		near(t, "ADEV", adev, w*1e-9*math.Sqrt(4*interval.Seconds()/3))
 	}
@@ -81,7 +81,7 @@ func TestWanderAtOtherRates(t *testing.T) {
 
 // A wrong frequency alone: no ADEV and TDEV, and an MTIE that grows with the window.
 func TestFrequencyOffset(t *testing.T) {
-	phases := collect(t, 200, time.Second, phc.FakeConfig{Frequency: 300})
+	phases := collect(t, 200, time.Second, phctest.Config{Frequency: 300})
 	points, err := Analyse(phases, time.Second)
 	if err != nil {
 		t.Fatal(err)

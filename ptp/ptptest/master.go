@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // Config says how a Master works.
 type Config struct {
-	Identity     ptp.PortIdentity
+	Identity     wire.PortIdentity
 	Domain       uint8
 	SdoID        uint16
 	MinorVersion uint8
@@ -27,13 +27,13 @@ type Config struct {
 // Properties is what a Master announces. It may be changed at any time.
 type Properties struct {
 	Priority1, Priority2 uint8
-	Quality              ptp.ClockQuality
+	Quality              wire.ClockQuality
 	// Grandmaster is the Master's own identity if zero.
-	Grandmaster  ptp.ClockIdentity
+	Grandmaster  wire.ClockIdentity
 	StepsRemoved uint16
-	Time         ptp.TimeProperties
+	Time         wire.TimeProperties
 	// Flags are set in all messages besides those that belong there.
-	Flags ptp.Flags
+	Flags wire.Flags
 }
 
 // Good returns what a grandmaster locked to GNSS announces.
@@ -41,10 +41,10 @@ func Good() Properties {
 	return Properties{
 		Priority1: 128,
 		Priority2: 128,
-		Quality:   ptp.ClockQuality{Class: 6, Accuracy: 0x21, OffsetScaledLogVariance: 0x4e5d},
-		Time: ptp.TimeProperties{
+		Quality:   wire.ClockQuality{Class: 6, Accuracy: 0x21, OffsetScaledLogVariance: 0x4e5d},
+		Time: wire.TimeProperties{
 			UTCOffset: 37, UTCOffsetValid: true, PTPTimescale: true,
-			TimeTraceable: true, FrequencyTraceable: true, Source: ptp.TimeSourceGNSS,
+			TimeTraceable: true, FrequencyTraceable: true, Source: wire.TimeSourceGNSS,
 		},
 	}
 }
@@ -54,9 +54,9 @@ type Faults struct {
 	// Shift is added to every timestamp that is sent.
 	Shift time.Duration
 	// Lose, if set, is asked before a message is sent, and loses it if true.
-	Lose func(ptp.MessageType) bool
+	Lose func(wire.MessageType) bool
 	// SyncCorrection and DelayCorrection are added to the correctionField of Sync and Delay_Resp.
-	SyncCorrection, DelayCorrection ptp.TimeInterval
+	SyncCorrection, DelayCorrection wire.TimeInterval
 	// Silent loses all messages.
 	Silent bool
 }
@@ -136,11 +136,11 @@ func Interval(log int8) time.Duration {
 
 // Receive answers Delay_Req messages; others are ignored.
 func (m *Master) Receive(_ clock.Mono, b []byte, ts clock.Timestamp) {
-	var req ptp.DelayReq
+	var req wire.DelayReq
 	if req.Parse(b) != nil || ts.IsZero() || req.Domain != m.cfg.Domain || req.SdoID != m.cfg.SdoID {
 		return
 	}
-	t4, err := ptp.TimestampOf(m.shifted(ts))
+	t4, err := wire.TimestampOf(m.shifted(ts))
 	if err != nil {
 		return
 	}
@@ -148,13 +148,13 @@ func (m *Master) Receive(_ clock.Mono, b []byte, ts clock.Timestamp) {
 	if !ok {
 		return
 	}
-	resp := ptp.DelayResp{
+	resp := wire.DelayResp{
 		Header:     m.header(req.SequenceID, m.cfg.LogMinDelayReqInterval, correction),
 		Receive:    t4,
 		Requesting: req.Source,
 	}
 	answer, err := resp.Append(m.buf)
-	m.general(ptp.MessageDelayResp, answer, err)
+	m.general(wire.MessageDelayResp, answer, err)
 }
 
 // Transmitted tells when a Sync left, and has its Follow_Up sent.
@@ -165,32 +165,32 @@ func (m *Master) Transmitted(_ clock.Mono, id uint32, ts clock.Timestamp) {
 			continue
 		}
 		w.used = false
-		t1, err := ptp.TimestampOf(m.shifted(ts))
+		t1, err := wire.TimestampOf(m.shifted(ts))
 		if err != nil || ts.IsZero() {
 			return
 		}
-		f := ptp.FollowUp{Header: m.header(w.seq, m.cfg.LogSyncInterval, 0), PreciseOrigin: t1}
+		f := wire.FollowUp{Header: m.header(w.seq, m.cfg.LogSyncInterval, 0), PreciseOrigin: t1}
 		b, err := f.Append(m.buf)
-		m.general(ptp.MessageFollowUp, b, err)
+		m.general(wire.MessageFollowUp, b, err)
 		return
 	}
 }
 
 func (m *Master) shifted(ts clock.Timestamp) int64 { return ts.Add(m.Faults.Shift).Nanoseconds() }
 
-func (m *Master) header(seq uint16, log int8, correction ptp.TimeInterval) ptp.Header {
-	return ptp.Header{
+func (m *Master) header(seq uint16, log int8, correction wire.TimeInterval) wire.Header {
+	return wire.Header{
 		SdoID: m.cfg.SdoID, MinorVersion: m.cfg.MinorVersion, Domain: m.cfg.Domain, Flags: m.Properties.Flags,
 		Correction: correction, Source: m.cfg.Identity, SequenceID: seq, LogInterval: log,
 	}
 }
 
-func (m *Master) lose(t ptp.MessageType) bool {
+func (m *Master) lose(t wire.MessageType) bool {
 	return m.Faults.Silent || m.Faults.Lose != nil && m.Faults.Lose(t)
 }
 
 // general sends the result of an Append.
-func (m *Master) general(t ptp.MessageType, b []byte, err error) {
+func (m *Master) general(t wire.MessageType, b []byte, err error) {
 	if err == nil && !m.lose(t) {
 		_ = m.out.SendGeneral(b) // a message that cannot be sent is a lost message
 	}
@@ -199,7 +199,7 @@ func (m *Master) general(t ptp.MessageType, b []byte, err error) {
 func (m *Master) announce() {
 	p := &m.Properties
 	m.announceSeq++
-	a := ptp.Announce{
+	a := wire.Announce{
 		Header:       m.header(m.announceSeq, m.cfg.LogAnnounceInterval, 0),
 		Priority1:    p.Priority1,
 		Quality:      p.Quality,
@@ -207,28 +207,28 @@ func (m *Master) announce() {
 		Grandmaster:  p.Grandmaster,
 		StepsRemoved: p.StepsRemoved,
 	}
-	if a.Grandmaster == (ptp.ClockIdentity{}) {
+	if a.Grandmaster == (wire.ClockIdentity{}) {
 		a.Grandmaster = m.cfg.Identity.Clock
 	}
 	a.SetTimeProperties(p.Time)
 	b, err := a.Append(m.buf)
-	m.general(ptp.MessageAnnounce, b, err)
+	m.general(wire.MessageAnnounce, b, err)
 }
 
 func (m *Master) sync() {
 	m.syncSeq++
-	s := ptp.Sync{Header: m.header(m.syncSeq, m.cfg.LogSyncInterval, m.Faults.SyncCorrection)}
+	s := wire.Sync{Header: m.header(m.syncSeq, m.cfg.LogSyncInterval, m.Faults.SyncCorrection)}
 	if m.cfg.OneStep {
-		t1, err := ptp.TimestampOf(m.out.Time() + int64(m.Faults.Shift))
+		t1, err := wire.TimestampOf(m.out.Time() + int64(m.Faults.Shift))
 		if err != nil {
 			return
 		}
 		s.Origin = t1
 	} else {
-		s.Flags |= ptp.FlagTwoStep
+		s.Flags |= wire.FlagTwoStep
 	}
 	b, err := s.Append(m.buf)
-	if err != nil || m.lose(ptp.MessageSync) {
+	if err != nil || m.lose(wire.MessageSync) {
 		return
 	}
 	id, err := m.out.SendEvent(b)

@@ -4,6 +4,8 @@ package report_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -66,6 +68,31 @@ func TestFormat(t *testing.T) {
 		if got := c.unit.Format(c.v); got != c.want {
 			t.Errorf("%g: %q, want %q", c.v, got, c.want)
 		}
+	}
+}
+
+// TestDocument: what holds, what does not, and what the peers reach stand before the table of all figures.
+func TestDocument(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "a.md")
+	if err := report.Document(name, outcomes()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary, rest, found := strings.Cut(string(text), "\n## Method\n")
+	if !found || !strings.Contains(rest, "\n## s\n") {
+		t.Fatalf("no section on the method, or none for the scenario:\n%s", text)
+	}
+	for _, want := range []string{"mean of 2 runs", "- 1 of 3 limits hold.", "| [s](#s) | PHC, rms | 1.30 µs ± 141 ns | 3 µs |\n",
+		"Limits that are not reached:", "| [s](#s) | coverage | 95 % ± 7 % | ≥ 99.99 % |\n", "| [s](#s) | bound per rms | 20.0 | ≤ 10.0 |\n"} {
+		if !strings.Contains(summary, want) {
+			t.Errorf("the summary lacks %q:\n%s", want, summary)
+		}
+	}
+	if strings.Contains(summary, "| [s](#s) | PHC, rms | 1.30 µs ± 141 ns | ≤ 2.00 µs |") || strings.Contains(string(text), "~") {
+		t.Errorf("a limit that is reached is among the others, or a ~ is left:\n%s", text)
 	}
 }
 

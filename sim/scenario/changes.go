@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/ntp"
-	"github.com/lockstep-time/lockstep/ptp"
+	ntpwire "github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	ptpwire "github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/sim"
 )
 
@@ -152,7 +152,7 @@ func (a *announcement) announce(m *sim.Master) {
 	set(&p.Priority2, a.Priority2)
 	set(&p.Quality.Class, (*uint8)(a.ClockClass))
 	if a.ClockAccuracy != nil {
-		p.Quality.Accuracy = ptp.ClockAccuracy(*a.ClockAccuracy)
+		p.Quality.Accuracy = ptpwire.ClockAccuracy(*a.ClockAccuracy)
 	}
 	set(&p.StepsRemoved, a.StepsRemoved)
 	set(&p.Time.UTCOffset, a.AnnouncedUTC)
@@ -261,8 +261,8 @@ func (c *change) server(s *sim.Server) {
 		s.Drift(*c.Drift)
 	}
 	if c.Leap != nil {
-		s.Answers().Leap = map[clock.Leap]ntp.Leap{clock.NoLeap: ntp.LeapNone, clock.LeapInsert: ntp.LeapInsert,
-			clock.LeapDelete: ntp.LeapDelete}[c.Leap.Leap]
+		s.Answers().Leap = map[clock.Leap]ntpwire.Leap{clock.NoLeap: ntpwire.LeapNone, clock.LeapInsert: ntpwire.LeapInsert,
+			clock.LeapDelete: ntpwire.LeapDelete}[c.Leap.Leap]
 	}
 	c.answer(s)
 }

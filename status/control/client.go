@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"syscall"
 	"time"
 
@@ -59,7 +60,8 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 		if err == nil {
 			return conn, nil
 		}
-		if ctx.Err() == nil && !errors.Is(err, syscall.EAGAIN) {
+		// The dialer has a timer of its own for the deadline of ctx, which may expire before that of ctx.
+		if ctx.Err() == nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
 		}
 		select {

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/lockstep-time/lockstep/status/internal/serve"
+	"github.com/lockstep-time/lockstep/internal/httpserve"
 )
 
 // The times that tests in simulated time expect.
@@ -24,7 +24,7 @@ const (
 var ErrUnread = errUnread
 
 // Peer is whom a request belongs to.
-type Peer = serve.Peer
+type Peer = httpserve.Peer
 
 // SetPeer has peer tell whose a request is.
 func (s *Server) SetPeer(peer func(context.Context) Peer) { s.peer = peer }

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/lockstep-time/lockstep/daemon/lockfile"
+	"github.com/lockstep-time/lockstep/internal/lockfile"
 )
 
 // Listen makes the socket with the permissions of mode (its lowest nine bits), never more than those even for an instant.

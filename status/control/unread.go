@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lockstep-time/lockstep/status/internal/serve"
+	"github.com/lockstep-time/lockstep/internal/httpserve"
 )
 
 var errUnread = errors.New("the client does not read")
@@ -49,7 +49,7 @@ func (r *reading) check() error {
 // the kernel does not say.
 func unreadOf(ctx context.Context) func() int {
 	nothing := func() int { return 0 }
-	c, ok := serve.Conn(ctx).(syscall.Conn)
+	c, ok := httpserve.Conn(ctx).(syscall.Conn)
 	if !ok {
 		return nothing
 	}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/lockstep-time/lockstep/status/internal/serve"
+	"github.com/lockstep-time/lockstep/internal/httpserve"
 )
 
 // peerShare is how many watchers one peer may have. Half: one peer that takes all it may leaves the others as much, so no
@@ -23,16 +23,16 @@ type watchers struct {
 
 // watcher is one watch.
 type watcher struct {
-	peer serve.Peer
+	peer httpserve.Peer
 	end  context.CancelFunc
 }
 
 // add takes in a watch of the peer, which end ends. When there are MaxWatchers already, and a peer has more than this one
 // would have, the oldest watch of the peer with the most ends. The error says for the client why it may not watch.
-func (w *watchers) add(peer serve.Peer, end context.CancelFunc) (*watcher, error) {
+func (w *watchers) add(peer httpserve.Peer, end context.CancelFunc) (*watcher, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	held := make(map[serve.Peer]int)
+	held := make(map[httpserve.Peer]int)
 	for _, v := range w.all {
 		held[v.peer]++
 	}
@@ -70,7 +70,7 @@ func (w *watchers) drop(gone *watcher) {
 	w.all = slices.DeleteFunc(w.all, func(v *watcher) bool { return v == gone })
 }
 
-func name(peer serve.Peer) string {
+func name(peer httpserve.Peer) string {
 	if peer == "" {
 		return "unknown users"
 	}

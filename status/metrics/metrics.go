@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package metrics shows the snapshot to Prometheus. Names and units are as node_exporter's timex collector has them; each
-// metric is described in docs/metrics.md.
+// metric is described in docs/reference/metrics.md.
 package metrics
 
 import (
@@ -14,12 +14,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/lockstep-time/lockstep/internal/httpserve"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
-	"github.com/lockstep-time/lockstep/status/internal/serve"
 )
-
-//go:generate go test -run TestDocumentation -update
 
 const (
 	maxHeaderBytes = 8 << 10
@@ -45,10 +43,10 @@ func New(snapshot func() *status.Snapshot) *Exporter {
 		offsets: newHistograms("lockstep_clock_offset_magnitude_seconds",
 			"Magnitude of the offsets by which the clock was steered.", "clock", time.Nanosecond),
 		delays: newHistograms("lockstep_source_sample_delay_seconds",
-			"Delays of the samples of the source, there and back.", "source", 100*time.Nanosecond),
+			"Round-trip delays of the samples of the source.", "source", 100*time.Nanosecond),
 	}
 	e.registry.MustRegister(
-		&collector{snapshot: snapshot, offsets: e.offsets, delays: e.delays},
+		newCollector(snapshot, e.offsets, e.delays),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -86,5 +84,5 @@ func (e *Exporter) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 	}
-	return serve.HTTP(ctx, "metrics on", server, l, maxConnections)
+	return httpserve.Run(ctx, "metrics on", server, l, maxConnections)
 }

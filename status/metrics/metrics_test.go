@@ -27,9 +27,11 @@ import (
 	"github.com/lockstep-time/lockstep/status/statustest"
 )
 
-const doc = "../../docs/metrics.md"
+const doc = "../../docs/reference/metrics.md"
 
-var update = flag.Bool("update", false, "write the table of docs/metrics.md anew")
+//go:generate go test -run TestDocumentation -update
+
+var update = flag.Bool("update", false, "write the table of docs/reference/metrics.md anew")
 
 func show(s *status.Snapshot) func() *status.Snapshot {
 	return func() *status.Snapshot { return s }
@@ -224,6 +226,16 @@ func BenchmarkObserve(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		e.ObserveOffset("ptp0", 17)
+	}
+}
+
+func BenchmarkGather(b *testing.B) {
+	e := full()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.Gatherer().Gather(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // taiOffset is TAI − UTC as the grandmaster announces it.
@@ -43,7 +44,7 @@ func newGrandmaster(eventPort, generalPort uint16) (*grandmaster, error) {
 		return nil, errors.Join(fmt.Errorf("grandmaster: %w", err), g.event.Close())
 	}
 	g.master = ptptest.NewMaster(ptptest.Config{
-		Identity:     ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC([6]byte{0x02, 0, 0, 0xde, 0x30, 1}), Port: 1},
+		Identity:     wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{0x02, 0, 0, 0xde, 0x30, 1}), Port: 1},
 		MinorVersion: 1, LogAnnounceInterval: -1, LogSyncInterval: -3, LogMinDelayReqInterval: -3,
 	}, g)
 	g.master.Faults.Shift = taiOffset
@@ -71,10 +72,10 @@ func (g *grandmaster) wake(ctx context.Context) {
 		case <-timer.C:
 		}
 		g.mu.Lock()
-		g.master.Wake(clock.Monotonic())
+		g.master.Wake(sysclock.Monotonic())
 		next := g.master.NextWake()
 		g.mu.Unlock()
-		timer.Reset(max(0, next.Sub(clock.Monotonic())))
+		timer.Reset(max(0, next.Sub(sysclock.Monotonic())))
 	}
 }
 
@@ -90,14 +91,14 @@ func (g *grandmaster) Close() error {
 func (g *grandmaster) Received(b []byte, _ hwts.Addr, ts clock.Timestamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.master.Receive(clock.Monotonic(), b, ts)
+	g.master.Receive(sysclock.Monotonic(), b, ts)
 }
 
 // Transmitted implements hwts.Handler.
 func (g *grandmaster) Transmitted(id uint32, ts clock.Timestamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.master.Transmitted(clock.Monotonic(), id, ts)
+	g.master.Transmitted(sysclock.Monotonic(), id, ts)
 }
 
 // SendEvent implements ptptest.Output.

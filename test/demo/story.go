@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -103,7 +104,7 @@ func tell(ctx context.Context, opt options) (*report, error) {
 
 func (s *story) run(ctx context.Context) error {
 	s.say("lockstepd starts; see also " + strings.Join(s.client.doors(s.opt.bin), " and "))
-	host, err := clock.NewRealtime().Frequency()
+	host, err := sysclock.NewRealtime().Frequency()
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -32,19 +32,19 @@ timestamping = "kernel"
 `
 
 // portIdentity is that of a port of a daemon, which strangers know of its MAC.
-func portIdentity(t *testing.T, d *daemon) ptp.PortIdentity {
+func portIdentity(t *testing.T, d *daemon) wire.PortIdentity {
 	t.Helper()
 	d.await(t, "the port is open", func(s *status.Snapshot) bool { return s.Ports[0].State == "listening" })
 	return identityOf(d.ns.mac(t, "eth0"))
 }
 
-func identityOf(mac hwts.MAC) ptp.PortIdentity {
-	return ptp.PortIdentity{Clock: ptp.ClockIdentityFromMAC(mac), Port: 1}
+func identityOf(mac hwts.MAC) wire.PortIdentity {
+	return wire.PortIdentity{Clock: wire.ClockIdentityFromMAC(mac), Port: 1}
 }
 
 // TestRoutedAttacker is on another network, behind a router, and hears nothing.
 func TestRoutedAttacker(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	far := newNamespace(t)
 	routed := routedNetworks{host: netip.MustParsePrefix("2001:db8:1::1/64"), router: netip.MustParsePrefix("2001:db8:1::2/64"),
 		outside: netip.MustParsePrefix("2001:db8:2::1/64"), far: netip.MustParsePrefix("2001:db8:2::2/64")}
@@ -75,7 +75,7 @@ func unheardButUnicast(t *testing.T, d *daemon) {
 	last := throughout(t, d, func(s *status.Snapshot) {
 		untouched(t, s)
 		for _, p := range s.Ports {
-			if p.Received[ptp.MessageSync.String()] > 0 {
+			if p.Received[wire.MessageSync.String()] > 0 {
 				t.Fatalf("a Sync by unicast is heard:\n%s", show(s))
 			}
 		}
@@ -88,7 +88,7 @@ func unheardButUnicast(t *testing.T, d *daemon) {
 // TestLocalAttacker is a program of an unprivileged user on the host itself. It knows the host's addresses, and has its
 // multicast messages looped back.
 func TestLocalAttacker(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	d := newDaemon(t, w.host, ptpPort)
 	f := newForger(stranger(), portIdentity(t, d))
 	var sent atomic.Uint64
@@ -186,7 +186,7 @@ announce_receipt_timeout = 12
 `
 
 // frames returns a function that sends PTP over Ethernet from one MAC to another.
-func frames(t *testing.T, w *wire, from, to hwts.MAC) func([]byte) {
+func frames(t *testing.T, w *cable, from, to hwts.MAC) func([]byte) {
 	t.Helper()
 	fd := -1
 	w.peers.do(t, func() (err error) {
@@ -219,7 +219,7 @@ var otherMAC = hwts.MAC{2, 0, 0, 0, 0, 0x66}
 
 // TestSecondMAC is a station that has the parent's identity, and claims to be a better clock.
 func TestSecondMAC(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmasterOver(t, w, hwts.Ethernet)
 	d := newDaemon(t, w.host, l2Port, metricsSection)
 	before := d.awaitSettled(t)
@@ -241,7 +241,7 @@ func TestSecondMAC(t *testing.T) {
 
 // TestFramesNotToTheGroup are sent to the host's own MAC, and to all stations.
 func TestFramesNotToTheGroup(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	d := newDaemon(t, w.host, l2Port)
 	f := newForger(stranger(), portIdentity(t, d))
 	broadcast := hwts.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
@@ -256,7 +256,7 @@ func TestFramesNotToTheGroup(t *testing.T) {
 
 // TestBlindDelayResp guesses what to answer, in the grandmaster's name and from its address.
 func TestBlindDelayResp(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	before := d.awaitSettled(t)
@@ -264,7 +264,7 @@ func TestBlindDelayResp(t *testing.T) {
 	none := func([]byte) {}
 	only := func(send func([]byte)) func([]byte) {
 		return func(b []byte) {
-			if ptp.MessageType(b[0]&0xf) == ptp.MessageDelayResp {
+			if wire.MessageType(b[0]&0xf) == wire.MessageDelayResp {
 				send(b)
 			}
 		}
@@ -291,7 +291,7 @@ func TestForgedSync(t *testing.T) {
 		kind, dropped string
 	}{{"far ahead", 20_000, "sequence", "ahead"}, {"next", 1, "content", "contested"}} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWire(t)
+			w := newCable(t)
 			g := newGrandmaster(t, w)
 			d := newDaemon(t, w.host, ptpPort)
 			before := d.awaitSettled(t)

@@ -10,14 +10,14 @@ import (
 	"testing"
 
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ptp"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
 )
 
-// documentedRules returns the rules for nftables that docs/security.md has: for UDP, and for Ethernet.
+// documentedRules returns the rules for nftables that docs/guide/firewall.md has: for UDP, and for Ethernet.
 func documentedRules(t *testing.T) (udp, ethernet string) {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/security.md")
+	page, err := os.ReadFile("../../docs/guide/firewall.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func (n *namespace) filter(t *testing.T, rules string) {
 // TestFirewall loads the documented rules: the master that they name is followed, hybrid or not, and others are not heard.
 func TestFirewall(t *testing.T) {
 	udp, _ := documentedRules(t)
-	w := newWire(t)
+	w := newCable(t)
 	w.host.filter(t, udp)
 	newGrandmaster(t, w).answerByUnicast()
 	newNTPServer(t, w)
@@ -58,14 +58,14 @@ func TestFirewall(t *testing.T) {
 	f.attack(t, datagrams(t, w.peers, anyPort(attacker), hwts.UDP4.Primary(hwts.EventPort).UDP),
 		datagrams(t, w.peers, anyPort(attacker), hwts.UDP4.Primary(hwts.GeneralPort).UDP))
 	after := undisturbed(t, d, before)
-	if n := after.Ports[0].Received[ptp.MessageAnnounce.String()]; n > 200 {
+	if n := after.Ports[0].Received[wire.MessageAnnounce.String()]; n > 200 {
 		t.Errorf("%d Announce messages were heard", n)
 	}
 }
 
 func TestFirewallOfFrames(t *testing.T) {
 	_, ethernet := documentedRules(t)
-	w := newWire(t)
+	w := newCable(t)
 	mac := regexp.MustCompile(`([0-9a-f]{2}:){5}[0-9a-f]{2}`)
 	w.host.filter(t, mac.ReplaceAllString(ethernet, w.peers.mac(t, "eth1").String()))
 	newGrandmasterOver(t, w, hwts.Ethernet)

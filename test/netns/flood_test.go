@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
-	"github.com/lockstep-time/lockstep/ptp"
+	ntpwire "github.com/lockstep-time/lockstep/ntp/wire"
+	ptpwire "github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -90,10 +90,10 @@ func (g *garbage) random(n int) []byte {
 // forgedPTP returns messages in the grandmaster's name, and of masters that do not exist and are no better than it.
 func forgedPTP(t *testing.T) (all [][]byte) {
 	t.Helper()
-	header := func(last byte, sequence uint16) ptp.Header {
+	header := func(last byte, sequence uint16) ptpwire.Header {
 		id := masterIdentity()
 		id.Clock[7] = last
-		return ptp.Header{Source: id, SequenceID: sequence, MinorVersion: 1, Flags: ptp.FlagTwoStep}
+		return ptpwire.Header{Source: id, SequenceID: sequence, MinorVersion: 1, Flags: ptpwire.FlagTwoStep}
 	}
 	add := func(b []byte, err error) {
 		if err != nil {
@@ -101,19 +101,19 @@ func forgedPTP(t *testing.T) (all [][]byte) {
 		}
 		all = append(all, b)
 	}
-	wrong := ptp.Timestamp{Seconds: 1_000_000}
+	wrong := ptpwire.Timestamp{Seconds: 1_000_000}
 	genuine := masterIdentity().Clock[7]
 	for sequence := range uint16(64) {
 		sequence *= 1021
-		sync := ptp.Sync{Header: header(genuine, sequence), Origin: wrong}
+		sync := ptpwire.Sync{Header: header(genuine, sequence), Origin: wrong}
 		add(sync.Append(nil))
-		followUp := ptp.FollowUp{Header: header(genuine, sequence), PreciseOrigin: wrong}
+		followUp := ptpwire.FollowUp{Header: header(genuine, sequence), PreciseOrigin: wrong}
 		add(followUp.Append(nil))
-		delay := ptp.DelayResp{Header: header(genuine, sequence), Receive: wrong}
+		delay := ptpwire.DelayResp{Header: header(genuine, sequence), Receive: wrong}
 		add(delay.Append(nil))
 		for _, last := range []byte{genuine, byte(sequence)} {
-			a := ptp.Announce{Header: header(last, sequence), Priority1: 255, Priority2: 255,
-				Quality: ptp.ClockQuality{Class: 255, Accuracy: 0xfe, OffsetScaledLogVariance: 0xffff}, StepsRemoved: 200}
+			a := ptpwire.Announce{Header: header(last, sequence), Priority1: 255, Priority2: 255,
+				Quality: ptpwire.ClockQuality{Class: 255, Accuracy: 0xfe, OffsetScaledLogVariance: 0xffff}, StepsRemoved: 200}
 			a.Grandmaster = a.Source.Clock
 			add(a.Append(nil))
 		}
@@ -190,7 +190,7 @@ var (
 )
 
 // sender returns a function that sends what next returns from one address to another. What cannot be sent is not sent.
-func sender(t *testing.T, w *wire, from netip.Addr, to netip.AddrPort, next func() []byte) func() {
+func sender(t *testing.T, w *cable, from netip.Addr, to netip.AddrPort, next func() []byte) func() {
 	t.Helper()
 	var conn *net.UDPConn
 	w.peers.do(t, func() (err error) {
@@ -206,7 +206,7 @@ func newGarbage(seed uint64, replay [][]byte) *garbage {
 }
 
 func TestPTPFloodFromElsewhere(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	w.peers.address(t, "eth1", anotherPeer)
 	d := newDaemon(t, w.host, ptpPort)
@@ -219,7 +219,7 @@ func TestPTPFloodFromElsewhere(t *testing.T) {
 
 // TestPTPReplay sends the grandmaster's own messages of the latest seconds again, by its own address.
 func TestPTPReplay(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	g := newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	d.awaitSettled(t)
@@ -240,7 +240,7 @@ func TestPTPReplay(t *testing.T) {
 
 // TestNTPFlood comes from the server's own address and port: all but the cookie is right in the forged answers.
 func TestNTPFlood(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	s := newNTPServer(t, w)
 	d := newDaemon(t, w.host, ntpAssociation)
 	d.awaitSettled(t)
@@ -248,7 +248,7 @@ func TestNTPFlood(t *testing.T) {
 	var forged [][]byte
 	for i := range int64(64) {
 		answers.Offset = time.Duration(i) * time.Minute
-		request := ntp.Header{Version: ntp.Version, Mode: ntp.ModeClient, Transmit: ntp.TimestampAt(i)}
+		request := ntpwire.Header{Version: ntpwire.Version, Mode: ntpwire.ModeClient, Transmit: ntpwire.TimestampAt(i)}
 		now := time.Now().UnixNano()
 		forged = append(forged, slices.Clone(answers.Respond(request.Append(nil), now, now)))
 	}
@@ -258,7 +258,7 @@ func TestNTPFlood(t *testing.T) {
 
 // TestControlFlood connects and writes nonsense as fast as the daemon takes it.
 func TestControlFlood(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	g := newGarbage(4, [][]byte{[]byte("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"),

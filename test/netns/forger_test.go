@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -29,24 +29,24 @@ const (
 
 // forger makes the messages of a master that is better than any other, and wrong by a year.
 type forger struct {
-	identity ptp.PortIdentity
+	identity wire.PortIdentity
 	priority uint8
 	sequence uint16
-	client   ptp.PortIdentity // whose Delay_Req messages are answered without having been seen
+	client   wire.PortIdentity // whose Delay_Req messages are answered without having been seen
 	rng      *rand.Rand
 }
 
-func newForger(identity ptp.PortIdentity, client ptp.PortIdentity) *forger {
+func newForger(identity wire.PortIdentity, client wire.PortIdentity) *forger {
 	return &forger{identity: identity, client: client, rng: rand.New(rand.NewPCG(1, 2))}
 }
 
 // stranger is the identity of a master that nobody knows.
-func stranger() ptp.PortIdentity {
-	return ptp.PortIdentity{Clock: ptp.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 66}, Port: 1}
+func stranger() wire.PortIdentity {
+	return wire.PortIdentity{Clock: wire.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 66}, Port: 1}
 }
 
-func (f *forger) header(log int8) ptp.Header {
-	return ptp.Header{Source: f.identity, SequenceID: f.sequence, MinorVersion: 1, LogInterval: log}
+func (f *forger) header(log int8) wire.Header {
+	return wire.Header{Source: f.identity, SequenceID: f.sequence, MinorVersion: 1, LogInterval: log}
 }
 
 func encoded(b []byte, err error) []byte {
@@ -56,8 +56,8 @@ func encoded(b []byte, err error) []byte {
 	return b
 }
 
-func (f *forger) now() ptp.Timestamp {
-	ts, err := ptp.TimestampOf(time.Now().Add(year + taiOffset).UnixNano())
+func (f *forger) now() wire.Timestamp {
+	ts, err := wire.TimestampOf(time.Now().Add(year + taiOffset).UnixNano())
 	if err != nil {
 		panic(err)
 	}
@@ -66,20 +66,20 @@ func (f *forger) now() ptp.Timestamp {
 
 func (f *forger) announce() []byte {
 	good := ptptest.Good()
-	a := ptp.Announce{Header: f.header(-2), Priority1: f.priority, Quality: good.Quality, Grandmaster: f.identity.Clock}
+	a := wire.Announce{Header: f.header(-2), Priority1: f.priority, Quality: good.Quality, Grandmaster: f.identity.Clock}
 	a.SetTimeProperties(good.Time)
 	return encoded(a.Append(nil))
 }
 
 // sync is a one-step Sync.
 func (f *forger) sync() []byte {
-	s := ptp.Sync{Header: f.header(-4), Origin: f.now()}
+	s := wire.Sync{Header: f.header(-4), Origin: f.now()}
 	return encoded(s.Append(nil))
 }
 
 // guess answers any one Delay_Req.
 func (f *forger) guess() []byte {
-	r := ptp.DelayResp{Header: f.header(-4), Receive: f.now(), Requesting: f.client}
+	r := wire.DelayResp{Header: f.header(-4), Receive: f.now(), Requesting: f.client}
 	r.SequenceID = uint16(f.rng.Uint32())
 	return encoded(r.Append(nil))
 }

@@ -16,7 +16,7 @@ import (
 // TestIdleConnections holds more connections to the control socket and the metrics than the daemon serves: silent ones, and
 // ones that have begun a request and do not end it. A client that comes then is answered at once, time after time.
 func TestIdleConnections(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort, metricsSection)
 	d.awaitSettled(t)

@@ -52,7 +52,7 @@ func TestPTP4L(t *testing.T) {
 	for _, transport := range []struct{ name, flag string }{{"udp4", "-4"}, {"udp6", "-6"}, {"l2", "-2"}} {
 		t.Run(transport.name, func(t *testing.T) {
 			path := installed(t, "ptp4l", "linuxptp")
-			w := newWire(t)
+			w := newCable(t)
 			startPTP4L(t, w, path, transport.flag)
 			d := newDaemon(t, w.host, ptpPort, "transport = \""+transport.name+"\"\n", "[[ntp.server]]\naddress = \"10.1.1.2\"\n")
 			s := requireLock(t, d, "ptp:eth0")
@@ -66,7 +66,7 @@ func TestPTP4L(t *testing.T) {
 // startPTP4L starts a grandmaster that stamps by the machine's clock and lets that be, and has it say what that clock is:
 // a clock on UTC, so that nothing lies between the two scales. Without the latter it announces an arbitrary timescale,
 // from which no system clock can be set.
-func startPTP4L(t *testing.T, w *wire, path, transport string) {
+func startPTP4L(t *testing.T, w *cable, path, transport string) {
 	t.Helper()
 	dir := t.TempDir()
 	files := []string{"uds_address"}
@@ -98,7 +98,7 @@ func startPTP4L(t *testing.T, w *wire, path, transport string) {
 
 func TestChrony(t *testing.T) {
 	path := installed(t, "chronyd", "chrony")
-	w := newWire(t)
+	w := newCable(t)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "chrony.conf")
 	text := fmt.Sprintf("local stratum 3\nallow\ncmdport 0\nbindcmdaddress /\npidfile %s/pid\nuser root\n", dir)

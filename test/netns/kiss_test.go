@@ -17,7 +17,7 @@ import (
 func TestForgedKisses(t *testing.T) {
 	for _, code := range []string{"DENY", "RATE"} {
 		t.Run(code, func(t *testing.T) {
-			w := newWire(t)
+			w := newCable(t)
 			sections := []string{}
 			for last := range byte(3) {
 				address := peerAddress

@@ -41,7 +41,7 @@ func savedFrequency(dir string) (float64, error) {
 }
 
 func TestTerminateAndRestart(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	d.awaitLearned(t)
@@ -62,7 +62,7 @@ func TestTerminateAndRestart(t *testing.T) {
 
 // TestFrequencyFromStateFile has no source: what is in force comes from the file.
 func TestFrequencyFromStateFile(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	dir := t.TempDir()
 	state, err := json.Marshal(engine.Saved{Frequencies: map[string]float64{"system": -12345}})
 	if err != nil {
@@ -78,7 +78,7 @@ func TestFrequencyFromStateFile(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	newNTPServer(t, w)
 	d := newDaemon(t, w.host, ptpPort)
@@ -118,7 +118,7 @@ func TestReload(t *testing.T) {
 
 // TestReloadOfTheSame leaves the sources alone.
 func TestReloadOfTheSame(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	before := d.awaitSettled(t).Sources[0].Samples
@@ -132,7 +132,7 @@ func TestReloadOfTheSame(t *testing.T) {
 
 // TestReloadNeverLosesFrequency looks at the clock all the time while sources come and go.
 func TestReloadNeverLosesFrequency(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	before := d.awaitLearned(t)
@@ -151,7 +151,7 @@ func TestReloadNeverLosesFrequency(t *testing.T) {
 
 // TestReloadOfServo has another law steer the clock: it starts from what the one before has learned.
 func TestReloadOfServo(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	before := d.awaitLearned(t)
@@ -166,7 +166,7 @@ func TestReloadOfServo(t *testing.T) {
 }
 
 func TestSecondDaemon(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	d.awaitLocked(t)
@@ -195,7 +195,7 @@ func requireOneLine(t *testing.T, text string, parts ...string) {
 }
 
 func TestMissingCapabilities(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	dir := t.TempDir()
 	all := []uintptr{unix.CAP_SYS_TIME, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}
 	for _, c := range []struct {
@@ -223,7 +223,7 @@ func TestMissingCapabilities(t *testing.T) {
 
 // TestFewCapabilities has what PTP by the kernel's timestamps needs, and no more: by default that will do.
 func TestFewCapabilities(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	dir := t.TempDir()
 	d := &daemon{ns: w.host, dir: dir, client: control.NewClient(filepath.Join(dir, "socket"))}
@@ -238,7 +238,7 @@ func TestFewCapabilities(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	dir := t.TempDir()
 	check := func(config string) (int, string) {
 		file := filepath.Join(dir, "lockstepd.toml")
@@ -276,7 +276,7 @@ func TestCheck(t *testing.T) {
 // TestNoConfiguration runs the daemon with nothing but a host without a hardware clock. It is in a user namespace of its
 // own, in which nobody may set the clock.
 func TestNoConfiguration(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -311,7 +311,7 @@ func TestNoConfiguration(t *testing.T) {
 
 // TestServiceManager stands in for systemd.
 func TestServiceManager(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	g := newGrandmaster(t, w)
 	g.silence(true)
 	dir := t.TempDir()
@@ -356,7 +356,7 @@ func TestServiceManager(t *testing.T) {
 }
 
 func TestMetricsAndJSON(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort, metricsSection)
 	d.awaitSettled(t)

@@ -25,7 +25,7 @@ func (d *daemon) interrupted(t *testing.T, what string, steps uint64) {
 }
 
 func TestInterfaceComesLater(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	w.host.rename(t, "eth0", "other")
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
@@ -38,7 +38,7 @@ func TestInterfaceComesLater(t *testing.T) {
 }
 
 func TestLinkDownAndUp(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	steps := d.awaitLearned(t).Steps
@@ -55,7 +55,7 @@ func TestLinkDownAndUp(t *testing.T) {
 }
 
 func TestInterfaceRenamed(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	steps := d.awaitLearned(t).Steps
@@ -68,7 +68,7 @@ func TestInterfaceRenamed(t *testing.T) {
 }
 
 func TestInterfaceRemovedAndMadeAnew(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	d := newDaemon(t, w.host, ptpPort)
 	newGrandmaster(t, w)
 	steps := d.awaitLearned(t).Steps
@@ -83,7 +83,7 @@ func TestInterfaceRemovedAndMadeAnew(t *testing.T) {
 
 // TestNothingLeaks reloads and flaps the link, and looks at what the process holds.
 func TestNothingLeaks(t *testing.T) {
-	w := newWire(t)
+	w := newCable(t)
 	newGrandmaster(t, w)
 	newNTPServer(t, w)
 	d := newDaemon(t, w.host, ptpPort, ntpAssociation, metricsSection)

@@ -136,8 +136,8 @@ func (n *namespace) address(t *testing.T, name string, prefix netip.Prefix) {
 	})
 }
 
-// wire is two hosts and the wire between them: the daemon's, with the interface eth0, and that of its peers, with eth1.
-type wire struct{ host, peers *namespace }
+// cable is two hosts and the cable between them: the daemon's, with the interface eth0, and that of its peers, with eth1.
+type cable struct{ host, peers *namespace }
 
 // Addresses of the two.
 var (
@@ -145,10 +145,10 @@ var (
 	peerAddress = netip.MustParseAddr("10.1.1.2")
 )
 
-func newWire(t *testing.T) *wire {
+func newCable(t *testing.T) *cable {
 	t.Helper()
 	t.Parallel()
-	w := &wire{newNamespace(t), newNamespace(t)}
+	w := &cable{newNamespace(t), newNamespace(t)}
 	for _, n := range []*namespace{w.host, w.peers} {
 		n.do(t, func() error {
 			// Addresses of IPv6 are of use at once.
@@ -163,15 +163,15 @@ func newWire(t *testing.T) *wire {
 	return w
 }
 
-// connect makes the interfaces and their wire.
-func (w *wire) connect(t *testing.T) {
+// connect makes the interfaces and their cable.
+func (w *cable) connect(t *testing.T) {
 	t.Helper()
 	joinNamespaces(t, w.host, "eth0", w.peers, "eth1")
 	w.host.address(t, "eth0", netip.PrefixFrom(hostAddress, 24))
 	w.peers.address(t, "eth1", netip.PrefixFrom(peerAddress, 24))
 }
 
-// joinNamespaces makes an interface in each of two namespaces, and the wire between them.
+// joinNamespaces makes an interface in each of two namespaces, and the cable between them.
 func joinNamespaces(t *testing.T, a *namespace, aName string, b *namespace, bName string) {
 	t.Helper()
 	const peerInfo = 1 // VETH_INFO_PEER

@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
+	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/hwts"
-	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
-	"github.com/lockstep-time/lockstep/ptp"
+	ntpwire "github.com/lockstep-time/lockstep/ntp/wire"
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
+	ptpwire "github.com/lockstep-time/lockstep/ptp/wire"
 )
 
 // taiOffset is what the grandmaster's time is ahead of the machine's.
@@ -37,18 +38,18 @@ type grandmaster struct {
 }
 
 // masterIdentity is that of the grandmaster's port.
-func masterIdentity() ptp.PortIdentity {
-	return ptp.PortIdentity{Clock: ptp.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 1}, Port: 1}
+func masterIdentity() ptpwire.PortIdentity {
+	return ptpwire.PortIdentity{Clock: ptpwire.ClockIdentity{2, 0, 0, 0xff, 0xfe, 0, 0, 1}, Port: 1}
 }
 
 // newGrandmaster starts a grandmaster over UDP/IPv4 with 16 Sync messages per second on the peers' interface.
-func newGrandmaster(t *testing.T, w *wire) *grandmaster {
+func newGrandmaster(t *testing.T, w *cable) *grandmaster {
 	t.Helper()
 	return newGrandmasterOver(t, w, hwts.UDP4)
 }
 
 // newGrandmasterOver is newGrandmaster over another network.
-func newGrandmasterOver(t *testing.T, w *wire, network hwts.Network) *grandmaster {
+func newGrandmasterOver(t *testing.T, w *cable, network hwts.Network) *grandmaster {
 	t.Helper()
 	g := &grandmaster{network: network, stop: make(chan struct{})}
 	w.peers.do(t, func() (err error) {
@@ -82,13 +83,13 @@ func newGrandmasterOver(t *testing.T, w *wire, network hwts.Network) *grandmaste
 func (g *grandmaster) run() {
 	for {
 		g.mu.Lock()
-		g.core.Wake(clock.Monotonic())
+		g.core.Wake(sysclock.Monotonic())
 		next := g.core.NextWake()
 		g.mu.Unlock()
 		select {
 		case <-g.stop:
 			return
-		case <-time.After(next.Sub(clock.Monotonic())):
+		case <-time.After(next.Sub(sysclock.Monotonic())):
 		}
 	}
 }
@@ -124,14 +125,14 @@ func (g *grandmaster) Received(b []byte, from hwts.Addr, ts clock.Timestamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.client = hwts.UDPAddr(netip.AddrPortFrom(from.UDP.Addr(), hwts.GeneralPort))
-	g.core.Receive(clock.Monotonic(), b, ts)
+	g.core.Receive(sysclock.Monotonic(), b, ts)
 }
 
 // Transmitted implements hwts.Handler.
 func (g *grandmaster) Transmitted(id uint32, ts clock.Timestamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.core.Transmitted(clock.Monotonic(), id, ts)
+	g.core.Transmitted(sysclock.Monotonic(), id, ts)
 }
 
 // SendEvent implements ptptest.Output.
@@ -144,7 +145,7 @@ func (g *grandmaster) SendEvent(b []byte) (uint32, error) {
 func (g *grandmaster) SendGeneral(b []byte) error {
 	g.generals = record(g.generals, b)
 	to := g.network.Primary(hwts.GeneralPort)
-	if g.unicast && ptp.MessageType(b[0]&0xf) == ptp.MessageDelayResp {
+	if g.unicast && ptpwire.MessageType(b[0]&0xf) == ptpwire.MessageDelayResp {
 		to = g.client
 	}
 	_, err := g.general.Send(b, to)
@@ -164,12 +165,12 @@ type ntpServer struct {
 	running sync.WaitGroup
 }
 
-func newNTPServer(t *testing.T, w *wire) *ntpServer {
+func newNTPServer(t *testing.T, w *cable) *ntpServer {
 	t.Helper()
 	return newNTPServerAt(t, w, peerAddress)
 }
 
-func newNTPServerAt(t *testing.T, w *wire, address netip.Addr) *ntpServer {
+func newNTPServerAt(t *testing.T, w *cable, address netip.Addr) *ntpServer {
 	t.Helper()
 	s := &ntpServer{core: ntptest.New()}
 	w.peers.do(t, func() (err error) {
@@ -190,9 +191,9 @@ func (s *ntpServer) Received(b []byte, from hwts.Addr, ts clock.Timestamp) {
 	defer s.mu.Unlock()
 	s.client = from.UDP
 	if s.kiss != "" {
-		h := ntp.Header{Leap: ntp.LeapUnknown, Version: ntp.Version, Mode: ntp.ModeServer, Poll: 17}
+		h := ntpwire.Header{Leap: ntpwire.LeapUnknown, Version: ntpwire.Version, Mode: ntpwire.ModeServer, Poll: 17}
 		copy(h.ReferenceID[:], s.kiss)
-		if request, err := ntp.Parse(b); err == nil {
+		if request, err := ntpwire.Parse(b); err == nil {
 			h.Origin = request.Transmit
 		}
 		_, _ = s.conn.Send(h.Append(nil), from)

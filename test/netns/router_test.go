@@ -16,7 +16,7 @@ import (
 type routedNetworks struct{ host, router, outside, far netip.Prefix }
 
 // connect joins the far host with the router, and has routes set for both versions of IP.
-func (r routedNetworks) connect(t *testing.T, w *wire, far *namespace) {
+func (r routedNetworks) connect(t *testing.T, w *cable, far *namespace) {
 	t.Helper()
 	joinNamespaces(t, w.peers, "eth2", far, "eth3")
 	w.host.address(t, "eth0", r.host)
@@ -51,7 +51,7 @@ func (n *namespace) defaultRoute(t *testing.T, by netip.Addr) {
 
 // reached listens at another port of the host, and returns a function that tells whether the far host has got through to it
 // over both versions of IP.
-func (r routedNetworks) reached(t *testing.T, w *wire, far *namespace) func() bool {
+func (r routedNetworks) reached(t *testing.T, w *cable, far *namespace) func() bool {
 	t.Helper()
 	const port = 4242
 	var count [2]atomic.Uint64
