@@ -98,7 +98,8 @@ func (a *app) runSimulation(c *cobra.Command, files []string, s simulation) erro
 		list = append(list, one)
 	}
 	if s.host != "" && (s.plot == "" || !slices.Contains(list[0].HostNames(), s.host)) {
-		return usage(fmt.Sprintf("--plot-host %s is not a host of the scenario that --plot is for; allowed: %s", s.host, strings.Join(list[0].HostNames(), " ")))
+		return usage(fmt.Sprintf("--plot-host %s is not a host of the scenario that --plot is for; allowed: %s",
+			s.host, strings.Join(list[0].HostNames(), " ")))
 	}
 	outcomes, err := scenario.RunAll(c.Context(), list,
 		scenario.Options{Seeds: s.seeds, Jobs: s.jobs, Keep: s.keeps, Progress: a.progress()})

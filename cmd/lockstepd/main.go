@@ -141,8 +141,8 @@ func run(file string) error {
 	if err != nil {
 		return err
 	}
-	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(os.Stderr, cfg.Log), Version: version.String(), Notify: notify,
-		Watchdog: watchdog, Reload: reload})
+	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(os.Stderr, cfg.Log), Version: version.String(),
+		Notify: notify, Watchdog: watchdog, Reload: reload})
 }
 
 // hangups turns SIGHUP into what the daemon reloads by.
