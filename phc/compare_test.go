@@ -22,7 +22,8 @@ func TestCompareMethods(t *testing.T) {
 	all := []clock.Method{clock.Precise, clock.Extended, clock.Basic}
 	for i, want := range all {
 		w := newWorld()
-		f := phctest.New(phctest.Config{Index: 2, Now: w.Now, System: func() int64 { return w.now - 37e9 }, Start: 250, Window: 400, Methods: all[i:]})
+		f := phctest.New(phctest.Config{Index: 2, Now: w.Now, System: func() int64 { return w.now - 37e9 }, Start: 250,
+			Window: 400, Methods: all[i:]})
 		c, err := f.Compare(10)
 		if err != nil {
 			t.Fatalf("%v: %v", want, err)
@@ -58,13 +59,13 @@ func TestCompareProbesOnce(t *testing.T) {
 		f := phctest.New(phctest.Config{Now: newWorld().Now, Methods: []clock.Method{clock.Precise, clock.Extended, clock.Basic},
 			Fault: func(c phctest.Call) error {
 				calls[c]++
-				if c == phctest.CallPrecise || c == phctest.CallExtended && errno != unix.ENODEV {
+				if c == phctest.CallPrecise || c == phctest.CallExtended && !errors.Is(errno, unix.ENODEV) {
 					return errno
 				}
 				return nil
 			}})
 		want := clock.Basic
-		if errno == unix.ENODEV { // PRECISE without the right clock source; EXTENDED answers
+		if errors.Is(errno, unix.ENODEV) { // PRECISE without the right clock source; EXTENDED answers
 			want = clock.Extended
 		}
 		for range 3 {
@@ -172,8 +173,8 @@ func TestReduceIsConsistent(t *testing.T) {
 	})
 }
 
-// FuzzReduce compares what Reduce says of readings within 2^55 ns of 0, a year, with the exact means. Of all others it demands
-// no more than an uncertainty: their differences do not fit into an int64.
+// FuzzReduce compares what Reduce says of readings within 2^55 ns of 0, a year, with the exact means. Of all others it
+// demands no more than an uncertainty: their differences do not fit into an int64.
 func FuzzReduce(f *testing.F) {
 	f.Add(make([]byte, 24))
 	f.Add(binary.LittleEndian.AppendUint64(make([]byte, 40), math.MaxInt64))

@@ -214,7 +214,8 @@ func TestHoldersByAnyName(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			root := tree(t, map[string]string{"sys/class/ptp/ptp0/dev": number, "sys/class/ptp/ptp1/dev": null}, map[string]string{"proc": "/proc"})
+			root := tree(t, map[string]string{"sys/class/ptp/ptp0/dev": number, "sys/class/ptp/ptp1/dev": null},
+				map[string]string{"proc": "/proc"})
 			for index, want := range []bool{true, false} {
 				found, _, err := holders(root, index, 0)
 				got := slices.ContainsFunc(found, func(h Holder) bool { return h.PID == os.Getpid() && h.Writable })
@@ -256,7 +257,8 @@ func TestThisMachine(t *testing.T) {
 }
 
 func FuzzResolve(f *testing.F) {
-	for _, s := range []string{"/dev/ptp0", "ptp1", "2", "eth0", "0000:01:00.0", "igb:52:54:00", "/../dev/ptp0", "*", "[", "\x00"} {
+	for _, s := range []string{"/dev/ptp0", "ptp1", "2", "eth0", "0000:01:00.0", "igb:52:54:00", "/../dev/ptp0", "*", "[",
+		"\x00"} {
 		f.Add(s)
 	}
 	root := f.TempDir()
