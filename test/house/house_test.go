@@ -53,7 +53,8 @@ var house = []floor{
 	{"status/text", "internal/plain status"},
 	{"status/metrics", "internal/httpserve source status"},
 	{"status/control", "internal/httpserve internal/lockfile internal/plain source status"},
-	{"engine", "clock discipline estimate servo source status timescale"},
+	{"offer", "clock timescale"},
+	{"engine", "clock discipline estimate offer servo source status timescale"},
 	{"host", "clock configs discipline engine estimate ntp ptp ptp/wire source status timescale"},
 	{"daemon", "clock clock/sysclock configs engine host hwts hwts/nic internal/files internal/lockfile internal/sdnotify " +
 		"phc ptp ptp/wire source status status/control status/metrics"},
@@ -64,7 +65,7 @@ var house = []floor{
 	{"cmd/lockstepctl", "internal/plain internal/version status status/control status/text"},
 	{"cmd/lockstep-sim", "internal/files internal/plain internal/version sim sim/report"},
 	{"cmd/phcctl", "clock clock/sysclock hwts hwts/nic internal/files internal/plain internal/version phc phc/stability"},
-	{"test", "clock clock/sysclock configs hwts ntp ptp ptp/wire status status/control status/text"},
+	{"test", "clock clock/sysclock configs hwts ntp ntp/wire ptp ptp/wire status status/control status/text"},
 }
 
 func TestHouse(t *testing.T) {
