@@ -12,17 +12,21 @@ import (
 // whatever TAI − UTC is. m's offset is the PHC less a source on UTC, on no common scale. It is not ok before there are
 // crossings.
 func (t *Tree) OnSystem(now clock.Mono, m source.Sample) (_ source.Sample, ok bool) {
-	n := t.node(m.At.Clock())
-	if n == nil {
+	n, system := t.node(m.At.Clock()), t.node(clock.System)
+	if n == nil || system == nil {
 		return m, false
 	}
 	o := n.observation(m)
-	est, base, free, ok := n.up(estimate.State{}, o.Offset, o.Time)
-	open := n.parted(now)
-	if !ok || !open.known {
+	way, ok := t.path(n, system)
+	if !ok {
 		return m, false
 	}
-	whole, fraction := n.system.correctionAt(free, now)
+	est, base, free, open := estimate.State{}, o.Offset, o.Time, bracket{known: true}
+	for _, h := range way {
+		est, base, free = h.edge.carry(h.to, est, base, free)
+		open = h.edge.carryBracket(h.to, open, now)
+	}
+	whole, fraction := system.correctionAt(free, now)
 	m.At = clock.At(clock.System, free+whole)
 	m.Offset, m.OffsetFraction = base+whole, est.Offset+o.OffsetFraction+fraction
 	m.Variance += est.OffsetVar

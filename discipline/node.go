@@ -27,21 +27,11 @@ type node struct {
 	frequencySigma float64 // of -applied as the oscillator's error, ppb; 0: unknown
 	history        *clock.History
 
-	// edge of a PHC: the free-running system clock less the free-running PHC, over the system clock's time
-	edge      *estimate.Estimator
-	between   bracket // what crossings leave open of it
-	windows   estimate.DelaySpread
-	lean      estimate.Lean
-	window    time.Duration
-	method    clock.Method
 	crossedAt float64 // correction in force at the last crossing, ppb
-	system    *node   // the other end of the edge, once crossed
+	toward    *edge   // scratch of Tree.path: the next edge on the way
 
 	anchorMono clock.Mono // at which it read anchor
 	anchor     clock.Timestamp
-	oddSince   clock.Mono // of the first crossing, since the last sound one, that was not as expected; 0 if there is none
-	witnessed  bool       // the source has measured the root since, and found it off by miss ns
-	miss       float64
 	soundMono  clock.Mono // the same for the last crossing that was as expected; soundFree is without steering
 	soundFree  int64
 
@@ -64,10 +54,6 @@ func newNode(in Info, now clock.Mono, cfg Config) *node {
 		frequencySigma: in.Sigma, history: clock.NewHistory(in.ID, historySize), anchorMono: now, anchor: in.Reading,
 		wanted: in.Frequency, steered: now, everLocked: in.Trusted}
 	n.history.SetFrequency(in.Reading.Add(-time.Hour), in.Frequency)
-	if in.ID != clock.System {
-		n.edge = estimate.New()
-		n.edge.SetFrequency(0, wildFrequency)
-	}
 	if n.servo != nil {
 		n.servo.SetLimit(in.MaxFrequency)
 		if in.Sigma > 0 {
@@ -76,10 +62,6 @@ func newNode(in Info, now clock.Mono, cfg Config) *node {
 	}
 	return n
 }
-
-// wildFrequency is the standard deviation, in ppb, of what two clocks may differ by of which nothing is known. Crossings are
-// so precise that it need not be what to expect.
-const wildFrequency = 2e7
 
 // saw notes what the clock read when the event at now came from.
 func (n *node) saw(now clock.Mono, at clock.Timestamp) { n.anchorMono, n.anchor = now, at }
@@ -120,63 +102,10 @@ func (n *node) servoHold() float64 {
 	return n.applied
 }
 
-// edgeTo returns the edge that joins two clocks of which one is the system clock.
-func (n *node) edgeTo(o *node) *estimate.Estimator {
-	if n.edge != nil {
-		return n.edge
-	}
-	return o.edge
-}
-
 // correctionAt returns how far steering has moved the clock when its oscillator shows free, which is about now.
 func (n *node) correctionAt(free int64, now clock.Mono) (whole int64, fraction float64) {
 	whole, _ = n.correction(n.reading(now))
 	return n.correction(clock.At(n.id, free+whole))
-}
-
-// up carries an estimate of this PHC, when its oscillator shows at, over to the system clock. A frequency error is one per
-// unit of the clock's own time.
-func (n *node) up(est estimate.State, base, at int64) (estimate.State, int64, int64, bool) {
-	if n.edge == nil || !n.edge.Known() || n.system == nil {
-		return est, base, at, false
-	}
-	offset, e := n.edge.At(n.edge.Time())
-	at = clock.Sum(at, offset, clock.Int64(e.Offset)) // what the system clock's oscillator shows, but for what they part in the meantime
-	offset, e = n.edge.At(at)
-	est.Frequency *= pace(e.Frequency)
-	return est.Plus(e), base + offset, at, true
-}
-
-// down carries an estimate of the system clock, when its oscillator shows at, over to this PHC.
-func (n *node) down(est estimate.State, base, at int64) (estimate.State, int64, int64, bool) {
-	if n.edge == nil || !n.edge.Known() || n.system == nil {
-		return est, base, at, false
-	}
-	offset, e := n.edge.At(at)
-	est = est.Minus(e)
-	est.Frequency /= pace(e.Frequency)
-	return est, base - offset, clock.Sum(at, -offset, -clock.Int64(e.Offset)), true
-}
-
-// pace returns how fast a PHC runs by the system clock, for an edge whose offset grows by ppb. What nothing runs at is not
-// reckoned with: an estimate may be absurd for a while.
-func pace(ppb float64) float64 { return 1 - max(-5e8, min(5e8, ppb))/1e9 }
-
-// parted returns what is open now of the edge: what its crossings leave together, and not more than half of a window beside
-// where chance may have put the estimate.
-func (n *node) parted(now clock.Mono) bracket {
-	b := n.between
-	if n.system == nil {
-		return b
-	}
-	time := n.system.freeTime(n.system.reading(now))
-	b.widen(runOff(n.edge, time, 0))
-	_, est := n.edge.At(time)
-	chance := float64(n.window)/2 + confidence(n.edge.Observations())*est.Sigma()
-	if low, high := max(b.low, -chance), min(b.high, chance); low <= high {
-		b.low, b.high = low, high
-	}
-	return b
 }
 
 // note keeps the books on an update: what the offset was, and whether that is locked.

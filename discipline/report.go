@@ -27,9 +27,10 @@ type Report struct {
 	Locked             bool
 	Updated            clock.Mono
 	Steps              uint64
-	Method             clock.Method
-	Window             time.Duration
-	Err                error
+	// Method and Window of the PHC's last crossing with the system clock, or else with another clock; 0 of the system clock.
+	Method clock.Method
+	Window time.Duration
+	Err    error
 }
 
 // Reports appends a report on each clock to dst, the root first.
@@ -47,18 +48,17 @@ func (t *Tree) Reports(now clock.Mono, dst []Report) []Report {
 
 func (t *Tree) report(n *node, now clock.Mono) Report {
 	r := Report{ID: n.id, Scale: n.scale, Root: n == t.root, Steered: n.servo != nil, Frequency: n.applied,
-		Learned: n.servoHold(), Locked: n.locked, Updated: n.steered, Steps: n.steps, Method: n.method, Window: n.window,
-		Err: n.err, Offset: clock.Nanoseconds(n.offset), OffsetRMS: clock.Nanoseconds(n.rms())}
+		Learned: n.servoHold(), Locked: n.locked, Updated: n.steered, Steps: n.steps, Err: n.err, Offset: clock.Nanoseconds(n.offset), OffsetRMS: clock.Nanoseconds(n.rms())}
 	if n.servo != nil {
 		r.Servo = n.servo.Name()
 	}
+	if e := t.edgeOf(n); e != nil && n.id != clock.System {
+		r.Method, r.Window = e.method, e.window
+	}
 	r.MaxError, r.Known = t.MaxError(now, n.id)
-	switch {
-	case t.root == nil || n == t.root || !r.Known:
-	case t.root.id == clock.System || n.id == clock.System:
-		r.Parent = t.root.id
-	default:
-		r.Parent = clock.System
+	if t.root != nil && n != t.root && r.Known {
+		way, _ := t.path(t.root, n)
+		r.Parent = way[len(way)-1].edge.other(n).id
 	}
 	return r
 }
@@ -76,7 +76,7 @@ func (t *Tree) PHCs() iter.Seq[clock.ID] {
 
 // Locked reports whether all clocks that are steered and can be related to the source are locked, and there is one.
 func (t *Tree) Locked(now clock.Mono) bool {
-	any := false
+	found := false
 	for _, n := range t.nodes {
 		if n.servo == nil {
 			continue
@@ -87,7 +87,7 @@ func (t *Tree) Locked(now clock.Mono) bool {
 		if !n.locked {
 			return false
 		}
-		any = true
+		found = true
 	}
-	return any
+	return found
 }

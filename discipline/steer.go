@@ -22,7 +22,7 @@ func (t *Tree) Sample(now clock.Mono, m source.Sample) estimate.Verdict {
 		n.saw(now, m.At)
 	}
 	o := n.observation(m)
-	t.testify(o)
+	t.recordWitness(o)
 	if m.OneWay && !t.ref.Expects(o) {
 		return estimate.Outlier
 	}
@@ -43,8 +43,8 @@ func (t *Tree) Sample(now clock.Mono, m source.Sample) estimate.Verdict {
 // restless reports whether two clocks of the host wander against each other by so much that one of them may change its frequency
 // all of a sudden. Else it is the source that does, if anybody seems to.
 func (t *Tree) restless() bool {
-	for _, n := range t.nodes {
-		if n.edge != nil && n.edge.Observations() > leanAfter && n.edge.Wander() > wildWander {
+	for _, e := range t.edges {
+		if e.estimate.Observations() > leanAfter && e.estimate.Wander() > wildWander {
 			return true
 		}
 	}
@@ -94,156 +94,6 @@ func (t *Tree) Doubt(d time.Duration, slowly bool) {
 // sources contradict this host.
 func (t *Tree) Misgive(d time.Duration) { t.misgiving = min(d, Unlimited) }
 
-// Cross takes in a comparison of a PHC (A) with the system clock (B).
-func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
-	n, system := t.node(c.A.Clock()), t.node(c.B.Clock())
-	if n == nil || system == nil || n.edge == nil {
-		return
-	}
-	n.system, n.window, n.method = system, 2*c.Uncertainty, c.Method
-
-	nw, nf := n.correction(c.A)
-	sw, sf := system.correction(c.B)
-	resolution := n.resolution(system)
-	alike, own := n.windows.Variances(float64(2*c.Uncertainty), resolution)
-	o := estimate.Observation{Time: c.B.Nanoseconds() - sw,
-		Offset:         c.B.Nanoseconds() - sw - (c.A.Nanoseconds() - nw),
-		OffsetFraction: nf - sf, Variance: alike, DelayVariance: own}
-	base, est := n.edge.At(o.Time)
-	excess := float64(n.window) - n.windows.Min()
-	miss := float64(o.Offset-base) + o.OffsetFraction - est.Offset
-	lean := n.lean.Part() * excess
-	o.OffsetFraction -= lean
-	// the window bounds the error, unless comparisons scatter by more than it can hold
-	bound := max(float64(c.Uncertainty), crossingSigmas*n.edge.Noise(o))
-	v := n.between.observe(n.edge, o, bound+resolution+math.Abs(lean), 0)
-	if v == estimate.Outlier { // perhaps somebody has set a clock: its reading is nothing to reckon from
-		if n.oddSince == 0 {
-			n.oddSince = now
-		}
-		return
-	}
-	n.saw(now, c.A)
-	system.saw(now, c.B)
-	switch v {
-	case estimate.Jumped:
-		d := clock.Sum(o.Offset, -base, -clock.Int64(est.Offset))
-		if abs(d) < foreignAtLeast {
-			n.edge.Jump(d, float64(abs(d)))
-			n.between.moved(float64(d))
-			n.between.admit(float64(c.Uncertainty))
-			return
-		}
-		t.foreignStep(now, n, system, d, est.Frequency)
-	case estimate.Used:
-		n.sounded()
-		if n.edge.Observations() > leanAfter {
-			n.lean.Learn(excess, miss)
-		}
-		n.sound(now, c.A)
-		system.sound(now, c.B)
-		t.follow(now, n, system)
-	}
-}
-
-// foreignAtLeast is the least jump, in ns, that is taken for somebody else's doing; less is the two clocks' own.
-const foreignAtLeast = 20_000
-
-// leanAfter is how many crossings it takes until their misses say something of how they are made.
-const leanAfter = 32
-
-// crossingResolution is the standard deviation of a crossing whatever its window, ns: clocks are read in whole ticks.
-const crossingResolution = 4
-
-// resolution returns the standard deviation of a crossing whatever its window, in ns: clocks are read in whole ticks, and
-// a new frequency is in force a little before or after the reading that is noted for it.
-func (n *node) resolution(system *node) float64 {
-	late := (math.Abs(n.applied-n.crossedAt) + math.Abs(system.applied-system.crossedAt)) * effectLatency
-	n.crossedAt, system.crossedAt = n.applied, system.applied
-	return crossingResolution + late
-}
-
-// crossingSigmas is how many standard deviations of their noise comparisons may be off by.
-const crossingSigmas = 4
-
-// effectLatency is the time, in s, that it may take a frequency to be in force.
-const effectLatency = 100e-6
-
-// follow steers the end of an edge that is not the root.
-func (t *Tree) follow(now clock.Mono, n, system *node) {
-	interval := t.cfg.Interval.Seconds()
-	for _, o := range [2]*node{system, n} {
-		if o == t.root || t.root == nil {
-			continue
-		}
-		if o == system && t.root != n {
-			continue // it hangs from another clock
-		}
-		if est, ok := t.estimate(o, now); ok {
-			t.steer(o, now, est.Offset, interval, true)
-		}
-	}
-}
-
-// foreignStep finds out which end of an edge somebody else has set, by d ns of the free-running system clock less the
-// free-running PHC, which drift apart by ppb, and enters it into that clock's history. A large step shows in what the clock has gone on since; of a small one the source
-// tells whether it was the root's. Where nothing tells, it is the PHC: drivers reset those.
-func (t *Tree) foreignStep(now clock.Mono, n, system *node, d int64, ppb float64) {
-	victim, by := n, -d
-	switch {
-	case abs(d) > discernible:
-		if n.ran(now)*2 < abs(d) && system.ran(now)*2 > abs(d) {
-			victim, by = system, d
-		}
-	case t.leading && n == t.root:
-		if !n.witnessed && now.Sub(n.oddSince) < maxWait {
-			return // the source's next sample is waited for
-		}
-		if n.witnessed && !n.witness(by) {
-			victim, by = system, d
-		}
-	case t.leading && system == t.root && n.witnessed && n.witness(d):
-		victim, by = system, d
-	}
-	n.sounded()
-	at := victim.reading(now)
-	if victim == system { // the edge is a function of its time
-		by = clock.Sum(by, clock.Int64(float64(by)*ppb/1e9))
-	}
-	by = clock.Sum(by, clock.Int64(float64(by)*victim.applied/1e9)) // what was skipped has been reckoned with the correction in force
-	victim.history.Step(at.Add(-time.Duration(by)), time.Duration(by))
-	if victim != system { // its device was reset: frequency and time have to be set again
-		victim.everLocked, victim.locked = false, false
-		t.apply(victim, now, victim.applied)
-	}
-	t.act.Changed(victim.id, Jumped, time.Duration(by))
-}
-
-// maxWait is how long a source's sample is waited for that tells which of two clocks was set.
-const maxWait = 3 * time.Second
-
-// testify has the source's sample tell of the root what the crossings since something went wrong cannot.
-func (t *Tree) testify(o estimate.Observation) {
-	base, est := t.ref.At(o.Time)
-	for _, n := range t.nodes {
-		if n.oddSince != 0 && !n.witnessed {
-			n.witnessed, n.miss = true, float64(o.Offset-base)+o.OffsetFraction-est.Offset
-		}
-	}
-}
-
-// witness reports whether the source has seen the root move by ns, rather than not at all. Half of it is what it sees
-// where the way there was measured after the move, and the way back before it.
-func (n *node) witness(by int64) bool { return n.miss/float64(by) > 0.25 }
-
-// sounded ends what began with a crossing that was not as expected.
-func (n *node) sounded() { n.oddSince, n.witnessed = 0, false }
-
-// discernible is a step, in ns, that cannot be taken for the time that an event took to be heard of.
-const discernible = int64(50 * time.Millisecond)
-
-func abs(v int64) int64 { return max(v, -v) }
-
 // Tick steers what is due. The caller wakes the tree at NextWake, and answers by Cross for the PHCs that it compares
 // at each tick.
 func (t *Tree) Tick(now clock.Mono) {
@@ -270,7 +120,7 @@ func (t *Tree) Tick(now clock.Mono) {
 		t.steer(t.root, now, est.Offset, t.interval, false)
 	}
 	for _, n := range t.nodes {
-		if n != t.root && n.edge == nil && now.Sub(n.steered) > 4*t.cfg.Interval {
+		if n != t.root && n.id == clock.System && now.Sub(n.steered) > 4*t.cfg.Interval {
 			if est, ok := t.estimate(n, now); ok {
 				t.steer(n, now, est.Offset, t.interval, false)
 			}

@@ -76,6 +76,7 @@ type Tree struct {
 	cfg   Config
 	act   Actuator
 	nodes []*node // the system clock first, if there is one
+	edges []*edge // between them, in the order of their clocks' IDs
 	root  *node   // measured by the source; nil before the first source
 	// ref is the root's free-running clock less the source.
 	ref            *estimate.Estimator
@@ -92,6 +93,8 @@ type Tree struct {
 	panicked       bool
 	next           clock.Mono
 	due            clock.Mono // of the next regular update
+	hops           []hop      // scratch of path
+	found          []*node
 }
 
 // New returns a tree without clocks.
@@ -167,21 +170,34 @@ func (t *Tree) Add(now clock.Mono, in Info) {
 	t.next = now
 }
 
-// Remove takes a clock out: its device is gone. If it was the root, the system clock takes its place.
+// Remove takes a clock out, and its edges with it: its device is gone. If it was the root, a clock that it has an edge with
+// takes its place, the system clock before others.
 func (t *Tree) Remove(now clock.Mono, id clock.ID) {
 	n := t.node(id)
 	if n == nil {
 		return
 	}
 	if t.root == n {
-		if heir := t.node(clock.System); heir != nil && heir != n && t.reroot(now, heir) {
-			t.leading = false
-		} else {
-			t.root, t.leading = nil, false
+		t.leading = false
+		if !t.inherit(now) {
+			t.root = nil
 			t.forget()
 		}
 	}
+	t.edges = slices.DeleteFunc(t.edges, func(e *edge) bool { return e.other(n) != nil })
 	t.nodes = slices.DeleteFunc(t.nodes, func(o *node) bool { return o == n })
+}
+
+// inherit makes another clock the root that has an edge with the present one, the system clock before others. It is false
+// if there is none.
+func (t *Tree) inherit(now clock.Mono) bool {
+	gone := t.root
+	for _, e := range t.edges {
+		if n := e.other(gone); n != nil && t.reroot(now, n) {
+			return true
+		}
+	}
+	return false
 }
 
 // Has reports whether the tree has the clock.
@@ -230,14 +246,17 @@ func (t *Tree) Follow(now clock.Mono, id clock.ID) {
 }
 
 // presumed returns what an oscillator's frequency error is taken to be before it has been measured, in ppb: what cancels the
-// correction that the clock came with if that was learned, and else what a PHC differs by from the system clock.
+// correction that the clock came with if that was learned, and else what a PHC differs by from the system clock, or else from
+// another PHC.
 func (t *Tree) presumed(n *node) (ppb, sigma float64, ok bool) {
 	switch {
 	case n.frequencySigma > 0:
 		return -n.came, n.frequencySigma, true
-	case n.edge != nil && n.edge.Observations() > 1:
-		_, est := n.edge.At(n.edge.Time()) // over the system clock's time
-		return -est.Frequency / pace(est.Frequency), math.Sqrt(unknownFrequency*unknownFrequency + est.FrequencyVar), true
+	case n.id != clock.System:
+		if e := t.edgeOf(n); e != nil && e.estimate.Observations() > 1 {
+			ppb, variance := e.frequency(n)
+			return ppb, math.Sqrt(unknownFrequency*unknownFrequency + variance), true
+		}
 	}
 	return 0, 0, false
 }
@@ -261,7 +280,8 @@ func (t *Tree) reroot(now clock.Mono, n *node) bool {
 	full, _ := t.across(t.margins.full, n, now)
 	stated, _ := t.across(t.margins.stated, n, now)
 	t.margins = margins{full, stated}
-	wander := max(t.ref.Wander(), n.edgeTo(t.root).Wander())
+	way, _ := t.path(t.root, n)
+	wander := max(t.ref.Wander(), way[len(way)-1].estimate.Wander())
 	t.root = n
 	t.ref.Seed(at, base, est, wander)
 	return true
@@ -281,16 +301,7 @@ func (t *Tree) free(n *node, now clock.Mono) (est estimate.State, base, at int64
 	if t.root.scale != n.scale && !t.utcKnown {
 		return est, 0, 0, false
 	}
-	// every edge is system less PHC: go up to the system clock, then down
-	if t.root.id != clock.System {
-		if est, base, at, ok = t.root.up(est, base+t.lead(t.root), at); !ok {
-			return est, base, at, false
-		}
-	}
-	if n.id != clock.System {
-		return n.down(est, base-t.lead(n), at)
-	}
-	return est, base, at, true
+	return t.carry(t.root, n, est, base, at)
 }
 
 // Estimate returns where a clock is believed to be against the source followed last, and whether anything is known.
@@ -351,17 +362,7 @@ const Unlimited time.Duration = math.MaxInt64 / 4
 // across returns where the truth is beside what is believed of the clock now.
 func (t *Tree) across(b bracket, n *node, now clock.Mono) (_ bracket, ok bool) {
 	b.widen(runOff(t.ref, t.root.freeTime(t.root.reading(now)), t.cfg.Wander))
-	if n == t.root {
-		return b, b.known
-	}
-	// every edge is system less PHC
-	if t.root.edge != nil {
-		b = b.plus(t.root.parted(now))
-	}
-	if n.edge != nil {
-		b = b.minus(n.parted(now))
-	}
-	return b, b.known
+	return t.carryBracket(t.root, n, b, now)
 }
 
 // Sigma returns the standard deviation of the clock's estimated offset.
@@ -385,8 +386,8 @@ func (t *Tree) Resume() {
 }
 
 // Residual returns how far a source is from what the host believes: offset, in ns, is what it measured when its clock
-// read at, less what had been expected. As long as nothing is believed it is what the system clock differs by. It is
-// not ok if the clock cannot be compared.
+// read at, less what had been expected. As long as nothing is believed it is what the system clock differs by, or without
+// one the clock that was added first. It is not ok if the clock cannot be compared.
 func (t *Tree) Residual(now clock.Mono, at clock.Timestamp, offset int64, fraction float64) (ns float64, ok bool) {
 	n := t.node(at.Clock())
 	if n == nil {
@@ -401,18 +402,19 @@ func (t *Tree) Residual(now clock.Mono, at clock.Timestamp, offset int64, fracti
 		back := float64(free-(at.Nanoseconds()-whole)) / 1e9
 		return float64(offset-whole-base) + fraction - part - est.Offset + est.Frequency*back, true
 	}
-	if n.id == clock.System || t.node(clock.System) == nil {
+	first := t.nodes[0]
+	if n == first {
 		return float64(offset) + fraction, true
 	}
-	if !t.utcKnown {
+	if n.scale != first.scale && !t.utcKnown {
 		return 0, false
 	}
-	est, base, free, ok := n.up(estimate.State{}, offset-whole+t.lead(n), at.Nanoseconds()-whole)
+	est, base, free, ok := t.carry(n, first, estimate.State{}, offset-whole, at.Nanoseconds()-whole)
 	if !ok {
 		return 0, false
 	}
-	sw, sf := n.system.correctionAt(free, now)
-	return float64(base+sw) + est.Offset + sf - part + fraction, true
+	fw, ff := first.correctionAt(free, now)
+	return float64(base+fw) + est.Offset + ff - part + fraction, true
 }
 
 // Drift returns by how much the clock's offset to true time is believed to have grown from one of its readings to
