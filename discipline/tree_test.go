@@ -79,7 +79,7 @@ func TestPanicAndResume(t *testing.T) {
 	r.lie = 5e9
 	r.tree.Accept(r.now, r.measurement())
 	r.run(10 * second)
-	if !r.tree.Panicked() || !r.has("ptp0 panicked") {
+	if !r.tree.Panicked() || !r.saw("ptp0 panicked") {
 		t.Fatalf("no panic: %v", r.events)
 	}
 	r.within(phc, 5000, 60*second)
