@@ -62,24 +62,24 @@ func (b *bracket) observe(e *estimate.Estimator, o estimate.Observation, bound, 
 	return observe(e, o, wander, limit{b, bound})
 }
 
-// margins are two brackets of one estimate. The full one assumes nothing of how a delay is shared between the way there and
+// brackets are two of one estimate. The full one assumes nothing of how a delay is shared between the way there and
 // the way back: with it the host votes on its sources. The stated one, which is reported, takes it to be shared as evenly as
 // the configuration says.
-type margins struct{ full, stated bracket }
+type brackets struct{ full, stated bracket }
 
 // observe is the same for both: a measurement is off by even ns less at most if its delay is shared evenly.
-func (m *margins) observe(e *estimate.Estimator, o estimate.Observation, bound, even, wander float64) estimate.Verdict {
-	return observe(e, o, wander, limit{&m.full, bound}, limit{&m.stated, bound - even})
+func (p *brackets) observe(e *estimate.Estimator, o estimate.Observation, bound, even, wander float64) estimate.Verdict {
+	return observe(e, o, wander, limit{&p.full, bound}, limit{&p.stated, bound - even})
 }
 
-func (m *margins) moved(ns float64) {
-	m.full.moved(ns)
-	m.stated.moved(ns)
+func (p *brackets) moved(ns float64) {
+	p.full.moved(ns)
+	p.stated.moved(ns)
 }
 
-func (m *margins) admit(bound float64) {
-	m.full.admit(bound)
-	m.stated.admit(bound)
+func (p *brackets) admit(bound float64) {
+	p.full.admit(bound)
+	p.stated.admit(bound)
 }
 
 // limit is what one observation may be off by, in ns, and the bracket that it narrows.

@@ -107,7 +107,7 @@ func TestCrossingsLeaveOpenWhatTheyMay(t *testing.T) {
 			r.measures = root
 			r.locked()
 			r.run(60 * second)
-			full := r.tree.margins.full
+			full := r.tree.open.full
 			for id, least := range map[clock.ID]float64{root: 0, other(root): 50} { // of two times 250 ns, drawn within 100
 				b, ok := r.tree.across(full, r.tree.node(id), r.now)
 				if wider := b.half() - full.half(); !ok || wider < least || wider > 300 {

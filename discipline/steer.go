@@ -27,7 +27,7 @@ func (t *Tree) Sample(now clock.Mono, m source.Sample) estimate.Verdict {
 		return estimate.Outlier
 	}
 	t.ref.SetRigid(!t.restless())
-	v := t.margins.observe(t.ref, o, float64(m.MaxError), float64(m.Even), t.cfg.Wander)
+	v := t.open.observe(t.ref, o, float64(m.MaxError), float64(m.Even), t.cfg.Wander)
 	if v == estimate.Jumped && t.ref.Observations() < surely {
 		t.forget() // it was the first ones that were wrong
 		return estimate.Outlier
@@ -58,7 +58,7 @@ const wildWander = 100
 // at once. Nothing is steered by it.
 func (t *Tree) Prime(m source.Sample) {
 	if n := t.root; n != nil && m.At.Clock() == n.id && !t.ref.Known() {
-		t.margins.observe(t.ref, n.observation(m), float64(m.MaxError), float64(m.Even), t.cfg.Wander)
+		t.open.observe(t.ref, n.observation(m), float64(m.MaxError), float64(m.Even), t.cfg.Wander)
 	}
 }
 
@@ -78,21 +78,10 @@ func (t *Tree) Accept(now clock.Mono, m source.Sample) time.Duration {
 	}
 	d := clock.Sum(m.Offset, clock.Int64(math.Round(m.OffsetFraction)), -clock.Int64(est.Offset))
 	t.ref.Jump(d, math.Sqrt(m.Variance))
-	t.margins.moved(float64(d))
-	t.margins.admit(float64(m.MaxError))
+	t.open.moved(float64(d))
+	t.open.admit(float64(m.MaxError))
 	return time.Duration(d)
 }
-
-// Doubt has the maximum error allow for a jump of the source by d being wrong, as long as this source is followed. slowly
-// has the clocks take their time on the way: there are others who may come to see that it is wrong.
-func (t *Tree) Doubt(d time.Duration, slowly bool) {
-	t.doubt = min(clock.Sum(t.doubt, d.Abs()), Unlimited)
-	t.slowly = slowly
-}
-
-// Misgive has the maximum error allow for d more, as long as this source is followed or until it is told otherwise: the
-// sources contradict this host.
-func (t *Tree) Misgive(d time.Duration) { t.misgiving = min(d, Unlimited) }
 
 // Tick steers what is due. The caller wakes the tree at NextWake, and answers by Cross for the PHCs that it compares
 // at each tick.
@@ -163,10 +152,10 @@ func (t *Tree) steer(n *node, now clock.Mono, offset, interval float64, measured
 
 // maxSlew is the rate at which an offset is taken away at most, in ppb.
 func (t *Tree) maxSlew() float64 {
-	if t.doubt == 0 || !t.slowly {
+	if t.margins.Jump == 0 || !t.margins.Slow {
 		return t.cfg.MaxSlew
 	}
-	return min(t.cfg.MaxSlew, max(doubtfulSlew, t.doubt.Seconds()/doubtfulTime.Seconds()*1e9))
+	return min(t.cfg.MaxSlew, max(doubtfulSlew, t.margins.Jump.Seconds()/doubtfulTime.Seconds()*1e9))
 }
 
 // A jump that others may contradict is slewed within doubtfulTime, and not slower than at doubtfulSlew, in ppb.
@@ -184,7 +173,7 @@ func (t *Tree) note(n *node, est estimate.State, now clock.Mono) {
 
 // reach is the offset within which a clock counts as locked, ns: what the source's samples let expect.
 func (t *Tree) reach() float64 {
-	return max(1000, 0.4*t.margins.full.half())
+	return max(1000, 0.4*t.open.full.half())
 }
 
 // beyond stops steering if the clock was locked once and is off by more than the panic threshold.

@@ -79,22 +79,19 @@ type Tree struct {
 	edges []*edge // between them, in the order of their clocks' IDs
 	root  *node   // measured by the source; nil before the first source
 	// ref is the root's free-running clock less the source.
-	ref            *estimate.Estimator
-	margins        margins       // as of the last sample
-	doubt          time.Duration // by which the source has jumped, with nothing but its own word for it
-	misgiving      time.Duration // by which the sources contradict what is believed
-	utcUncertainty time.Duration // by which what is reckoned of UTC may be wrong
-	slowly         bool          // it is followed slowly because of that
-	lastRef        clock.Mono    // of the last sample used
-	interval       float64       // between samples, seconds
-	leading        bool          // a source is followed now
-	utc            int           // TAI − UTC
-	utcKnown       bool
-	panicked       bool
-	next           clock.Mono
-	due            clock.Mono // of the next regular update
-	hops           []hop      // scratch of path
-	found          []*node
+	ref      *estimate.Estimator
+	open     brackets // where the truth is beside ref, as of the last sample
+	margins  Margins
+	lastRef  clock.Mono // of the last sample used
+	interval float64    // between samples, seconds
+	leading  bool       // a source is followed now
+	utc      int        // TAI − UTC
+	utcKnown bool
+	panicked bool
+	next     clock.Mono
+	due      clock.Mono // of the next regular update
+	hops     []hop      // scratch of path
+	found    []*node
 }
 
 // New returns a tree without clocks.
@@ -114,7 +111,7 @@ func (t *Tree) Abandon() {
 // forget what is believed of the root.
 func (t *Tree) forget() {
 	t.ref.Forget()
-	t.margins = margins{}
+	t.open = brackets{}
 }
 
 // Settle sets all steered clocks to their learned frequencies, and those of which nothing is learned yet to the one that
@@ -241,7 +238,7 @@ func (t *Tree) Follow(now clock.Mono, id clock.ID) {
 		t.forget()
 		t.ref.SetFrequency(-n.servoHold(), unknownFrequency)
 	}
-	t.leading, t.doubt, t.misgiving = true, 0, 0
+	t.leading = true
 	t.next = min(t.next, now)
 }
 
@@ -277,9 +274,9 @@ func (t *Tree) reroot(now clock.Mono, n *node) bool {
 	if !ok {
 		return false
 	}
-	full, _ := t.across(t.margins.full, n, now)
-	stated, _ := t.across(t.margins.stated, n, now)
-	t.margins = margins{full, stated}
+	full, _ := t.across(t.open.full, n, now)
+	stated, _ := t.across(t.open.stated, n, now)
+	t.open = brackets{full, stated}
 	way, _ := t.path(t.root, n)
 	wander := max(t.ref.Wander(), way[len(way)-1].estimate.Wander())
 	t.root = n
@@ -326,12 +323,12 @@ func (t *Tree) estimate(n *node, now clock.Mono) (estimate.State, bool) {
 // MaxError returns a bound of the clock's error: what the source's measurements leave open, what is believed to be wrong
 // now, and what may have gone wrong since. The delay of the path is taken to be shared as evenly as configured.
 func (t *Tree) MaxError(now clock.Mono, id clock.ID) (time.Duration, bool) {
-	return t.bound(t.margins.stated, now, id)
+	return t.bound(t.open.stated, now, id)
 }
 
 // VotingError returns the same for a delay that may be shared in any way.
 func (t *Tree) VotingError(now clock.Mono, id clock.ID) (time.Duration, bool) {
-	return t.bound(t.margins.full, now, id)
+	return t.bound(t.open.full, now, id)
 }
 
 // bound returns how far the clock can be off at most, from where the truth is beside the root as of the last sample.
@@ -348,16 +345,12 @@ func (t *Tree) bound(root bracket, now clock.Mono, id clock.ID) (time.Duration, 
 	if !ok {
 		return 0, false
 	}
-	ns := min(b.most(est.Offset), float64(Unlimited)) + float64(t.doubt+t.misgiving)
+	ns := min(b.most(est.Offset), float64(Unlimited)) + float64(t.margins.Jump+t.margins.Contradiction)
 	if n.scale == clock.UTC {
-		ns += float64(t.utcUncertainty)
+		ns += float64(t.margins.UTC)
 	}
 	return clock.Sum(clock.Nanoseconds(ns), 1), true
 }
-
-// Unlimited is a maximum error that says nothing. The parts of one are bounded by it, so that the sum of all four is none
-// that wraps, and holds what has to be taken off it again.
-const Unlimited time.Duration = math.MaxInt64 / 4
 
 // across returns where the truth is beside what is believed of the clock now.
 func (t *Tree) across(b bracket, n *node, now clock.Mono) (_ bracket, ok bool) {
@@ -477,10 +470,6 @@ func (t *Tree) NoLeapSecond(leap clock.Leap) {
 		t.ref.Jump(-int64(leap)*int64(time.Second), 0)
 	}
 }
-
-// SetUTCUncertainty has the maximum error of clocks on UTC allow for d more, until it is told otherwise: what is known of UTC may be
-// wrong by that.
-func (t *Tree) SetUTCUncertainty(d time.Duration) { t.utcUncertainty = min(d, Unlimited) }
 
 // Frequency returns the correction in force of a clock, in ppb, and about what the clock reads now.
 func (t *Tree) Frequency(now clock.Mono, id clock.ID) (at clock.Timestamp, ppb float64, ok bool) {

@@ -88,9 +88,9 @@ func TestAnyOffsetsHaveErrors(t *testing.T) {
 			t.Errorf("sigma %d, maximum error %d, of a bound of %d", c.Sigma, c.MaxError, bound)
 		}
 		e.candidates = []source.Candidate{c}
-		e.misgive(now, 0)
-		if e.doubted < 0 {
-			t.Errorf("%d is doubted", e.doubted)
+		e.coverContradiction(0)
+		if d := e.contradiction(); d < 0 {
+			t.Errorf("contradicted by %d", d)
 		}
 		m := e.corrected(s, source.Sample{MaxError: bound})
 		s.rebase(residuals[0])

@@ -4,11 +4,9 @@ package engine
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/source"
 )
 
@@ -40,7 +38,7 @@ func (e *Engine) choose(now clock.Mono) {
 	e.believe(now)
 	e.candidates = e.candidates[:0]
 	for _, s := range e.sources {
-		e.absolve(now, s)
+		e.clearSuspicion(now, s)
 		e.candidates = append(e.candidates, e.candidate(now, s))
 	}
 	result := e.selector.Select(e.candidates, e.own)
@@ -59,7 +57,7 @@ func (e *Engine) choose(now clock.Mono) {
 		}
 	}
 	e.follow(now, e.leading(now, result.Leader))
-	e.misgive(now, result.Confirmed)
+	e.coverContradiction(result.Confirmed)
 	for _, s := range e.sources {
 		s.source.Judged(now, s.verdict)
 	}
@@ -74,7 +72,7 @@ func (e *Engine) believe(now clock.Mono) {
 		return
 	}
 	if bound, ok := e.tree.VotingError(now, id); ok && e.tree.Trusted(id) {
-		e.own = source.Own{Known: true, Sigma: e.tree.Sigma(now, id), MaxError: bound - e.doubted}
+		e.own = source.Own{Known: true, Sigma: e.tree.Sigma(now, id), MaxError: bound - e.contradiction()}
 	}
 }
 
@@ -130,8 +128,8 @@ func (e *Engine) leading(now clock.Mono, id source.ID) *tracked {
 	return s
 }
 
-// absolve ends the suspicion against a source that jumped a while ago and that nothing speaks against but this host.
-func (e *Engine) absolve(now clock.Mono, s *tracked) {
+// clearSuspicion ends the suspicion against a source that jumped a while ago and that nothing speaks against but this host.
+func (e *Engine) clearSuspicion(now clock.Mono, s *tracked) {
 	hold := suspectHold
 	if e.watched(now, s) {
 		hold = watchedHold
@@ -147,31 +145,7 @@ func (e *Engine) accept(now clock.Mono, s *tracked) {
 	s.absolved = false
 	e.note(now, fmt.Sprintf("%s is followed to its new time: no other source contradicts it", s.ID))
 	d := e.moveTo(now, s, s.sample)
-	e.tree.Doubt(d, e.watched(now, s))
-}
-
-// misgive has the maximum error cover what the sources say, if all of them contradict this host: it may be the one that is
-// wrong. Of a leader that nobody has configured it covers whatever those that confirm it leave open.
-func (e *Engine) misgive(now clock.Mono, confirmed time.Duration) {
-	least := min(confirmed, discipline.Unlimited)
-	most := least
-	for i, s := range e.sources {
-		if c := &e.candidates[i]; !e.own.Known || c.State != source.Usable || c.NoSelect || c.Unconfigured || s.n == 0 {
-			continue
-		}
-		p := s.latest()
-		off := clock.Nanoseconds(math.Abs(p.residual))
-		if off-p.bound <= e.own.MaxError {
-			e.doubted = least
-			e.tree.Misgive(least)
-			return
-		}
-		most = max(most, min(clock.Sum(off, p.bound, -e.own.MaxError), discipline.Unlimited))
-	}
-	if most > e.doubted {
-		e.doubted = most
-		e.tree.Misgive(most)
-	}
+	e.addJumpMargin(d, e.watched(now, s))
 }
 
 // watched reports whether there are other sources that may come to contradict s.
@@ -264,7 +238,9 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	e.relateScale()
 	again := e.tree.Root() == s.clock
 	e.tree.Follow(now, s.clock)
-	e.doubted = 0
+	if e.tree.Has(s.clock) {
+		e.clearMargins()
+	}
 	e.place(s)
 	switch {
 	case s.absolved:

@@ -109,7 +109,6 @@ type Engine struct {
 	proven      bool               // a measurement of the leader has steered since it leads
 	anchor      float64            // ns by which a leading combinable source differs from the time that the host is steered to
 	anchored    bool               // a source that is not combinable has set that
-	doubted     time.Duration      // part of the maximum error: what contradicts this host may be right
 	judged      judgement
 	lostAt      clock.Mono // when the last leader was lost
 	state       status.State
@@ -162,7 +161,7 @@ func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engin
 		e.tree.SetConfig(cfg.Tree, (*actuator)(e))
 	}
 	e.scales = timescale.New(timescale.Config{Offset: cfg.UTCOffset, Saved: env.Saved.UTCOffset, Leaps: env.Leaps,
-		ListName: env.LeapsName}, e.tree, func(now clock.Mono, ev timescale.Event) { e.note(now, ev.String()) })
+		ListName: env.LeapsName}, scaleClocks{e.tree}, func(now clock.Mono, ev timescale.Event) { e.note(now, ev.String()) })
 	e.selector = source.NewSelector(cfg.Policy)
 	return e
 }

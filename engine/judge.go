@@ -37,7 +37,7 @@ func (e *Engine) judgeState(now clock.Mono) {
 	switch {
 	case !ok || !e.tree.Trusted(shown):
 		e.setState(now, status.Unsynchronised, e.nobody())
-	case bound-e.doubted > limit:
+	case bound-e.contradiction() > limit:
 		e.setState(now, status.Unsynchronised, fmt.Sprintf("maximum error %v without a source exceeds %v", bound, limit))
 	case age > e.cfg.HoldoverMaxAge:
 		e.setState(now, status.Unsynchronised, fmt.Sprintf("no source for %v", e.cfg.HoldoverMaxAge))

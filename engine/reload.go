@@ -22,7 +22,6 @@ func (e *Engine) Successor(now clock.Mono, cfg Config, env Env, driver Driver) *
 	n.tree.Follow(now, 0)
 	n.events, n.steps, n.learned = e.events, e.steps, e.learned
 	n.scales.Adopt(e.scales)
-	n.doubted = e.doubted
 	n.state, n.reason, n.changed, n.lostAt = e.state, e.reason, e.changed, now
 	n.env.Start = e.env.Start
 	n.findUTCOffset(now)
@@ -97,7 +96,7 @@ func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief estimate.State, bo
 		return
 	}
 	e.tree.Follow(now, root)
-	e.doubted = 0
+	e.clearMargins()
 	whole := math.Round(belief.Offset)
 	e.tree.Sample(now, source.Sample{At: at, Offset: clock.Int64(whole), OffsetFraction: belief.Offset - whole,
 		Variance: max(belief.OffsetVar, 1), MaxError: bound, Interval: time.Second})
