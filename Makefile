@@ -16,7 +16,7 @@ export GOAMD64 := v1
 .DEFAULT_GOAL := help
 .PHONY: build test race lint fuzz bench bed sim sim-diff run clean help
 
-build: ## the three binaries, static, into bin/
+build: ## the four binaries, static, into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 test: ## go vet and all tests, with all simulated scenarios, and what was skipped; RACE=1: under the race detector, short scenarios only
@@ -45,7 +45,7 @@ bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" fo
 	./test/bed/scenario $(S)
 
 sim: build ## all simulated scenarios with SEEDS=10 seeds each; writes docs/results/accuracy.md
-	bin/lockstepctl simulate --seeds $(SEEDS) --document docs/results/accuracy.md sim/scenarios/*.toml
+	bin/lockstep-sim --seeds $(SEEDS) --document docs/results/accuracy.md sim/scenarios/*.toml
 
 sim-diff: ## which figures of the simulated scenarios differ from those of the commit BASE, with SEEDS=10 seeds each
 	./test/simdiff '$(BASE)' $(SEEDS)

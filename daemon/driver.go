@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // driver has the engine act on real sockets and clocks. It is used by the loop only.
@@ -121,7 +122,7 @@ func (d *driver) SetKernel(s clock.Status) {
 	}
 }
 
-func (d *driver) Event(text string) { d.log.Info(text) }
+func (d *driver) Event(e status.Event) { d.log.LogAttrs(d.ctx, e.Level(), e.Text(), e.Attrs()...) }
 
 // Sampled puts the delay of a sample into the source's histogram.
 func (d *driver) Sampled(id source.ID, delay time.Duration) {

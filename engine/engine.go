@@ -8,6 +8,7 @@
 package engine
 
 import (
+	"log/slog"
 	"maps"
 	"time"
 
@@ -29,8 +30,8 @@ type Driver interface {
 	Compare(id clock.ID)
 	// SetKernel tells the kernel what is known of the system clock.
 	SetKernel(s clock.Status)
-	// Event tells of a change that a person wants to know of.
-	Event(text string)
+	// Event tells of a change that a person or a program wants to know of.
+	Event(e status.Event)
 }
 
 // Observer is a Driver that wants to know each measurement as well.
@@ -109,12 +110,12 @@ type Engine struct {
 	proven      bool               // a measurement of the leader has steered since it leads
 	anchor      float64            // ns by which a leading combinable source differs from the time that the host is steered to
 	anchored    bool               // a source that is not combinable has set that
-	judged      judgement
-	lostAt      clock.Mono // when the last leader was lost
+	lostAt      clock.Mono         // when the last leader was lost
 	state       status.State
 	changed     clock.Mono
-	reason      string
-	events      []event
+	reason      status.Reason
+	events      []pastEvent
+	told        uint64 // events since the start
 	// comparing are the PHCs of which a crossing is under way; stale the ones where it is from before a step
 	comparing, stale map[clock.ID]bool
 	asked            map[clock.ID]clock.Mono
@@ -122,9 +123,10 @@ type Engine struct {
 	now              clock.Mono // of the event being handled
 }
 
-type event struct {
-	at   clock.Mono
-	text string
+type pastEvent struct {
+	at     clock.Mono
+	number uint64
+	event  status.Event
 }
 
 const (
@@ -147,7 +149,7 @@ func New(cfg Config, env Env, driver Driver) *Engine {
 func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engine {
 	cfg.Tree.Interval = compareInterval
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
-		reason: "the daemon has just started", nextSelect: env.Start, nextCompare: env.Start,
+		nextSelect: env.Start, nextCompare: env.Start,
 		nextKernel: env.Start.Add(kernelInterval), comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
 		asked: map[clock.ID]clock.Mono{}, now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
 	if e.frequencies == nil {
@@ -161,7 +163,7 @@ func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engin
 		e.tree.SetConfig(cfg.Tree, (*actuator)(e))
 	}
 	e.scales = timescale.New(timescale.Config{Offset: cfg.UTCOffset, Saved: env.Saved.UTCOffset, Leaps: env.Leaps,
-		ListName: env.LeapsName}, scaleClocks{e.tree}, func(now clock.Mono, ev timescale.Event) { e.note(now, ev.String()) })
+		ListName: env.LeapsName}, scaleClocks{e.tree}, e.tellOfScale)
 	e.selector = source.NewSelector(cfg.Policy)
 	return e
 }
@@ -281,25 +283,28 @@ func (e *Engine) compare(now clock.Mono) {
 	}
 }
 
-// note keeps an event for the status and tells the driver.
-func (e *Engine) note(now clock.Mono, text string) {
+// tell keeps an event for the status and tells the driver.
+func (e *Engine) tell(now clock.Mono, kind status.EventKind, subject string, fields ...slog.Attr) {
+	e.Tell(now, status.NewEvent(kind, subject, fields...))
+}
+
+// Tell keeps an event that the driver has noticed for the status, and tells the driver as of any other.
+func (e *Engine) Tell(now clock.Mono, ev status.Event) {
 	if len(e.events) == keptEvents {
 		copy(e.events, e.events[1:])
 		e.events = e.events[:keptEvents-1]
 	}
-	e.events = append(e.events, event{now, text})
-	e.driver.Event(text)
+	e.told++
+	e.events = append(e.events, pastEvent{now, e.told, ev})
+	e.driver.Event(ev)
 }
-
-// Note keeps an event that the driver has noticed for the status, and tells the driver as any other.
-func (e *Engine) Note(now clock.Mono, text string) { e.note(now, text) }
 
 // Resume steers again after a panic.
 func (e *Engine) Resume(now clock.Mono) {
 	e.now = now
 	if e.tree.Panicked() {
 		e.tree.Resume()
-		e.note(now, "steering resumed on request")
-		e.setState(now, status.Acquiring, "steering resumed on request")
+		e.tell(now, status.SteeringResumed, "")
+		e.setState(now, status.Acquiring, status.Reason{Code: status.Resumed})
 	}
 }

@@ -43,7 +43,7 @@ func (d *desk) Rebind(int)                            {}
 func (d *desk) Resolve(int, string)                   {}
 func (d *desk) Compare(clock.ID)                      {}
 func (d *desk) SetKernel(clock.Status)                {}
-func (d *desk) Event(text string)                     { d.t.Logf("%v %s", time.Duration(d.now), text) }
+func (d *desk) Event(e status.Event)                  { d.t.Logf("%v %s", time.Duration(d.now), e.Text()) }
 func (d *desk) SendNTP(int, []byte) (uint32, clock.Timestamp, error) {
 	return 0, clock.Timestamp{}, errNoNetwork
 }

@@ -4,6 +4,7 @@ package host
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/timescale"
 )
 
@@ -175,7 +177,7 @@ func (p *pool) Use(slot int, addr netip.AddrPort) error {
 	c, now := p.slots[slot], p.host.now
 	err := p.host.driver.Connect(c.index, addr)
 	if c.connected && err == nil {
-		c.sink.Event(now, fmt.Sprintf("%s: server %v in place of %v", c.source.ID, addr.Addr(), c.server.Addr()))
+		c.tell(status.ServerReplaced, slog.Any("server", addr.Addr()), slog.Any("former", c.server.Addr()))
 	}
 	c.spread.Forget()
 	c.server, c.connected, c.samples, c.outvoted, c.useless, c.forged = addr, true, 0, outvoted{}, "", 0
@@ -196,7 +198,7 @@ func (c *association) Rebind() { c.host.driver.Rebind(c.index) }
 func (c *association) Replace(why string) {
 	if why != c.useless {
 		c.useless = why
-		c.sink.Event(c.host.now, fmt.Sprintf("%s (%v) is of no use: %s", c.source.ID, c.server.Addr(), why))
+		c.tell(status.ServerUseless, slog.Any("server", c.server.Addr()), slog.String("reason", why))
 	}
 	c.pool.core.Replace(c.host.now, c.slot)
 }
@@ -208,8 +210,12 @@ func (c *association) FalseKiss(code string) {
 		return
 	}
 	c.forged = now
-	c.sink.Event(now, fmt.Sprintf("%s (%v): kiss-o'-death %s is ignored: somebody else sent it, as the server has answered the same request",
-		c.source.ID, c.server.Addr(), code))
+	c.tell(status.KissIgnored, slog.Any("server", c.server.Addr()), slog.String("code", code))
+}
+
+// tell tells of an event that is about the server.
+func (c *association) tell(kind status.EventKind, fields ...slog.Attr) {
+	c.sink.Event(c.host.now, status.NewEvent(kind, string(c.source.ID), fields...))
 }
 
 // forgedPause is how long nothing more is told of forged kisses of a server: there may be one with every request, and few
@@ -265,7 +271,7 @@ func (c *association) Standing(now clock.Mono) source.Standing {
 	s := source.Standing{State: source.Unreachable}
 	switch {
 	case !c.connected:
-		s.Reason = source.Reason{Code: source.NoAnswer}
+		s.Reason = source.Reason{Code: source.NoAddress}
 	case status.Stopped:
 		s.Reason = source.Reason{Code: source.Denied, Word: status.Kiss, A: max(0, status.Until.Sub(now))}
 	case c.samples == 0 && status.Received > 0:

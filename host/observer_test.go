@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // bench drives an engine that has the system clock and one NTP server, and counts what is observed.
@@ -39,7 +40,7 @@ func (b *bench) Rebind(int)                            {}
 func (b *bench) Resolve(int, string)                   {}
 func (b *bench) Compare(clock.ID)                      {}
 func (b *bench) SetKernel(clock.Status)                {}
-func (b *bench) Event(string)                          {}
+func (b *bench) Event(status.Event)                    {}
 
 func (b *bench) SendNTP(_ int, data []byte) (uint32, clock.Timestamp, error) {
 	b.request = append(b.request[:0], data...)

@@ -5,6 +5,7 @@ package host
 import (
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -14,6 +15,7 @@ import (
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/timescale"
 )
 
@@ -177,13 +179,15 @@ func (p *port) SendEvent(b []byte) (uint32, error) { return p.host.driver.SendEv
 
 // StateChanged implements ptp.Output.
 func (p *port) StateChanged(old, new ptp.State, why string) {
-	p.sink.Event(p.host.now, fmt.Sprintf("port %s: %v to %v: %s", p.cfg.Interface, old, new, why))
+	p.sink.Event(p.host.now, status.NewEvent(status.PortChanged, p.cfg.Interface, slog.Any("from", old), slog.Any("to", new),
+		slog.String("reason", why)))
 	p.sink.StandingChanged(p.host.now)
 }
 
 // Conflict implements ptp.Output.
 func (p *port) Conflict(what string) {
-	p.sink.Event(p.host.now, fmt.Sprintf("port %s: %v speaks with two voices: %s", p.cfg.Interface, p.parent.Port, what))
+	p.sink.Event(p.host.now, status.NewEvent(status.PortConflict, p.cfg.Interface, slog.Any("parent", p.parent.Port),
+		slog.String("conflict", what)))
 }
 
 // ParentChanged implements ptp.Output.

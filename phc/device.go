@@ -306,7 +306,7 @@ func (d *Device) tooWide(op, value string) error {
 // attempts bounds how often a call is repeated that a signal or a busy driver cut short.
 const attempts = 8
 
-// retry does call until it neither was interrupted nor found the driver busy. The lock is held.
+// retry does call until it neither was interrupted nor found the driver busy. The lock is held, or nobody else has d yet.
 func (d *Device) retry(call func(Kernel) error) error {
 	if d.closed {
 		return os.ErrClosed
@@ -320,18 +320,9 @@ func (d *Device) retry(call func(Kernel) error) error {
 	return err
 }
 
-// ioctl does a request, repeated where that helps. The lock is held, or nobody else has d yet.
+// ioctl does a request as retry does a call.
 func (d *Device) ioctl(req uint, arg unsafe.Pointer) error {
-	if d.closed {
-		return os.ErrClosed
-	}
-	var err error
-	for range attempts {
-		if err = d.kernel.Ioctl(req, arg); err != unix.EINTR && err != unix.EBUSY && err != unix.EAGAIN {
-			break
-		}
-	}
-	return err
+	return d.retry(func(k Kernel) error { return k.Ioctl(req, arg) })
 }
 
 // lockedIoctl is ioctl for callers without the lock.

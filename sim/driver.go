@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/phc"
 	"github.com/lockstep-time/lockstep/sim/expr"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // driver has a host's engine act on simulated clocks and links.
@@ -145,9 +146,9 @@ func (d *driver) SetKernel(s clock.Status) {
 	}
 }
 
-func (d *driver) Event(text string) {
+func (d *driver) Event(e status.Event) {
 	if len(d.log) < maxLog {
-		d.log = append(d.log, Event{time.Duration(d.world.now), text})
+		d.log = append(d.log, Event{time.Duration(d.world.now), e.Text()})
 	}
 }
 

@@ -41,9 +41,10 @@ type Snapshot struct {
 	// Started is the same at the start of the daemon.
 	Started time.Time `json:"started"`
 	State   State     `json:"state"`
-	// Changed is when State or Selected last changed, and Reason why, as a sentence.
-	Changed time.Time `json:"changed"`
-	Reason  string    `json:"reason"`
+	// Changed is when State or Selected last changed, and Reason why, as a sentence; ReasonCode is its kind: "following".
+	Changed    time.Time `json:"changed"`
+	Reason     string    `json:"reason"`
+	ReasonCode string    `json:"reason_code"`
 	// Selected is the source that leads, empty if none.
 	Selected source.ID `json:"selected,omitempty"`
 	// Offset of the system clock to the selected source as last estimated; MaxError bounds the system clock's error, and is
@@ -62,7 +63,7 @@ type Snapshot struct {
 	// take them.
 	Overrun uint64 `json:"overrun"`
 	// Events are the latest changes, oldest first, at most 32.
-	Events []Event `json:"events"`
+	Events []PastEvent `json:"events"`
 }
 
 // UTCOffset is TAI − UTC and its origin.
@@ -118,10 +119,11 @@ type Source struct {
 	Address string    `json:"address,omitempty"`
 	// State: "unreachable", "warming up", "usable", "falseticker", "selected", "combined", "noselect", "unconfirmed".
 	State string `json:"state"`
-	// Why it is in that state, as a sentence.
-	Reason string `json:"reason"`
-	Prefer bool   `json:"prefer,omitempty"`
-	Trust  bool   `json:"trust,omitempty"`
+	// Why it is in that state, as a sentence; ReasonCode is its kind: "no-answer".
+	Reason     string `json:"reason"`
+	ReasonCode string `json:"reason_code"`
+	Prefer     bool   `json:"prefer,omitempty"`
+	Trust      bool   `json:"trust,omitempty"`
 	// Offset of the host's time to the source, positive when the host is ahead; Jitter is its standard deviation.
 	Offset time.Duration `json:"offset_ns"`
 	Jitter time.Duration `json:"jitter_ns"`
@@ -212,10 +214,4 @@ type Socket struct {
 	StampsLost    uint64 `json:"stamps_lost"`
 	StampsLate    uint64 `json:"stamps_late"`
 	StampsForeign uint64 `json:"stamps_foreign"`
-}
-
-// Event is one change worth telling.
-type Event struct {
-	Time time.Time `json:"time"`
-	Text string    `json:"text"`
 }

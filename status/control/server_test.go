@@ -52,6 +52,13 @@ func TestPartsOfTheSnapshot(t *testing.T) {
 		if d := cmp.Diff(string(want)+"\n", w.Body.String()); w.Code != 200 || d != "" {
 			t.Errorf("%s: %d, (-want +got):\n%s", path, w.Code, d)
 		}
+		if got := ask(server, "HEAD", path); got.Code != 200 || got.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("HEAD %s: %d, %v", path, got.Code, got.Header())
+		}
+		escaped := ask(server, "GET", strings.ReplaceAll(path, "/v1/s", "/v1%2F%73"))
+		if escaped.Code != 200 || escaped.Body.String() != w.Body.String() {
+			t.Errorf("%s, escaped: %d", path, escaped.Code)
+		}
 		if got := w.Header().Get("Content-Type"); got != "application/json" {
 			t.Errorf("%s: content type %q", path, got)
 		}
@@ -69,6 +76,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		"unknown path":   {statustest.Locked(), nil, "GET", "/v1/nothing", 404, "no such path"},
 		"unclean path":   {statustest.Locked(), nil, "GET", "//v1/status", 404, "no such path"},
+		"trailing slash": {statustest.Locked(), nil, "GET", "/v1/status/", 404, "no such path"},
+		"no path":        {statustest.Locked(), nil, "OPTIONS", "*", 404, "no such path"},
 		"wrong method":   {statustest.Locked(), nil, "DELETE", "/v1/status", 405, "takes GET only"},
 		"resume by GET":  {statustest.Locked(), nil, "GET", "/v1/resume", 405, "takes POST only"},
 		"read-only":      {statustest.Panicked(), nil, "POST", "/v1/resume", 403, "read-only"},
@@ -133,6 +142,7 @@ func FuzzRequest(f *testing.F) {
 		"GET /v1/watch?interval=100ms HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET /v1/watch?interval=9999999999999h HTTP/1.1\r\nHost: x\r\n\r\n",
 		"POST /v1/resume HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n{}\n",
+		"POST /v1%2Fresume HTTP/1.1\r\nHost: x\r\n\r\n",
 		"POST /v1/resume?x=%zz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
 		"GET http://other/v1/../v1/status HTTP/1.1\r\nHost: x\r\n\r\n",
 		"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",

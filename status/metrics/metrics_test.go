@@ -226,6 +226,16 @@ func BenchmarkObserve(b *testing.B) {
 	}
 }
 
+func BenchmarkGather(b *testing.B) {
+	e := full()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.Gatherer().Gather(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestHandlerHasOneWay(t *testing.T) {
 	h := full().Handler()
 	for _, c := range []struct {
