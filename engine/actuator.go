@@ -40,11 +40,7 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 			o.sample = source.Sample{} // its reading is one of before
 		}
 	}
-	for phc := range a.tree.PHCs() {
-		if phc == id || id == clock.System {
-			a.stale[phc] = a.comparing[phc]
-		}
-	}
+	(*Engine)(a).outdate(id)
 	if id == clock.System {
 		(*Engine)(a).rearmLeap(a.now)
 	}

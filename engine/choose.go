@@ -87,7 +87,8 @@ func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
 	}
 	if s.n == 0 {
 		c.State, c.Reason = source.WarmingUp, source.Reason{Code: source.NoUTCOffset}
-		if e.tree.Has(clock.System) && (e.scales.Offset().Known || s.source.Claim().Scale == clock.UTC) {
+		// what sources measure is compared on the system clock, which keeps UTC, or without one on a PHC, which keeps TAI
+		if e.scales.Offset().Known || (s.source.Claim().Scale == clock.UTC) == e.tree.Has(clock.System) {
 			c.Reason.Code = source.NoCrossing
 		}
 		return c

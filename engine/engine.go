@@ -26,8 +26,9 @@ type Driver interface {
 	SetFrequency(id clock.ID, ppb float64) (applied float64, at clock.Timestamp, err error)
 	// Step adds d to a clock, and returns what it read before.
 	Step(id clock.ID, d time.Duration) (at clock.Timestamp, err error)
-	// Compare asks for a crossing of a PHC with the system clock, which is handed over by Crossed.
-	Compare(id clock.ID)
+	// Compare asks for a crossing of two clocks, a PHC and the system clock or another PHC, which is handed over by Crossed
+	// with the reading of a as A. A driver that cannot compare them does nothing, and is asked again from time to time.
+	Compare(a, b clock.ID)
 	// SetKernel tells the kernel what is known of the system clock.
 	SetKernel(s clock.Status)
 	// Event tells of a change that a person or a program wants to know of.
@@ -116,11 +117,9 @@ type Engine struct {
 	reason      status.Reason
 	events      []pastEvent
 	told        uint64 // events since the start
-	// comparing are the PHCs of which a crossing is under way; stale the ones where it is from before a step
-	comparing, stale map[clock.ID]bool
-	asked            map[clock.ID]clock.Mono
-	steps            uint64
-	now              clock.Mono // of the event being handled
+	comparisons map[pair]comparison
+	steps       uint64
+	now         clock.Mono // of the event being handled
 }
 
 type pastEvent struct {
@@ -130,11 +129,9 @@ type pastEvent struct {
 }
 
 const (
-	selectInterval  = time.Second
-	kernelInterval  = time.Second
-	keptEvents      = 32
-	compareInterval = 125 * time.Millisecond
-	answerTimeout   = 2 * time.Second // after which a comparison is asked for again
+	selectInterval = time.Second
+	kernelInterval = time.Second
+	keptEvents     = 32
 )
 
 // New returns an engine without clocks and sources. Sources are registered before anything else, clocks added as they are
@@ -150,8 +147,8 @@ func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engin
 	cfg.Tree.Interval = compareInterval
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
 		nextSelect: env.Start, nextCompare: env.Start,
-		nextKernel: env.Start.Add(kernelInterval), comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
-		asked: map[clock.ID]clock.Mono{}, now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
+		nextKernel: env.Start.Add(kernelInterval), comparisons: map[pair]comparison{},
+		now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
 	if e.frequencies == nil {
 		e.frequencies = map[string]float64{}
 	}
@@ -218,23 +215,6 @@ func (e *Engine) RemoveClock(now clock.Mono, id clock.ID) {
 	}
 }
 
-// Crossed hands over the comparison that the driver was asked for. If err says that there is none, c.A names the PHC.
-func (e *Engine) Crossed(now clock.Mono, c clock.Crossing, err error) {
-	e.now = now
-	id := c.A.Clock()
-	stale := e.stale[id]
-	e.stale[id], e.comparing[id] = false, false
-	if err != nil || stale {
-		return
-	}
-	e.tree.Cross(now, c)
-	for _, end := range [2]clock.ID{id, clock.System} {
-		if end != e.tree.Root() {
-			e.observe(now, end)
-		}
-	}
-}
-
 // Wake does what is due.
 func (e *Engine) Wake(now clock.Mono) {
 	e.now = now
@@ -266,21 +246,6 @@ func (e *Engine) NextWake() clock.Mono {
 		next = min(next, s.source.NextWake())
 	}
 	return next
-}
-
-// compare has the PHCs compared with the system clock.
-func (e *Engine) compare(now clock.Mono) {
-	e.nextCompare = now.Add(compareInterval)
-	if !e.tree.Has(clock.System) {
-		return
-	}
-	for id := range e.tree.PHCs() {
-		if e.comparing[id] && now.Sub(e.asked[id]) < answerTimeout {
-			continue // one at a time: there must be no doubt which one is from before a step
-		}
-		e.comparing[id], e.asked[id] = true, now
-		e.driver.Compare(id)
-	}
 }
 
 // tell keeps an event for the status and tells the driver.

@@ -57,7 +57,7 @@ func (e *Engine) Resteer(now clock.Mono, clocks []ClockInfo) (done bool) {
 	}
 	for _, in := range anew {
 		e.tree.Add(now, in)
-		e.stale[in.ID] = e.comparing[in.ID]
+		e.outdate(in.ID)
 	}
 	if known {
 		e.takeUp(now, root, belief, bound)
