@@ -10,10 +10,12 @@ package engine
 import (
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/offer"
 	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
@@ -103,7 +105,11 @@ type Engine struct {
 	own         source.Own
 	nextSelect  clock.Mono
 	nextCompare clock.Mono
-	nextKernel  clock.Mono
+	nextOffer   clock.Mono
+	offer       atomic.Pointer[offer.Offer]
+	epochs      map[clock.ID]uint64 // of the clocks, see offer.Line
+	leapPassed  bool                // the system clock has passed a leap second, at leapAt
+	leapAt      clock.Mono
 
 	leader      *tracked
 	frequencies map[string]float64 // learned, by the names of the clocks
@@ -130,7 +136,6 @@ type pastEvent struct {
 
 const (
 	selectInterval = time.Second
-	kernelInterval = time.Second
 	keptEvents     = 32
 )
 
@@ -147,7 +152,7 @@ func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engin
 	cfg.Tree.Interval = compareInterval
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
 		nextSelect: env.Start, nextCompare: env.Start,
-		nextKernel: env.Start.Add(kernelInterval), comparisons: map[pair]comparison{},
+		nextOffer: env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{}, comparisons: map[pair]comparison{},
 		now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
 	if e.frequencies == nil {
 		e.frequencies = map[string]float64{}
@@ -233,15 +238,14 @@ func (e *Engine) Wake(now clock.Mono) {
 	if e.nextSelect <= now {
 		e.choose(now)
 	}
-	if e.nextKernel <= now {
-		e.nextKernel = now.Add(kernelInterval)
-		e.tellKernel(now)
+	if e.nextOffer <= now {
+		e.tellKernel(e.makeOffer(now))
 	}
 }
 
 // NextWake returns when Wake has to be called next.
 func (e *Engine) NextWake() clock.Mono {
-	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextKernel)
+	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextOffer)
 	for _, s := range e.sources {
 		next = min(next, s.source.NextWake())
 	}
