@@ -107,11 +107,11 @@ func observe(e *estimate.Estimator, o estimate.Observation, wander float64, limi
 }
 
 // runOff returns by how much a clock may have run off, in ns, from where it is believed to be since it was observed last
-// and until its oscillator shows time: confidence standard deviations.
-func runOff(e *estimate.Estimator, time int64, wander float64) float64 {
+// and until its oscillator shows at: confidence standard deviations.
+func runOff(e *estimate.Estimator, at int64, wander float64) float64 {
 	last := e.Time()
 	_, est := e.At(last)
-	est = estimate.State{FrequencyVar: est.FrequencyVar}.After(float64(max(0, time-last))/1e9, max(wander, e.MostWander()))
+	est = estimate.State{FrequencyVar: est.FrequencyVar}.After(float64(max(0, at-last))/1e9, max(wander, e.MostWander()))
 	return confidence(e.Observations()) * est.Sigma()
 }
 
@@ -121,7 +121,8 @@ func confidence(observations int) float64 {
 }
 
 // BoundSigmas is how many standard deviations a maximum error covers. As long as there are about fewSamples or less, the
-// standard deviation is itself a guess, and as many times more are covered as one sample would need for each.
+// standard deviation is itself a guess, and as many times more are covered as one sample would need for each. Chosen by
+// simulation: the bound is to cover all samples of a run.
 const (
 	BoundSigmas = 5
 	fewSamples  = 4

@@ -10,34 +10,37 @@ import (
 	"github.com/lockstep-time/lockstep/estimate"
 )
 
+// Chosen by simulation, where no other reason is given.
 const (
-	// foreignAtLeast is the least jump, in ns, that is taken for somebody else's doing; less is the two clocks' own.
-	foreignAtLeast = 20_000
-	// leanAfter is how many crossings it takes until their misses say something of how they are made.
-	leanAfter = 32
-	// crossingResolution is the standard deviation of a crossing whatever its window, ns: clocks are read in whole ticks.
+	// minForeignStep is the least jump, in ns, that is taken for somebody else's doing; less is the two clocks' own.
+	minForeignStep = 20_000
+	// leanNeeded is how many crossings it takes until their misses say something of how they are made.
+	leanNeeded = 32
+	// crossingResolution is the standard deviation of a crossing whatever its window, ns: clocks are read in whole ticks, of
+	// 8 ns in many NICs.
 	crossingResolution = 4
 	// crossingSigmas is how many standard deviations of their noise comparisons may be off by.
 	crossingSigmas = 4
 	// effectLatency is the time, in s, that it may take a frequency to be in force.
 	effectLatency = 100e-6
-	// maxWait is how long a source's sample is waited for that tells which of two clocks was set.
-	maxWait = 3 * time.Second
-	// discernible is a step, in ns, that cannot be taken for the time that an event took to be heard of.
-	discernible = int64(50 * time.Millisecond)
+	// witnessWait is how long a source's sample is waited for that tells which of two clocks was set: grandmasters send a
+	// Sync every two seconds or more often by the profiles in use.
+	witnessWait = 3 * time.Second
+	// minDiscernible is a step, in ns, that cannot be taken for the time that an event took to be heard of.
+	minDiscernible = int64(50 * time.Millisecond)
 )
 
-// Cross takes in a comparison of two clocks. One that the tree does not have is ignored.
-func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
+// Cross takes in a comparison of two clocks. One that the graph does not have is ignored.
+func (g *Graph) Cross(now clock.Mono, c clock.Crossing) {
 	ra, rb := c.A, c.B
 	if ra.Clock() > rb.Clock() {
 		ra, rb = rb, ra
 	}
-	a, b := t.node(ra.Clock()), t.node(rb.Clock())
+	a, b := g.node(ra.Clock()), g.node(rb.Clock())
 	if a == nil || b == nil || a == b {
 		return
 	}
-	e := t.between(a, b)
+	e := g.between(a, b)
 	e.window, e.method = 2*c.Uncertainty, c.Method
 	v, d, ppb := e.observe(ra, rb, c.Uncertainty)
 	if v == estimate.Outlier { // perhaps somebody has set a clock: its reading is nothing to reckon from
@@ -46,22 +49,22 @@ func (t *Tree) Cross(now clock.Mono, c clock.Crossing) {
 		}
 		return
 	}
-	b.saw(now, rb)
-	a.saw(now, ra)
+	b.anchorAt(now, rb)
+	a.anchorAt(now, ra)
 	switch v {
 	case estimate.Jumped:
-		if abs(d) < foreignAtLeast {
+		if abs(d) < minForeignStep {
 			e.estimate.Jump(d, float64(abs(d)))
 			e.open.moved(float64(d))
 			e.open.admit(float64(c.Uncertainty))
 			return
 		}
-		t.foreignStep(now, e, d, ppb)
+		g.foreignStep(now, e, d, ppb)
 	case estimate.Used:
-		e.sounded()
-		b.sound(now, rb)
-		a.sound(now, ra)
-		t.follow(now, e)
+		e.clearOdd()
+		b.markGood(now, rb)
+		a.markGood(now, ra)
+		g.steerFollower(now, e)
 	}
 }
 
@@ -83,32 +86,32 @@ func (e *edge) observe(ra, rb clock.Timestamp, uncertainty time.Duration) (v est
 	// the window bounds the error, unless comparisons scatter by more than it can hold
 	bound := max(float64(uncertainty), crossingSigmas*e.estimate.Noise(o))
 	v = e.open.observe(e.estimate, o, bound+resolution+math.Abs(lean), 0)
-	if v == estimate.Used && e.estimate.Observations() > leanAfter {
+	if v == estimate.Used && e.estimate.Observations() > leanNeeded {
 		e.lean.Learn(excess, miss)
 	}
 	return v, clock.Sum(o.Offset, -base, -clock.Int64(est.Offset)), est.Frequency
 }
 
-// follow steers the clock that hangs by the edge from the root.
-func (t *Tree) follow(now clock.Mono, e *edge) {
-	n := t.hanging(e)
+// steerFollower steers the clock that hangs by the edge from the root.
+func (g *Graph) steerFollower(now clock.Mono, e *edge) {
+	n := g.follower(e)
 	if n == nil {
 		return
 	}
-	if est, ok := t.estimate(n, now); ok {
-		t.steer(n, now, est.Offset, t.cfg.Interval.Seconds(), true)
+	if est, ok := g.estimate(n, now); ok {
+		g.steer(n, now, est.Offset, g.cfg.Interval.Seconds(), true)
 	}
 }
 
 // foreignStep finds out which end of an edge somebody else has set, by d ns of the free-running a less the free-running b,
 // which drift apart by ppb, and enters it into that clock's history. A large step shows in what the clock has gone on since;
 // of a small one the source tells whether it was the root's.
-func (t *Tree) foreignStep(now clock.Mono, e *edge, d int64, ppb float64) {
-	victim, wait := t.victim(now, e, d)
+func (g *Graph) foreignStep(now clock.Mono, e *edge, d int64, ppb float64) {
+	victim, wait := g.victim(now, e, d)
 	if wait {
 		return
 	}
-	e.sounded()
+	e.clearOdd()
 	at := victim.reading(now)
 	by := -d
 	if victim == e.a { // the edge is a function of its time
@@ -118,25 +121,25 @@ func (t *Tree) foreignStep(now clock.Mono, e *edge, d int64, ppb float64) {
 	victim.history.Step(at.Add(-time.Duration(by)), time.Duration(by))
 	if victim.id != clock.System { // its device was reset: frequency and time have to be set again
 		victim.everLocked, victim.locked = false, false
-		t.apply(victim, now, victim.applied)
+		g.apply(victim, now, victim.applied)
 	}
-	t.act.Changed(victim.id, Jumped, time.Duration(by))
+	g.act.Changed(victim.id, Jumped, time.Duration(by))
 }
 
 // victim returns the end of an edge that somebody else has set, or that the source's next sample is to be waited for. Where
-// nothing tells, it is a PHC, as drivers reset those: of two the one that hangs from the other.
-func (t *Tree) victim(now clock.Mono, e *edge, d int64) (_ *node, wait bool) {
+// nothing tells, it is a PHC, as drivers reset those: of two PHCs the one that hangs from the other.
+func (g *Graph) victim(now clock.Mono, e *edge, d int64) (_ *node, wait bool) {
 	presumed, other := e.b, e.a
-	if other.id != clock.System && t.hanging(e) == other {
+	if other.id != clock.System && g.follower(e) == other {
 		presumed, other = other, presumed
 	}
-	root := t.root
+	root := g.root
 	switch {
-	case abs(d) > discernible:
-		if presumed.ran(now)*2 < abs(d) && other.ran(now)*2 > abs(d) {
+	case abs(d) > minDiscernible:
+		if presumed.strayed(now)*2 < abs(d) && other.strayed(now)*2 > abs(d) {
 			return other, false
 		}
-	case !t.leading || e.other(root) == nil:
+	case !g.leading || e.other(root) == nil:
 	case e.witnessed:
 		by := d
 		if root == e.b {
@@ -146,16 +149,16 @@ func (t *Tree) victim(now clock.Mono, e *edge, d int64) (_ *node, wait bool) {
 			return root, false
 		}
 		return e.other(root), false
-	case root.id != clock.System && now.Sub(e.oddSince) < maxWait:
-		return nil, true // most sources of a PHC have one each second
+	case root.id != clock.System && now.Sub(e.oddSince) < witnessWait:
+		return nil, true // sources of the system clock have none so soon
 	}
 	return presumed, false
 }
 
 // recordWitness has the source's sample tell of the root what the crossings since something went wrong cannot.
-func (t *Tree) recordWitness(o estimate.Observation) {
-	base, est := t.ref.At(o.Time)
-	for _, e := range t.edges {
+func (g *Graph) recordWitness(o estimate.Observation) {
+	base, est := g.ref.At(o.Time)
+	for _, e := range g.edges {
 		if e.oddSince != 0 && !e.witnessed {
 			e.witnessed, e.miss = true, float64(o.Offset-base)+o.OffsetFraction-est.Offset
 		}

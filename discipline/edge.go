@@ -24,7 +24,7 @@ type edge struct {
 	window   time.Duration // of the last crossing
 	method   clock.Method
 
-	oddSince  clock.Mono // of the first crossing, since the last sound one, that was not as expected; 0 if there is none
+	oddSince  clock.Mono // of the first crossing, since the last one as expected, that was not so; 0 if there is none
 	witnessed bool       // the source has measured the root since, and found it off by miss ns
 	miss      float64
 }
@@ -35,8 +35,8 @@ func newEdge(a, b *node) *edge {
 	return e
 }
 
-// wildFrequency is the standard deviation, in ppb, of what two clocks may differ by of which nothing is known. Crossings are
-// so precise that it need not be what to expect.
+// wildFrequency is the standard deviation, in ppb, of what two clocks may differ by of which nothing is known: 2 %, more than
+// any clock is off. Crossings are so precise that the second one tells the frequency all the same.
 const wildFrequency = 2e7
 
 // other returns the clock that the edge joins n with, nil if n is not at either end.
@@ -82,18 +82,18 @@ func (e *edge) frequency(n *node) (ppb, variance float64) {
 // carryBracket takes where the truth is beside the estimate of one end over to the other end, to.
 func (e *edge) carryBracket(to *node, b bracket, now clock.Mono) bracket {
 	if to == e.a {
-		return b.plus(e.parted(now))
+		return b.plus(e.bracketNow(now))
 	}
-	return b.minus(e.parted(now))
+	return b.minus(e.bracketNow(now))
 }
 
-// parted returns what is open now of the edge: what its crossings leave together, and not more than half of a window beside
-// where chance may have put the estimate.
-func (e *edge) parted(now clock.Mono) bracket {
+// bracketNow returns what is open now of the edge: what its crossings leave together, and not more than half of a window
+// beside where chance may have put the estimate.
+func (e *edge) bracketNow(now clock.Mono) bracket {
 	b := e.open
-	time := e.a.freeTime(e.a.reading(now))
-	b.widen(runOff(e.estimate, time, 0))
-	_, est := e.estimate.At(time)
+	at := e.a.freeTime(e.a.reading(now))
+	b.widen(runOff(e.estimate, at, 0))
+	_, est := e.estimate.At(at)
 	chance := float64(e.window)/2 + confidence(e.estimate.Observations())*est.Sigma()
 	if low, high := max(b.low, -chance), min(b.high, chance); low <= high {
 		b.low, b.high = low, high
@@ -105,34 +105,34 @@ func (e *edge) parted(now clock.Mono) bracket {
 // a new frequency is in force a little before or after the reading that is noted for it.
 func (e *edge) resolution() float64 {
 	a, b := e.a, e.b
-	late := (math.Abs(b.applied-b.crossedAt) + math.Abs(a.applied-a.crossedAt)) * effectLatency
+	late := (math.Abs(b.applied-b.crossedAt) + math.Abs(a.applied-a.crossedAt)) * effectLatency // ppb · s = ns
 	b.crossedAt, a.crossedAt = b.applied, a.applied
 	return crossingResolution + late
 }
 
-// witness reports whether the source has seen the root move by ns, rather than not at all. Half of it is what it sees
-// where the way there was measured after the move, and the way back before it.
+// witness reports whether the source has seen the root move by ns, rather than not at all. It sees half of that where the
+// way there was measured after the move and the way back before it: a quarter is midway between that and nothing.
 func (e *edge) witness(by int64) bool { return e.miss/float64(by) > 0.25 }
 
-// sounded ends what began with a crossing that was not as expected.
-func (e *edge) sounded() { e.oddSince, e.witnessed = 0, false }
+// clearOdd ends what began with a crossing that was not as expected.
+func (e *edge) clearOdd() { e.oddSince, e.witnessed = 0, false }
 
 // between returns the edge of two clocks, which it makes if there is none.
-func (t *Tree) between(a, b *node) *edge {
-	for _, e := range t.edges {
+func (g *Graph) between(a, b *node) *edge {
+	for _, e := range g.edges {
 		if e.a == a && e.b == b {
 			return e
 		}
 	}
 	e := newEdge(a, b)
-	t.edges = append(t.edges, e)
-	slices.SortFunc(t.edges, func(x, y *edge) int { return cmp.Or(cmp.Compare(x.a.id, y.a.id), cmp.Compare(x.b.id, y.b.id)) })
+	g.edges = append(g.edges, e)
+	slices.SortFunc(g.edges, func(x, y *edge) int { return cmp.Or(cmp.Compare(x.a.id, y.a.id), cmp.Compare(x.b.id, y.b.id)) })
 	return e
 }
 
 // edgeOf returns an edge of the clock, nil if there is none: the one to the clock with the smallest ID.
-func (t *Tree) edgeOf(n *node) *edge {
-	for _, e := range t.edges {
+func (g *Graph) edgeOf(n *node) *edge {
+	for _, e := range g.edges {
 		if e.other(n) != nil {
 			return e
 		}
@@ -146,18 +146,18 @@ type hop struct {
 	to *node
 }
 
-// path returns the way from one clock to another over the fewest edges. It is valid until the next call, and not ok if there
-// is no way.
-func (t *Tree) path(from, to *node) (_ []hop, ok bool) {
-	t.hops, t.found = t.hops[:0], append(t.found[:0], to)
-	for _, n := range t.nodes {
+// path returns the way from one clock to another over the fewest edges, found breadth first from its end. It is valid until
+// the next call, and not ok if there is no way.
+func (g *Graph) path(from, to *node) (_ []hop, ok bool) {
+	g.hops, g.found = g.hops[:0], append(g.found[:0], to)
+	for _, n := range g.nodes {
 		n.toward = nil
 	}
-	for i := 0; i < len(t.found) && from != to && from.toward == nil; i++ {
-		for _, e := range t.edges {
-			if n := e.other(t.found[i]); n != nil && n != to && n.toward == nil {
+	for i := 0; i < len(g.found) && from != to && from.toward == nil; i++ {
+		for _, e := range g.edges {
+			if n := e.other(g.found[i]); n != nil && n != to && n.toward == nil {
 				n.toward = e
-				t.found = append(t.found, n)
+				g.found = append(g.found, n)
 			}
 		}
 	}
@@ -167,37 +167,37 @@ func (t *Tree) path(from, to *node) (_ []hop, ok bool) {
 			return nil, false
 		}
 		n = e.other(n)
-		t.hops = append(t.hops, hop{e, n})
+		g.hops = append(g.hops, hop{e, n})
 	}
-	return t.hops, true
+	return g.hops, true
 }
 
 // carry takes an estimate of one clock, when its oscillator shows at, over to another. Both are against the scale of the
 // clock that they are of. It is not ok if there is no way between the two.
-func (t *Tree) carry(from, to *node, est estimate.State, base, at int64) (estimate.State, int64, int64, bool) {
-	way, ok := t.path(from, to)
+func (g *Graph) carry(from, to *node, est estimate.State, base, at int64) (estimate.State, int64, int64, bool) {
+	way, ok := g.path(from, to)
 	for _, h := range way {
 		est, base, at = h.edge.carry(h.to, est, base, at)
 	}
-	return est, base + t.lead(from) - t.lead(to), at, ok
+	return est, base + g.scaleLead(from) - g.scaleLead(to), at, ok
 }
 
 // carryBracket takes where the truth is beside the estimate of one clock over to another.
-func (t *Tree) carryBracket(from, to *node, b bracket, now clock.Mono) (_ bracket, ok bool) {
-	way, ok := t.path(from, to)
+func (g *Graph) carryBracket(from, to *node, b bracket, now clock.Mono) (_ bracket, ok bool) {
+	way, ok := g.path(from, to)
 	for _, h := range way {
 		b = h.edge.carryBracket(h.to, b, now)
 	}
 	return b, ok && b.known
 }
 
-// hanging returns the end of the edge that hangs from the root by it, nil if there is none.
-func (t *Tree) hanging(e *edge) *node {
-	if t.root == nil {
+// follower returns the end of the edge that hangs from the root by it, nil if there is none.
+func (g *Graph) follower(e *edge) *node {
+	if g.root == nil {
 		return nil
 	}
 	for _, n := range [2]*node{e.a, e.b} {
-		if way, ok := t.path(t.root, n); ok && len(way) > 0 && way[len(way)-1].edge == e {
+		if way, ok := g.path(g.root, n); ok && len(way) > 0 && way[len(way)-1].edge == e {
 			return n
 		}
 	}

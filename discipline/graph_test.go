@@ -58,7 +58,7 @@ func (r *rig) covered(most float64, d time.Duration) {
 		r.run(second)
 		for _, id := range r.order {
 			e := math.Abs(r.error(id))
-			if bound, ok := r.tree.MaxError(r.now, id); !ok || e > float64(bound) || e > most {
+			if bound, ok := r.graph.MaxError(r.now, id); !ok || e > float64(bound) || e > most {
 				r.Fatalf("%v is %.0f ns off, stated at most %v (known: %t), want %.0f", id, e, bound, ok, most)
 			}
 		}
@@ -73,12 +73,12 @@ func TestTwoPHCsWithoutASystemClock(t *testing.T) {
 		if r.steps != 2 {
 			r.Errorf("%d steps, want one of each clock", r.steps)
 		}
-		reports := r.tree.Reports(r.now, nil)
+		reports := r.graph.Reports(r.now, nil)
 		if x := reports[1]; x.ID != phc1 || x.Parent != phc || !x.Locked || x.Window != 500 || x.Method != clock.Extended {
 			r.Errorf("%+v", x)
 		}
 		r.measures = 0 // holdover
-		r.tree.Follow(r.now, 0)
+		r.graph.Follow(r.now, 0)
 		r.covered(30_000, 300*second)
 	}, [2]clock.ID{phc, phc1})
 }
@@ -93,7 +93,7 @@ func TestCrossingsWorkEitherWay(t *testing.T) {
 				r.pairs[0][0], r.pairs[0][1] = r.pairs[0][1], r.pairs[0][0]
 				r.covered(150, 3*second)
 			}
-			if n := len(r.tree.edges); n != 1 {
+			if n := len(r.graph.edges); n != 1 {
 				r.Errorf("%d edges", n)
 			}
 		}, pair)
@@ -107,9 +107,9 @@ func TestCrossingsLeaveOpenWhatTheyMay(t *testing.T) {
 			r.measures = root
 			r.locked()
 			r.run(60 * second)
-			full := r.tree.open.full
+			full := r.graph.open.full
 			for id, least := range map[clock.ID]float64{root: 0, other(root): 50} { // of two times 250 ns, drawn within 100
-				b, ok := r.tree.across(full, r.tree.node(id), r.now)
+				b, ok := r.graph.bracketOf(full, r.graph.node(id), r.now)
 				if wider := b.half() - full.half(); !ok || wider < least || wider > 300 {
 					r.Errorf("%v: %.0f ns wider than what the source leaves open, want %.0f to 300", id, wider, least)
 				}
@@ -124,14 +124,14 @@ func TestChainOfClocks(t *testing.T) {
 		r.run(60 * second)
 		r.covered(200, 120*second)
 		parents := map[clock.ID]clock.ID{}
-		for _, x := range r.tree.Reports(r.now, nil) {
+		for _, x := range r.graph.Reports(r.now, nil) {
 			parents[x.ID] = x.Parent
 		}
 		if parents[phc1] != phc || parents[clock.System] != phc1 {
 			r.Errorf("parents %v", parents)
 		}
-		near, _ := r.tree.MaxError(r.now, phc1)
-		if far, _ := r.tree.MaxError(r.now, clock.System); far <= near {
+		near, _ := r.graph.MaxError(r.now, phc1)
+		if far, _ := r.graph.MaxError(r.now, clock.System); far <= near {
 			r.Errorf("maximum error %v behind one of %v", far, near)
 		}
 	}, [2]clock.ID{phc, phc1}, [2]clock.ID{phc1, clock.System})
@@ -145,10 +145,10 @@ func TestTheSourceMovesAlongAChain(t *testing.T) {
 		steps := r.steps
 		for _, id := range []clock.ID{clock.System, phc1, phc} {
 			r.measures = id
-			r.tree.Follow(r.now, id)
+			r.graph.Follow(r.now, id)
 			r.covered(300, 60*second)
-			if r.tree.Root() != id {
-				r.Fatalf("the root is %v", r.tree.Root())
+			if r.graph.Root() != id {
+				r.Fatalf("the root is %v", r.graph.Root())
 			}
 		}
 		if r.steps != steps {
@@ -162,9 +162,9 @@ func TestRemovingTheMiddleClock(t *testing.T) {
 	eachSeed(t, func(r *rig) {
 		r.locked()
 		r.run(60 * second)
-		r.tree.Remove(r.now, phc1)
-		if _, ok := r.tree.Estimate(r.now, clock.System); ok || r.tree.Root() != phc {
-			r.Fatalf("the system clock is known, by root %v", r.tree.Root())
+		r.graph.Remove(r.now, phc1)
+		if _, ok := r.graph.Estimate(r.now, clock.System); ok || r.graph.Root() != phc {
+			r.Fatalf("the system clock is known, by root %v", r.graph.Root())
 		}
 		applied := r.clocks[clock.System].applied
 		r.run(10 * second)
@@ -195,13 +195,13 @@ func TestRemovingTheRoot(t *testing.T) {
 				r.locked()
 				r.run(60 * second)
 				r.measures = 0
-				r.tree.Remove(r.now, phc)
-				if r.tree.Root() != c.heir || !r.tree.Known() {
-					r.Fatalf("root %v, known %t", r.tree.Root(), r.tree.Known())
+				r.graph.Remove(r.now, phc)
+				if r.graph.Root() != c.heir || !r.graph.Known() {
+					r.Fatalf("root %v, known %t", r.graph.Root(), r.graph.Known())
 				}
 				for range 20 {
 					r.run(second)
-					bound, ok := r.tree.MaxError(r.now, c.heir)
+					bound, ok := r.graph.MaxError(r.now, c.heir)
 					if e := math.Abs(r.error(c.heir)); !ok || e > float64(bound) || e > 1000 {
 						r.Fatalf("%v is %.0f ns off, stated at most %v", c.heir, e, bound)
 					}
@@ -246,7 +246,7 @@ func TestForeignStepWithoutASource(t *testing.T) {
 			r.locked()
 			r.run(60 * second)
 			r.measures = 0
-			r.tree.Follow(r.now, 0)
+			r.graph.Follow(r.now, 0)
 			hanging := other(root)
 			r.clocks[hanging].ns += 100e3
 			r.run(20 * second)
@@ -264,12 +264,12 @@ func TestTheShortestWayCounts(t *testing.T) {
 		r.locked()
 		r.run(30 * second)
 		r.covered(150, 60*second)
-		for _, x := range r.tree.Reports(r.now, nil)[1:] {
+		for _, x := range r.graph.Reports(r.now, nil)[1:] {
 			if x.Parent != phc {
 				r.Errorf("%v hangs from %v", x.ID, x.Parent)
 			}
 		}
-		r.tree.Remove(r.now, phc1)
+		r.graph.Remove(r.now, phc1)
 		r.within(phc, 150, 20*second)
 		r.within(clock.System, 150, 20*second)
 	}, [2]clock.ID{phc1, clock.System}, [2]clock.ID{phc, phc1}, [2]clock.ID{phc, clock.System})
@@ -282,7 +282,7 @@ func TestResidualsBeforeAnythingIsBelieved(t *testing.T) {
 		residual := func(id clock.ID) (float64, bool) {
 			r.measures = id
 			m := r.measurement()
-			return r.tree.Residual(r.now, m.At, m.Offset, m.OffsetFraction)
+			return r.graph.Residual(r.now, m.At, m.Offset, m.OffsetFraction)
 		}
 		if _, ok := residual(phc1); ok {
 			r.Error("clocks are compared that have no crossing")

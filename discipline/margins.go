@@ -21,13 +21,13 @@ type Margins struct {
 }
 
 // SetMargins says what maximum errors allow for from now on. A margin counts as Unlimited at most.
-func (t *Tree) SetMargins(m Margins) {
+func (g *Graph) SetMargins(m Margins) {
 	m.Jump, m.Contradiction, m.UTC = min(m.Jump, Unlimited), min(m.Contradiction, Unlimited), min(m.UTC, Unlimited)
-	t.margins = m
+	g.margins = m
 }
 
 // Margins returns what maximum errors allow for now.
-func (t *Tree) Margins() Margins { return t.margins }
+func (g *Graph) Margins() Margins { return g.margins }
 
 // Unlimited is a maximum error that says nothing. The parts of one are bounded by it, so that the sum of all four is none
 // that wraps, and holds what has to be taken off it again.

@@ -13,22 +13,22 @@ import (
 func TestMarginsAddToTheMaximumError(t *testing.T) {
 	r := newRig(t, nil).locked()
 	bound := func(id clock.ID) time.Duration {
-		d, _ := r.tree.MaxError(r.now, id)
+		d, _ := r.graph.MaxError(r.now, id)
 		return d
 	}
 	tai, utc := bound(phc), bound(clock.System)
-	r.tree.SetMargins(Margins{Jump: time.Millisecond, Contradiction: 10 * time.Millisecond, UTC: second})
+	r.graph.SetMargins(Margins{Jump: time.Millisecond, Contradiction: 10 * time.Millisecond, UTC: second})
 	if d := bound(phc) - tai; d != 11*time.Millisecond {
 		t.Errorf("%v more for a clock on TAI, want 11 ms", d)
 	}
 	if d := bound(clock.System) - utc; d != second+11*time.Millisecond {
 		t.Errorf("%v more for a clock on UTC, want 1.011 s", d)
 	}
-	r.tree.SetMargins(Margins{Jump: math.MaxInt64, Contradiction: math.MaxInt64, UTC: math.MaxInt64})
+	r.graph.SetMargins(Margins{Jump: math.MaxInt64, Contradiction: math.MaxInt64, UTC: math.MaxInt64})
 	if d := bound(clock.System); d < 3*(Unlimited/1024*1023) || d > 3*(Unlimited/1024*1025) {
 		t.Errorf("maximum error %v of unlimited margins", d)
 	}
-	r.tree.SetMargins(Margins{})
+	r.graph.SetMargins(Margins{})
 	if bound(phc) != tai || bound(clock.System) != utc {
 		t.Error("margins stay")
 	}
@@ -41,8 +41,8 @@ func TestSlowMarginSlowsTheSlew(t *testing.T) {
 		r := newRig(t, nil).locked()
 		r.run(30 * second)
 		r.lie = jump
-		r.tree.Accept(r.now, r.measurement())
-		r.tree.SetMargins(Margins{Jump: jump, Slow: slow})
+		r.graph.Accept(r.now, r.measurement())
+		r.graph.SetMargins(Margins{Jump: jump, Slow: slow})
 		before := r.error(phc)
 		r.run(30 * second)
 		moved := before - r.error(phc)

@@ -12,28 +12,28 @@ import (
 )
 
 const (
-	historySize = 4096 // changes of a clock that are remembered
+	historySize = 4096 // changes of a clock that are remembered: two minutes of dithering 32 times a second
 	rmsSize     = 64   // updates of which the root mean square is shown
 )
 
-// node is one clock of the tree.
+// node is one clock of the graph.
 type node struct {
 	id             clock.ID
 	scale          clock.Scale
 	servo          servo.Servo
 	maxFrequency   float64
 	applied        float64 // correction in force, ppb
-	came           float64 // correction that was in force when it was added, ppb
+	initialPPB     float64 // correction that was in force when it was added, ppb
 	frequencySigma float64 // of -applied as the oscillator's error, ppb; 0: unknown
 	history        *clock.History
 
 	crossedAt float64 // correction in force at the last crossing, ppb
-	toward    *edge   // scratch of Tree.path: the next edge on the way
+	toward    *edge   // scratch of Graph.path: the next edge on the way
 
 	anchorMono clock.Mono // at which it read anchor
 	anchor     clock.Timestamp
-	soundMono  clock.Mono // the same for the last crossing that was as expected; soundFree is without steering
-	soundFree  int64
+	goodMono   clock.Mono // the same for the last crossing that was as expected; goodFree is without steering
+	goodFree   int64
 
 	coarse      bool    // its frequency has a quantum that matters
 	residual    float64 // ns that the quantised frequency has put it ahead of where it was wanted
@@ -50,7 +50,7 @@ type node struct {
 }
 
 func newNode(in Info, now clock.Mono, cfg Config) *node {
-	n := &node{id: in.ID, scale: in.Scale, servo: in.Servo, maxFrequency: in.MaxFrequency, applied: in.Frequency, came: in.Frequency,
+	n := &node{id: in.ID, scale: in.Scale, servo: in.Servo, maxFrequency: in.MaxFrequency, applied: in.Frequency, initialPPB: in.Frequency,
 		frequencySigma: in.Sigma, history: clock.NewHistory(in.ID, historySize), anchorMono: now, anchor: in.Reading,
 		wanted: in.Frequency, steered: now, everLocked: in.Trusted}
 	n.history.SetFrequency(in.Reading.Add(-time.Hour), in.Frequency)
@@ -63,17 +63,18 @@ func newNode(in Info, now clock.Mono, cfg Config) *node {
 	return n
 }
 
-// saw notes what the clock read when the event at now came from.
-func (n *node) saw(now clock.Mono, at clock.Timestamp) { n.anchorMono, n.anchor = now, at }
+// anchorAt notes what the clock read when the event at now came from.
+func (n *node) anchorAt(now clock.Mono, at clock.Timestamp) { n.anchorMono, n.anchor = now, at }
 
-// sound notes that the clock read at as expected.
-func (n *node) sound(now clock.Mono, at clock.Timestamp) {
-	n.soundMono, n.soundFree = now, n.freeTime(at)
+// markGood notes that the clock read at as expected.
+func (n *node) markGood(now clock.Mono, at clock.Timestamp) {
+	n.goodMono, n.goodFree = now, n.freeTime(at)
 }
 
-// ran returns by how much the clock has gone on, since it was last sound, other than the time that passed; ns, ≥ 0.
-func (n *node) ran(now clock.Mono) int64 {
-	return abs(n.freeTime(n.anchor) - n.soundFree - int64(now.Sub(n.soundMono)))
+// strayed returns by how much the clock has gone on other than the time that has passed since it last read as expected; ns,
+// ≥ 0.
+func (n *node) strayed(now clock.Mono) int64 {
+	return abs(n.freeTime(n.anchor) - n.goodFree - int64(now.Sub(n.goodMono)))
 }
 
 // reading returns about what the clock reads at now, which is good enough to extrapolate over: it goes on as time does, but
@@ -108,8 +109,8 @@ func (n *node) correctionAt(free int64, now clock.Mono) (whole int64, fraction f
 	return n.correction(clock.At(n.id, free+whole))
 }
 
-// note keeps the books on an update: what the offset was, and whether that is locked.
-func (n *node) note(est estimate.State, reach float64) (change Change, changed bool) {
+// recordOffset enters an update: what the offset was, and whether that is locked.
+func (n *node) recordOffset(est estimate.State, reach float64) (change Change, changed bool) {
 	n.offset = est.Offset
 	n.squares[n.updates%rmsSize] = est.Offset * est.Offset
 	n.updates++
@@ -130,9 +131,11 @@ func (n *node) note(est estimate.State, reach float64) (change Change, changed b
 	return 0, false
 }
 
+// A clock is locked after lockAfter updates within reach in a row, and not any more after loseAfter out of it of which the
+// last is loseFactor times as far off. Chosen by simulation.
 const (
-	lockAfter  = 4 // updates within reach
-	loseAfter  = 4 // updates out of it
+	lockAfter  = 4
+	loseAfter  = 4
 	loseFactor = 5
 )
 

@@ -36,10 +36,10 @@ type oscillator struct {
 	broken  bool
 }
 
-// rig is a host with clocks, of which pairs are compared, and a source, in virtual time. It is the tree's actuator.
+// rig is a host with clocks, of which pairs are compared, and a source, in virtual time. It is the graph's actuator.
 type rig struct {
 	*testing.T
-	tree   *Tree
+	graph  *Graph
 	cfg    Config
 	rng    *rand.Rand
 	now    clock.Mono
@@ -74,8 +74,8 @@ func emptyRig(t *testing.T, seed uint64, change func(*Config)) *rig {
 	if change != nil {
 		change(&r.cfg)
 	}
-	r.tree = New(r.cfg, r)
-	r.tree.SetUTCOffset(utc, true)
+	r.graph = New(r.cfg, r)
+	r.graph.SetUTCOffset(utc, true)
 	return r
 }
 
@@ -88,7 +88,7 @@ func (r *rig) has(id clock.ID, c *oscillator) {
 
 func (r *rig) add(id clock.ID) {
 	c := r.clocks[id]
-	r.tree.Add(r.now, Info{ID: id, Scale: c.scale, Servo: servo.NewAdaptive(), MaxFrequency: 5e5, Frequency: c.applied,
+	r.graph.Add(r.now, Info{ID: id, Scale: c.scale, Servo: servo.NewAdaptive(), MaxFrequency: 5e5, Frequency: c.applied,
 		Reading: clock.At(id, c.ns)})
 }
 
@@ -148,8 +148,8 @@ const grain = 31250 * time.Microsecond // a quarter of Config.Interval
 func (r *rig) run(d time.Duration) {
 	for end := r.now.Add(d); r.now < end; {
 		r.advance()
-		if r.tree.NextWake() <= r.now {
-			r.tree.Tick(r.now)
+		if r.graph.NextWake() <= r.now {
+			r.graph.Tick(r.now)
 		}
 		since := time.Duration(r.now) - time.Hour
 		if since%r.cfg.Interval == 0 {
@@ -179,7 +179,7 @@ func (r *rig) cross() {
 		if r.spread > 0 {
 			a += r.rng.Int64N(2*r.spread+1) - r.spread
 		}
-		r.tree.Cross(r.now, clock.Crossing{A: clock.At(p[0], a), B: clock.At(p[1], b), Uncertainty: 250, Method: clock.Extended})
+		r.graph.Cross(r.now, clock.Crossing{A: clock.At(p[0], a), B: clock.At(p[1], b), Uncertainty: 250, Method: clock.Extended})
 	}
 }
 
@@ -189,14 +189,14 @@ func (r *rig) measurement() source.Sample {
 		Variance: r.noise*r.noise + 1, MaxError: time.Duration(4*r.noise) + 100, Interval: time.Second}
 }
 
-func (r *rig) sample() estimate.Verdict { return r.tree.Sample(r.now, r.measurement()) }
+func (r *rig) sample() estimate.Verdict { return r.graph.Sample(r.now, r.measurement()) }
 
 // locked starts to follow the source and runs until both clocks are locked.
 func (r *rig) locked() *rig {
 	r.Helper()
-	r.tree.Follow(r.now, r.measures)
+	r.graph.Follow(r.now, r.measures)
 	r.run(30 * second)
-	if !r.tree.Locked(r.now) {
+	if !r.graph.Locked(r.now) {
 		r.Fatalf("not locked after 30 s: %v", r.events)
 	}
 	return r

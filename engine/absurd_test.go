@@ -17,7 +17,7 @@ import (
 // absurd returns an engine with one usable source of the kind, whose residuals are given, one second apart.
 func absurd(traits source.Traits, bound time.Duration, residuals ...float64) (*Engine, *tracked, clock.Mono) {
 	e := New(Config{}, Env{}, nil)
-	e.tree.Add(0, discipline.Info{ID: clock.System, Reading: clock.At(clock.System, 0)})
+	e.graph.Add(0, discipline.Info{ID: clock.System, Reading: clock.At(clock.System, 0)})
 	e.Register(&toy{info: source.Info{ID: "absurd", Kind: "toy", Traits: traits}, standing: source.Standing{State: source.Usable}})
 	s := e.sources[0]
 	now := clock.Mono(0)

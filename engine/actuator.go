@@ -12,7 +12,7 @@ import (
 	"github.com/lockstep-time/lockstep/status"
 )
 
-// actuator passes on to the driver what the tree does, and to the sources what that does to their timestamps.
+// actuator passes on to the driver what the graph does, and to the sources what that does to their timestamps.
 type actuator Engine
 
 func (a *actuator) SetFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, error) {

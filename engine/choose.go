@@ -67,13 +67,13 @@ func (e *Engine) choose(now clock.Mono) {
 
 // believe says what the host itself knows of the time.
 func (e *Engine) believe(now clock.Mono) {
-	id := e.tree.Root()
+	id := e.graph.Root()
 	e.own = source.Own{}
-	if id == 0 || !e.tree.Known() || e.tree.LastSample() == 0 {
+	if id == 0 || !e.graph.Known() || e.graph.LastSample() == 0 {
 		return
 	}
-	if bound, ok := e.tree.VotingError(now, id); ok && e.tree.Trusted(id) {
-		e.own = source.Own{Known: true, Sigma: e.tree.Sigma(now, id), MaxError: bound - e.contradiction()}
+	if bound, ok := e.graph.VotingError(now, id); ok && e.graph.Trusted(id) {
+		e.own = source.Own{Known: true, Sigma: e.graph.Sigma(now, id), MaxError: bound - e.contradiction()}
 	}
 }
 
@@ -88,7 +88,7 @@ func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
 	if s.n == 0 {
 		c.State, c.Reason = source.WarmingUp, source.Reason{Code: source.NoUTCOffset}
 		// what sources measure is compared on the system clock, which keeps UTC, or without one on a PHC, which keeps TAI
-		if e.scales.Offset().Known || (s.source.Claim().Scale == clock.UTC) == e.tree.Has(clock.System) {
+		if e.scales.Offset().Known || (s.source.Claim().Scale == clock.UTC) == e.graph.Has(clock.System) {
 			c.Reason.Code = source.NoCrossing
 		}
 		return c
@@ -119,7 +119,7 @@ func (e *Engine) leading(now clock.Mono, id source.ID) *tracked {
 	if s == nil {
 		return e.island(now)
 	}
-	if e.leader == nil && !e.tree.Known() {
+	if e.leader == nil && !e.graph.Known() {
 		if started < grace && e.preferredPending(now, s) {
 			return nil
 		}
@@ -215,7 +215,7 @@ func (e *Engine) rivalPending(s *tracked) bool {
 
 // follow has the clocks follow s from now on, nil for none.
 func (e *Engine) follow(now clock.Mono, s *tracked) {
-	if s == e.leader && (s == nil || s.clock == e.tree.Root()) {
+	if s == e.leader && (s == nil || s.clock == e.graph.Root()) {
 		return
 	}
 	old := e.leader
@@ -224,9 +224,9 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	e.offerSoon(now)
 	if s == nil {
 		e.lostAt = now
-		e.tree.Follow(now, 0)
+		e.graph.Follow(now, 0)
 		if old.arbitrary {
-			e.tree.Abandon() // what was believed says nothing of any other source
+			e.graph.Forget() // what was believed says nothing of any other source
 		}
 		why := old.verdict.Reason
 		if old.suspect {
@@ -239,9 +239,9 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 		s.tell(now, status.SourceFollowed, slog.Any("reason", s.whyFollowed()))
 	}
 	e.relateScale()
-	again := e.tree.Root() == s.clock
-	e.tree.Follow(now, s.clock)
-	if e.tree.Has(s.clock) {
+	again := e.graph.Root() == s.clock
+	e.graph.Follow(now, s.clock)
+	if e.graph.Has(s.clock) {
 		e.clearMargins()
 	}
 	e.place(s)
@@ -249,21 +249,21 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	case s.absolved:
 		e.accept(now, s)
 	case s.fresh == 0 || s.age(now) > time.Second:
-	case !e.tree.Known():
+	case !e.graph.Known():
 		e.begin(now, s)
 	case again && s.relate: // it may be long until the next one
 		e.steerBy(now, s, s.latestResidual(), s.sample)
 	}
 }
 
-// begin has the tree believe what a source has measured so far.
+// begin has the graph believe what a source has measured so far.
 func (e *Engine) begin(now clock.Mono, s *tracked) {
 	before := s.latestResidual()
 	if between, ok := s.sample.At.Sub(s.before.At); ok && between > 0 && between < 4*time.Second {
-		e.tree.Prime(s.before)
+		e.graph.Prime(s.before)
 	}
-	e.tree.Sample(now, s.sample)
-	if e.tree.Known() {
+	e.graph.Sample(now, s.sample)
+	if e.graph.Known() {
 		e.rebase(before)
 	}
 }

@@ -32,10 +32,10 @@ type comparison struct {
 func (e *Engine) compare(now clock.Mono) {
 	e.nextCompare = now.Add(compareInterval)
 	middle := clock.ID(0)
-	if e.tree.Has(clock.System) {
+	if e.graph.Has(clock.System) {
 		middle = clock.System
 	}
-	for id := range e.tree.PHCs() {
+	for id := range e.graph.PHCs() {
 		if middle == 0 {
 			middle = id
 			continue
@@ -64,9 +64,9 @@ func (e *Engine) Crossed(now clock.Mono, c clock.Crossing, err error) {
 	if err != nil || stale {
 		return
 	}
-	e.tree.Cross(now, c)
+	e.graph.Cross(now, c)
 	for _, end := range ends {
-		if end != e.tree.Root() {
+		if end != e.graph.Root() {
 			e.observe(now, end)
 		}
 	}

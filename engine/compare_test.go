@@ -88,7 +88,7 @@ func (r *rack) run(d time.Duration, sink Sink, measured clock.ID) {
 func newRack(clocks map[clock.ID]*rackClock, order ...clock.ID) *rack {
 	r := &rack{now: clock.Mono(time.Hour), clocks: clocks}
 	cfg := Config{Servo: "adaptive", Policy: source.Policy{MinSources: 1, MaxDistance: time.Second}, UTCOffset: 37}
-	cfg.Tree.MaxSlew, cfg.Tree.StepThreshold = 5e5, 20*time.Microsecond
+	cfg.Graph.MaxSlew, cfg.Graph.StepThreshold = 5e5, 20*time.Microsecond
 	r.Engine = New(cfg, Env{Start: r.now}, r)
 	for _, id := range order {
 		scale := clock.TAI
@@ -108,7 +108,7 @@ func TestAHostWithoutASystemClock(t *testing.T) {
 		claim: timescale.Claim{Scale: clock.TAI}})
 	r.run(time.Minute, sink, ids[0])
 	for id, c := range r.clocks {
-		bound, ok := r.tree.MaxError(r.now, id)
+		bound, ok := r.graph.MaxError(r.now, id)
 		if !ok || math.Abs(c.ahead) > 100 || math.Abs(c.ahead) > float64(bound) {
 			t.Errorf("%v is %.0f ns off, stated at most %v, %t", id, c.ahead, bound, ok)
 		}
@@ -149,7 +149,7 @@ func TestComparisonsOfBeforeAStepAreIgnored(t *testing.T) {
 		}
 		r.answer()
 		used := 0
-		for _, c := range r.tree.Reports(r.now, nil) {
+		for _, c := range r.graph.Reports(r.now, nil) {
 			if c.Method != 0 && c.ID != clock.PHC(0) {
 				used++
 			}
@@ -159,7 +159,7 @@ func TestComparisonsOfBeforeAStepAreIgnored(t *testing.T) {
 			t.Errorf("%v stepped: %d comparisons are used, want %d", stepped, used, want)
 		}
 		r.run(time.Second, nil, 0)
-		for _, c := range r.tree.Reports(r.now, nil) {
+		for _, c := range r.graph.Reports(r.now, nil) {
 			if c.Method == 0 {
 				t.Errorf("%v stepped: %v is not compared any more", stepped, c.ID)
 			}

@@ -59,12 +59,12 @@ type Clocks interface {
 }
 
 // Clocks returns the host's clocks.
-func (e *Engine) Clocks() Clocks { return e.tree }
+func (e *Engine) Clocks() Clocks { return e.graph }
 
 // Config says how an engine steers and what it follows.
 type Config struct {
-	// Tree of the clocks; its Interval is set by New.
-	Tree discipline.Config
+	// Graph of the clocks; its Interval is set by New.
+	Graph discipline.Config
 	// Servo is the name of the steering law.
 	Servo string
 	// Policy of the selection.
@@ -95,7 +95,7 @@ type Engine struct {
 	env      Env
 	driver   Driver
 	observer Observer // nil if the driver is none
-	tree     *discipline.Tree
+	graph    *discipline.Graph
 	scales   *timescale.Keeper
 	selector *source.Selector
 	sources  []*tracked // in the order of the configuration
@@ -147,9 +147,9 @@ func New(cfg Config, env Env, driver Driver) *Engine {
 	return e
 }
 
-// newEngine returns an engine that has not looked for TAI − UTC yet, with the clocks of tree if there is one.
-func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engine {
-	cfg.Tree.Interval = compareInterval
+// newEngine returns an engine that has not looked for TAI − UTC yet, with the clocks of graph if there is one.
+func newEngine(cfg Config, env Env, driver Driver, graph *discipline.Graph) *Engine {
+	cfg.Graph.Interval = compareInterval
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
 		nextSelect: env.Start, nextCompare: env.Start,
 		nextOffer: env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{}, comparisons: map[pair]comparison{},
@@ -158,14 +158,14 @@ func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engin
 		e.frequencies = map[string]float64{}
 	}
 	e.observer, _ = driver.(Observer)
-	if tree == nil {
-		e.tree = discipline.New(cfg.Tree, (*actuator)(e))
+	if graph == nil {
+		e.graph = discipline.New(cfg.Graph, (*actuator)(e))
 	} else {
-		e.tree = tree
-		e.tree.SetConfig(cfg.Tree, (*actuator)(e))
+		e.graph = graph
+		e.graph.SetConfig(cfg.Graph, (*actuator)(e))
 	}
 	e.scales = timescale.New(timescale.Config{Offset: cfg.UTCOffset, Saved: env.Saved.UTCOffset, Leaps: env.Leaps,
-		ListName: env.LeapsName}, scaleClocks{e.tree}, e.tellOfScale)
+		ListName: env.LeapsName}, scaleClocks{e.graph}, e.tellOfScale)
 	e.selector = source.NewSelector(cfg.Policy)
 	return e
 }
@@ -199,8 +199,8 @@ func (e *Engine) AddClock(now clock.Mono, c ClockInfo) {
 			}
 		}
 	}
-	e.tree.Remove(now, c.ID)
-	e.tree.Add(now, in)
+	e.graph.Remove(now, c.ID)
+	e.graph.Add(now, in)
 	e.nextCompare = now
 	if c.ID == clock.System && c.Steer {
 		e.scales.TakeUp(now, c.Leap, in.Reading)
@@ -214,7 +214,7 @@ const savedSigma = 2000
 func (e *Engine) RemoveClock(now clock.Mono, id clock.ID) {
 	e.now = now
 	e.learn(now, id)
-	e.tree.Remove(now, id)
+	e.graph.Remove(now, id)
 	if e.leader != nil && e.leader.clock == id {
 		e.choose(now)
 	}
@@ -228,9 +228,9 @@ func (e *Engine) Wake(now clock.Mono) {
 			s.source.Wake(now)
 		}
 	}
-	if e.tree.NextWake() <= now {
+	if e.graph.NextWake() <= now {
 		e.scales.CheckLeap(now, e.leader != nil, e.witnesses(now))
-		e.tree.Tick(now)
+		e.graph.Tick(now)
 	}
 	if e.nextCompare <= now {
 		e.compare(now)
@@ -245,7 +245,7 @@ func (e *Engine) Wake(now clock.Mono) {
 
 // NextWake returns when Wake has to be called next.
 func (e *Engine) NextWake() clock.Mono {
-	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextOffer)
+	next := min(e.nextCompare, e.graph.NextWake(), e.nextSelect, e.nextOffer)
 	for _, s := range e.sources {
 		next = min(next, s.source.NextWake())
 	}
@@ -271,8 +271,8 @@ func (e *Engine) Tell(now clock.Mono, ev status.Event) {
 // Resume steers again after a panic.
 func (e *Engine) Resume(now clock.Mono) {
 	e.now = now
-	if e.tree.Panicked() {
-		e.tree.Resume()
+	if e.graph.Panicked() {
+		e.graph.Resume()
 		e.tell(now, status.SteeringResumed, "")
 		e.setState(now, status.Acquiring, status.Reason{Code: status.Resumed})
 	}

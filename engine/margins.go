@@ -13,26 +13,26 @@ import (
 
 // clearMargins forgets what may be wrong with the source followed so far.
 func (e *Engine) clearMargins() {
-	m := e.tree.Margins()
+	m := e.graph.Margins()
 	m.Jump, m.Slow, m.Contradiction = 0, false, 0
-	e.tree.SetMargins(m)
+	e.graph.SetMargins(m)
 }
 
 // addJumpMargin has the maximum error allow for a jump of the leader by d being wrong, besides those before. slow has the
 // clocks take their time.
 func (e *Engine) addJumpMargin(d time.Duration, slow bool) {
-	m := e.tree.Margins()
+	m := e.graph.Margins()
 	m.Jump, m.Slow = clock.Sum(m.Jump, d.Abs()), slow
-	e.tree.SetMargins(m)
+	e.graph.SetMargins(m)
 }
 
 // contradiction is the part of the maximum error by which the sources contradict this host.
-func (e *Engine) contradiction() time.Duration { return e.tree.Margins().Contradiction }
+func (e *Engine) contradiction() time.Duration { return e.graph.Margins().Contradiction }
 
 func (e *Engine) setContradiction(d time.Duration) {
-	m := e.tree.Margins()
+	m := e.graph.Margins()
 	m.Contradiction = d
-	e.tree.SetMargins(m)
+	e.graph.SetMargins(m)
 }
 
 // coverContradiction has the maximum error cover what the sources say, if all of them contradict this host: it may be the one
@@ -58,7 +58,7 @@ func (e *Engine) coverContradiction(confirmed time.Duration) {
 }
 
 // scaleClocks are the host's clocks as the keeper of time scales sees them.
-type scaleClocks struct{ *discipline.Tree }
+type scaleClocks struct{ *discipline.Graph }
 
 // SetUTCUncertainty implements timescale.Clocks.
 func (c scaleClocks) SetUTCUncertainty(d time.Duration) {
