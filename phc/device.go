@@ -91,8 +91,9 @@ func Open(name string) (*Device, error) {
 	return OpenIndex(index)
 }
 
-// OpenRead is Open for reading only: others see from the open file that nothing will be changed ([Holder]). The changing methods
-// fail with [os.ErrPermission]; so does [Device.Frequency] on a kernel that wants write access for it, if there is none.
+// OpenRead is Open for reading only: others see from the open file that nothing will be changed ([Holder]). The changing
+// methods fail with [os.ErrPermission]; so does [Device.Frequency] on a kernel that wants write access for it, if there is
+// none.
 func OpenRead(name string) (*Device, error) {
 	index, err := Resolve(name)
 	if err != nil {
@@ -124,15 +125,14 @@ func openIndex(index, flag int) (*Device, error) {
 
 // openKind differs from kindOf: what cannot be opened for want of a device was never there.
 func openKind(err error) error {
-	switch err {
-	case unix.ENODEV, unix.ENXIO, unix.ENOENT, unix.ENOTDIR:
+	if oneOf(err, unix.ENODEV, unix.ENXIO, unix.ENOENT, unix.ENOTDIR) {
 		return ErrNotPHC
 	}
 	return nil
 }
 
-// NewDevice returns the Device /dev/ptpN of a kernel; driver is the name of the clock's driver, empty if unknown. It asks the
-// clock for its capabilities, which tells a PHC from anything else, and fails with [ErrNotPHC]; then k stays open.
+// NewDevice returns the Device /dev/ptpN of a kernel; driver is the name of the clock's driver, empty if unknown. It asks
+// the clock for its capabilities, which tells a PHC from anything else, and fails with [ErrNotPHC]; then k stays open.
 func NewDevice(k Kernel, index int, driver string) (*Device, error) {
 	d := &Device{index: index, name: fmt.Sprintf("/dev/ptp%d", index), driver: driver, kernel: k}
 	var c unix.PtpClockCaps
@@ -313,7 +313,7 @@ func (d *Device) retry(call func(Kernel) error) error {
 	}
 	var err error
 	for range attempts {
-		if err = call(d.kernel); err != unix.EINTR && err != unix.EBUSY && err != unix.EAGAIN {
+		if err = call(d.kernel); !oneOf(err, unix.EINTR, unix.EBUSY, unix.EAGAIN) {
 			break
 		}
 	}

@@ -97,7 +97,8 @@ func eventText(k EventKind) (name string, level slog.Level, text string) {
 	case ClockLost:
 		return "clock-lost", warn, "{subject} is {offset} off, not locked any more"
 	case ClockPanicked:
-		return "clock-panicked", slog.LevelError, "{subject} is {offset} off, more than the panic threshold: nothing is steered until told to resume"
+		return "clock-panicked", slog.LevelError,
+			"{subject} is {offset} off, more than the panic threshold: nothing is steered until told to resume"
 	case UTCOffsetChanged:
 		return "utc-offset-changed", info, "TAI−UTC is {seconds} s, by {origin}"
 	case UTCOffsetUnknown:
@@ -148,7 +149,8 @@ func NewEvent(kind EventKind, subject string, fields ...slog.Attr) Event {
 // Level returns how severe it is.
 func (e Event) Level() slog.Level {
 	_, level, _ := eventText(e.Kind)
-	if state, ok := e.field("state"); ok && e.Kind == StateChanged && (state == string(Unsynchronised) || state == string(Panicked)) {
+	if state, ok := e.field("state"); ok && e.Kind == StateChanged &&
+		(state == string(Unsynchronised) || state == string(Panicked)) {
 		return slog.LevelWarn
 	}
 	return level

@@ -70,7 +70,8 @@ type Snapshot struct {
 type UTCOffset struct {
 	Known   bool `json:"known"`
 	Seconds int  `json:"seconds"`
-	// Origin: "source ptp:eth0", "leap-seconds list /usr/share/zoneinfo/leap-seconds.list", "configuration", "state file", "unknown".
+	// Origin: "source ptp:eth0", "leap-seconds list /usr/share/zoneinfo/leap-seconds.list", "configuration", "state file",
+	// "unknown".
 	Origin string `json:"origin"`
 	// Leap second armed for the end of the UTC day: -1, 0, 1.
 	Leap clock.Leap `json:"leap"`
@@ -151,7 +152,8 @@ type Source struct {
 	Socket Socket `json:"socket,omitzero"`
 }
 
-// Estimate of how the host's time differs from a source's, from all recent samples; zero as long as there are fewer than two.
+// Estimate of how the host's time differs from a source's, from all recent samples; zero as long as there are fewer than
+// two.
 type Estimate struct {
 	// Offset of the host's time, positive when ahead, and its standard deviation.
 	Offset   time.Duration `json:"offset_ns"`

@@ -20,9 +20,6 @@ import (
 	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
-// version is set by the linker.
-var version = "devel"
-
 // errUsage decides on the exit status.
 var errUsage = errors.New("see lockstep-sim --help")
 

@@ -10,6 +10,8 @@ import (
 	"github.com/lockstep-time/lockstep/test/docs"
 )
 
+//go:generate go test -run TestReference -update
+
 var update = flag.Bool("update", false, "write the command line of docs/reference/simulation.md anew")
 
 func TestReference(t *testing.T) {

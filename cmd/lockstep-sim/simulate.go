@@ -16,6 +16,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/internal/files"
 	"github.com/lockstep-time/lockstep/internal/plain"
+	"github.com/lockstep-time/lockstep/internal/version"
 	"github.com/lockstep-time/lockstep/sim/report"
 	"github.com/lockstep-time/lockstep/sim/scenario"
 )
@@ -47,7 +48,7 @@ comes to an impossible value.`
 func newCommand(a *app) *cobra.Command {
 	var s simulation
 	c := &cobra.Command{
-		Use: "lockstep-sim FILE...", Short: "Run scenarios in virtual time", Long: about, Version: version,
+		Use: "lockstep-sim FILE...", Short: "Run scenarios in virtual time", Long: about, Version: version.String(),
 		SilenceErrors: true, SilenceUsage: true,
 		Example: "  lockstep-sim --seeds 10 --plot lie.svg sim/scenarios/s7-lie-100us.toml",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -97,7 +98,8 @@ func (a *app) runSimulation(c *cobra.Command, files []string, s simulation) erro
 		list = append(list, one)
 	}
 	if s.host != "" && (s.plot == "" || !slices.Contains(list[0].HostNames(), s.host)) {
-		return usage(fmt.Sprintf("--plot-host %s is not a host of the scenario that --plot is for; allowed: %s", s.host, strings.Join(list[0].HostNames(), " ")))
+		return usage(fmt.Sprintf("--plot-host %s is not a host of the scenario that --plot is for; allowed: %s",
+			s.host, strings.Join(list[0].HostNames(), " ")))
 	}
 	outcomes, err := scenario.RunAll(c.Context(), list,
 		scenario.Options{Seeds: s.seeds, Jobs: s.jobs, Keep: s.keeps, Progress: a.progress()})

@@ -59,10 +59,12 @@ func TestSimulate(t *testing.T) {
 	dir := t.TempDir()
 	plot, doc := filepath.Join(dir, "a.svg"), filepath.Join(dir, "accuracy.md")
 	out, err := simulate(t, "1us", "--plot", plot, "--plot-host", "client", "--document", doc, "--log")
-	if exitStatus(err) != 0 || !strings.Contains(out, "PHC, max") || !strings.Contains(out, "≤ 1.00 µs") || !strings.Contains(out, "following ptp:eth0") {
+	if exitStatus(err) != 0 || !strings.Contains(out, "PHC, max") || !strings.Contains(out, "≤ 1.00 µs") ||
+		!strings.Contains(out, "following ptp:eth0") {
 		t.Errorf("exit status %d: %v\n%s", exitStatus(err), err, out)
 	}
-	for name, want := range map[string]string{plot: ">a test: client<", doc: "| [small](#small) | PHC, max |", filepath.Join(dir, "accuracy", "small.svg"): "<svg"} {
+	for name, want := range map[string]string{plot: ">a test: client<", doc: "| [small](#small) | PHC, max |",
+		filepath.Join(dir, "accuracy", "small.svg"): "<svg"} {
 		text, err := os.ReadFile(name)
 		if err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s lacks %s: %v", name, want, err)
@@ -86,7 +88,8 @@ func TestSimulateFails(t *testing.T) {
 		{"1us", []string{"--plot", "/nonexistent/x.svg"}, 2, "--plot: open /nonexistent/x.svg: no such file"},
 		{"1us", []string{"--document", "/"}, 2, "--document: open /: is a directory"},
 		{"1us", []string{"--plot", "x.gif"}, 2, "not the name of an .svg or .png file"},
-		{"1us", []string{"--plot", "x.svg", "--plot-host", "nobody"}, 2, "--plot-host nobody is not a host of the scenario that --plot is for; allowed: client"},
+		{"1us", []string{"--plot", "x.svg", "--plot-host", "nobody"}, 2,
+			"--plot-host nobody is not a host of the scenario that --plot is for; allowed: client"},
 		{"1us", []string{"--plot-host", "client"}, 2, "--plot-host client is not a host of the scenario that --plot is for"},
 		{"1us", []string{"--plot", "x.svg", "other.toml"}, 2, "--plot takes one scenario"},
 		{"1us", []string{"/nonexistent.toml"}, 2, "read scenario"},
@@ -100,7 +103,8 @@ func TestSimulateFails(t *testing.T) {
 
 func TestSimulateTooMuch(t *testing.T) {
 	_, err := simulateText(t, "max_events = 300\n"+strings.Replace(smallScenario, "BOUND", "1us", 1))
-	if want := "small.toml:1: max_events: seed 1 ended after the work of 300 events"; exitStatus(err) != 2 || !strings.Contains(err.Error(), want) {
+	if want := "small.toml:1: max_events: seed 1 ended after the work of 300 events"; exitStatus(err) != 2 ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("exit status %d: %v, want 2: %s", exitStatus(err), err, want)
 	}
 }
@@ -118,7 +122,8 @@ func TestFlagsOfLockstepctl(t *testing.T) {
 func TestNothingToSimulate(t *testing.T) {
 	c := newCommand(&app{out: io.Discard, err: io.Discard})
 	c.SetArgs([]string{})
-	if err := c.ExecuteContext(t.Context()); exitStatus(err) != 2 || !strings.Contains(err.Error(), "names of scenario files are missing") {
+	if err := c.ExecuteContext(t.Context()); exitStatus(err) != 2 ||
+		!strings.Contains(err.Error(), "names of scenario files are missing") {
 		t.Errorf("exit status %d: %v", exitStatus(err), err)
 	}
 }

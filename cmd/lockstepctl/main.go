@@ -22,9 +22,6 @@ import (
 	"github.com/lockstep-time/lockstep/internal/plain"
 )
 
-// version is set by the linker.
-var version = "devel"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	a := &app{out: os.Stdout, err: os.Stderr, terminal: terminalOf(os.Stdout), getenv: os.Getenv}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-time/lockstep/internal/plain"
+	"github.com/lockstep-time/lockstep/internal/version"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/control"
 	"github.com/lockstep-time/lockstep/status/text"
@@ -74,7 +75,7 @@ func newRoot(a *app) *cobra.Command {
 		Use:           "lockstepctl",
 		Short:         "Show how lockstepd keeps the time, and control it",
 		Long:          about,
-		Version:       version,
+		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,

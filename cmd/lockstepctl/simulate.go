@@ -49,8 +49,8 @@ func findSimulator(folder string) (string, error) {
 	}
 	path, err := exec.LookPath(simulatorName)
 	if errors.Is(err, exec.ErrNotFound) {
-		return "", fmt.Errorf("%w: it is neither in %s nor in PATH; install the package that has it, or build bin/%s by \"make build\"",
-			errNoSim, folder, simulatorName)
+		return "", fmt.Errorf("%w: it is neither in %s nor in PATH; "+
+			"install the package that has it, or build bin/%s by \"make build\"", errNoSim, folder, simulatorName)
 	}
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errNoSim, err)

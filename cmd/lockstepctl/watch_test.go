@@ -142,14 +142,16 @@ func TestScreenView(t *testing.T) {
 		t.Fatal(err)
 	}
 	drawn := out.String()[strings.LastIndex(out.String(), "\x1b[H"):]
-	if n := strings.Count(drawn, "\n"); n != 4 || !strings.Contains(drawn, "more lines") || strings.Contains(drawn, "ntp:192.0.2.3") {
+	if n := strings.Count(drawn, "\n"); n != 4 || !strings.Contains(drawn, "more lines") ||
+		strings.Contains(drawn, "ntp:192.0.2.3") {
 		t.Errorf("drawn on 5 rows: %q", drawn)
 	}
 	out.Reset()
 	if err := errors.Join(v.lost(control.ErrNotRunning), v.end()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), control.ErrNotRunning.Error()) || !strings.HasSuffix(out.String(), "\x1b[?1049l"+text.Status(s, text.Style{})) {
+	if !strings.Contains(out.String(), control.ErrNotRunning.Error()) ||
+		!strings.HasSuffix(out.String(), "\x1b[?1049l"+text.Status(s, text.Style{})) {
 		t.Errorf("at the end: %q", out.String())
 	}
 }

@@ -81,7 +81,8 @@ func TestRefusals(t *testing.T) {
 		"wrong method":   {statustest.Locked(), nil, "DELETE", "/v1/status", 405, "takes GET only"},
 		"resume by GET":  {statustest.Locked(), nil, "GET", "/v1/resume", 405, "takes POST only"},
 		"read-only":      {statustest.Panicked(), nil, "POST", "/v1/resume", 403, "read-only"},
-		"resume refused": {statustest.Locked(), func(context.Context) error { return refused }, "POST", "/v1/resume", 409, "not in a panic"},
+		"resume refused": {statustest.Locked(), func(context.Context) error { return refused }, "POST", "/v1/resume", 409,
+			"not in a panic"},
 		"too early":      {nil, nil, "GET", "/v1/status", 503, "starting"},
 		"bad interval":   {statustest.Locked(), nil, "GET", "/v1/watch?interval=1", 400, "interval"},
 		"short interval": {statustest.Locked(), nil, "GET", "/v1/watch?interval=99ms", 400, "from 100ms to 1h0m0s"},
@@ -117,7 +118,8 @@ func TestResume(t *testing.T) {
 // A daemon that does not get to resume is not waited for without end.
 func TestLateResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := control.NewServer(show(statustest.Panicked()), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, quiet)
+		server := control.NewServer(show(statustest.Panicked()),
+			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, quiet)
 		begin := time.Now()
 		if w := ask(server, "POST", "/v1/resume"); w.Code != 503 || time.Since(begin) != control.ResumeTimeout {
 			t.Errorf("got %d %s after %v", w.Code, w.Body, time.Since(begin))
@@ -181,9 +183,11 @@ func TestAnswersCannotSpeakToTheTerminal(t *testing.T) {
 	s := statustest.Locked()
 	s.Reason, s.Clocks[0].Error, s.Sources[0].Name = "\u009b31m\x7f", "\x1b]0;x\a", "\u0085"
 	server := control.NewServer(show(s), func(context.Context) error { return errors.New("\u009b31m\x7f") }, quiet)
-	for _, c := range [][2]string{{"GET", "/v1/status"}, {"GET", "/v1/sources"}, {"GET", "/v1/clocks"}, {"POST", "/v1/resume"}} {
+	for _, c := range [][2]string{{"GET", "/v1/status"}, {"GET", "/v1/sources"}, {"GET", "/v1/clocks"},
+		{"POST", "/v1/resume"}} {
 		w := ask(server, c[0], c[1])
-		if body := w.Body.String(); strings.ContainsFunc(strings.TrimSuffix(body, "\n"), unicode.IsControl) || !json.Valid([]byte(body)) {
+		if body := w.Body.String(); strings.ContainsFunc(strings.TrimSuffix(body, "\n"), unicode.IsControl) ||
+			!json.Valid([]byte(body)) {
 			t.Errorf("%s: %q", c[1], body)
 		}
 	}

@@ -19,9 +19,10 @@ func newClockFamilies() clockFamilies {
 	return clockFamilies{
 		info: gauge("clock_info", "Always 1; the labels have the device of the clock and what it follows.",
 			"clock", "device", "scale", "follows", "servo"),
-		state:     gauge("clock_state", "1 for the present state of the clock, else 0.", "clock", "state"),
-		failed:    gauge("clock_error", "1 if an error prevents steering of the clock, else 0.", "clock"),
-		frequency: gauge("clock_frequency_adjustment_ratio", "Ratio of the frequency of the clock to that of its oscillator.", "clock"),
+		state:  gauge("clock_state", "1 for the present state of the clock, else 0.", "clock", "state"),
+		failed: gauge("clock_error", "1 if an error prevents steering of the clock, else 0.", "clock"),
+		frequency: gauge("clock_frequency_adjustment_ratio", "Ratio of the frequency of the clock to that of its oscillator.",
+			"clock"),
 		steps:     counter("clock_steps_total", "Steps of the clock.", "clock"),
 		offset:    gauge("clock_offset_seconds", "Last offset of the clock from what it follows.", "clock"),
 		offsetRMS: gauge("clock_offset_rms_seconds", "Root mean square of the last 64 offsets.", "clock"),

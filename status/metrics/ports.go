@@ -22,7 +22,8 @@ func (k portKey) with(more ...string) []string {
 }
 
 func portStates() []string {
-	return []string{"initializing", "faulty", "disabled", "listening", "pre_master", "master", "passive", "uncalibrated", "slave"}
+	return []string{"initializing", "faulty", "disabled", "listening",
+		"pre_master", "master", "passive", "uncalibrated", "slave"}
 }
 
 // portFamilies are the metrics of each PTP port.
@@ -37,7 +38,8 @@ func newPortFamilies() portFamilies {
 	return portFamilies{
 		info: gauge("port_info", "Always 1; the labels have the clock that timestamps the port's messages.",
 			labels("clock", "timestamping")...),
-		state:         gauge("port_state", "1 for the present state of the port (IEEE 1588-2019 table 20), else 0.", labels("state")...),
+		state: gauge("port_state", "1 for the present state of the port (IEEE 1588-2019 table 20), else 0.",
+			labels("state")...),
 		linkUp:        gauge("port_link_up", "1 if the link is up, else 0.", labels()...),
 		meanPathDelay: gauge("port_mean_path_delay_seconds", "Mean path delay to the parent port.", labels()...),
 		received:      counter("port_received_messages_total", "PTP messages received, by type.", labels("type")...),

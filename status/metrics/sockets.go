@@ -18,11 +18,12 @@ func newSocketFamilies(prefix string, labels ...string) socketFamilies {
 	with := func(more string) []string { return append(labels[:len(labels):len(labels)], more) }
 	return socketFamilies{
 		received: counter(prefix+"_received_datagrams_total",
-			"Datagrams received, by result: used, unstamped (without a timestamp of the port's or source's clock; over Ethernet also general messages, "+
-				"which need none), discarded (too long, or from another interface).",
+			"Datagrams received, by result: used, unstamped (without a timestamp of the port's or source's clock; "+
+				"over Ethernet also general messages, which need none), discarded (too long, or from another interface).",
 			with("result")...),
-		sent:   counter(prefix+"_sent_datagrams_total", "Datagrams sent.", labels...),
-		errors: counter(prefix+"_socket_errors_total", "Errors that the kernel returned on sending and receiving.", with("direction")...),
+		sent: counter(prefix+"_sent_datagrams_total", "Datagrams sent.", labels...),
+		errors: counter(prefix+"_socket_errors_total", "Errors that the kernel returned on sending and receiving.",
+			with("direction")...),
 		stamps: counter(prefix+"_transmit_timestamps_total",
 			"Transmit timestamps, by result: used, lost (never received), late (received after the daemon gave up), foreign (of no pending message).",
 			with("result")...),

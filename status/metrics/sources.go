@@ -25,7 +25,8 @@ type sourceFamilies struct {
 
 func newSourceFamilies() sourceFamilies {
 	return sourceFamilies{
-		info:     gauge("source_info", "Always 1; the labels have the kind of the source and of its timestamps.", "source", "kind", "timestamps"),
+		info: gauge("source_info", "Always 1; the labels have the kind of the source and of its timestamps.", "source", "kind",
+			"timestamps"),
 		state:    gauge("source_state", "1 for the present state of the source, else 0.", "source", "state"),
 		interval: gauge("source_interval_seconds", "Interval between samples of the source.", "source"),
 		samples:  counter("source_samples_total", "Samples taken.", "source"),
@@ -39,7 +40,8 @@ func newSourceFamilies() sourceFamilies {
 		stratum:  gauge("source_stratum", "Stratum of an NTP server, stepsRemoved + 1 of a grandmaster.", "source"),
 		sampled:  gauge("source_sample_timestamp_seconds", "Time of the last sample.", "source"),
 
-		estimate: gauge("source_estimated_offset_seconds", "Offset of the host's time from the source, estimated from all recent samples.",
+		estimate: gauge("source_estimated_offset_seconds",
+			"Offset of the host's time from the source, estimated from all recent samples.",
 			"source"),
 		estimateSD:  gauge("source_estimated_offset_sd_seconds", "Standard deviation of the estimated offset.", "source"),
 		frequency:   gauge("source_frequency_ratio", "Ratio of the frequency of the host's time to that of the source.", "source"),

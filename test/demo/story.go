@@ -49,7 +49,8 @@ var (
 func chapters() []chapter {
 	return []chapter{
 		{name: "grandmaster and NTP server", doing: "A grandmaster and an NTP server start; the clock is 80 ms and 40 ppm wrong.",
-			next: "the grandmaster stops", begin: (*story).startSources, kind: "ptp", within: 15 * time.Second, share: 0.25, steps: true},
+			next: "the grandmaster stops", begin: (*story).startSources, kind: "ptp", within: 15 * time.Second, share: 0.25,
+			steps: true},
 		{name: "without the grandmaster", doing: "The grandmaster has stopped: NTP has to take over.",
 			next: "the grandmaster returns", begin: (*story).stopGrandmaster, kind: "ntp", within: 10 * time.Second, share: 0.35},
 		{name: "the grandmaster is back", doing: "The grandmaster is back: it has to be followed again.",

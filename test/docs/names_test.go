@@ -33,7 +33,8 @@ const troubleshooting = "docs/guide/troubleshooting.md"
 func TestTroubleshooting(t *testing.T) {
 	text := read(t, troubleshooting)
 	var names []string
-	for _, s := range []status.State{status.Starting, status.Acquiring, status.Locked, status.Holdover, status.Unsynchronised, status.Panicked} {
+	for _, s := range []status.State{status.Starting, status.Acquiring, status.Locked, status.Holdover, status.Unsynchronised,
+		status.Panicked} {
 		names = append(names, string(s))
 	}
 	for s := source.State(0); s.String() != "unknown"; s++ {
@@ -105,8 +106,8 @@ var (
 func TestJSON(t *testing.T) {
 	const name = "docs/reference/json.md"
 	text := read(t, name)
-	for _, v := range []any{status.Snapshot{}, status.UTCOffset{}, status.Clock{}, status.Source{}, status.Estimate{}, status.Port{},
-		status.Socket{}, status.PastEvent{}} {
+	for _, v := range []any{status.Snapshot{}, status.UTCOffset{}, status.Clock{}, status.Source{}, status.Estimate{},
+		status.Port{}, status.Socket{}, status.PastEvent{}} {
 		typ := reflect.TypeOf(v)
 		_, section, found := strings.Cut(text, "\n### "+typ.Name()+"\n")
 		if !found {

@@ -270,7 +270,8 @@ func TestBlindDelayResp(t *testing.T) {
 			}
 		}
 	}
-	for _, to := range []netip.AddrPort{netip.AddrPortFrom(hostAddress, hwts.GeneralPort), hwts.UDP4.Primary(hwts.GeneralPort).UDP} {
+	for _, to := range []netip.AddrPort{netip.AddrPortFrom(hostAddress, hwts.GeneralPort),
+		hwts.UDP4.Primary(hwts.GeneralPort).UDP} {
 		newForger(masterIdentity(), client).attack(t, none, only(datagrams(t, w.peers, anyPort(peerAddress), to)))
 	}
 	after := undisturbed(t, d, before)
@@ -282,8 +283,8 @@ func TestBlindDelayResp(t *testing.T) {
 	}
 }
 
-// TestForgedSync sends about one Sync per second in the grandmaster's name and from its address: far ahead, or the next one that the
-// grandmaster would send, the latter so that its Follow_Up seems to be of the forged one.
+// TestForgedSync sends about one Sync per second in the grandmaster's name and from its address: far ahead, or the next one
+// that the grandmaster would send, the latter so that its Follow_Up seems to be of the forged one.
 func TestForgedSync(t *testing.T) {
 	for _, c := range []struct {
 		name          string

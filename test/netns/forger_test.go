@@ -145,12 +145,13 @@ func throughout(t *testing.T, d *daemon, look func(*status.Snapshot)) (last *sta
 	return last
 }
 
-// undisturbed checks for the time of an attack, and until there have been enough samples, that the daemon's clock stays as it
-// is, and that it goes on following its source.
+// undisturbed checks for the time of an attack, and until there have been enough samples, that the daemon's clock stays as
+// it is, and that it goes on following its source.
 func undisturbed(t *testing.T, d *daemon, before *status.Snapshot) *status.Snapshot {
 	t.Helper()
 	look := func(s *status.Snapshot) {
-		if s.State != status.Locked || s.Steps != before.Steps || s.Selected != before.Selected || s.Offset.Abs() > 20*time.Millisecond {
+		if s.State != status.Locked || s.Steps != before.Steps || s.Selected != before.Selected ||
+			s.Offset.Abs() > 20*time.Millisecond {
 			t.Fatalf("the attack has disturbed the daemon:\n%s", show(s))
 		}
 	}

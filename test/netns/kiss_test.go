@@ -28,7 +28,8 @@ func TestForgedKisses(t *testing.T) {
 					w.peers.address(t, "eth1", netip.PrefixFrom(address, 24))
 				}
 				newNTPServerAt(t, w, address).Forge(code)
-				sections = append(sections, fmt.Sprintf("\n[[ntp.server]]\naddress = %q\nmin_poll = \"250ms\"\nmax_poll = \"500ms\"\n", address))
+				sections = append(sections, fmt.Sprintf("\n[[ntp.server]]\naddress = %q\nmin_poll = \"250ms\"\nmax_poll = \"500ms\"\n",
+					address))
 			}
 			d := newDaemon(t, w.host, sections...)
 			before := d.awaitSettled(t)

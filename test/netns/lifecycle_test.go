@@ -365,16 +365,19 @@ func TestMetricsAndJSON(t *testing.T) {
 	if v := metric(t, text, `lockstep_state{state="locked"}`); v != 1 {
 		t.Errorf("state locked is %v", v)
 	}
-	if v := metric(t, text, `lockstep_clock_frequency_adjustment_ratio{clock="system"}`); !near(v, 1-frequencyError/1e9, momentWithin/1e9) {
-		t.Errorf("frequency ratio %v", v)
+	ratio := metric(t, text, `lockstep_clock_frequency_adjustment_ratio{clock="system"}`)
+	if !near(ratio, 1-frequencyError/1e9, momentWithin/1e9) {
+		t.Errorf("frequency ratio %v", ratio)
 	}
 	if v := metric(t, text, `lockstep_source_samples_total{source="ptp:eth0"}`); v == 0 {
 		t.Error("no samples")
 	}
-	if v := metric(t, text, `lockstep_port_transmit_timestamps_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
+	if v := metric(t, text,
+		`lockstep_port_transmit_timestamps_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
 		t.Error("no transmit timestamps")
 	}
-	if v := metric(t, text, `lockstep_port_received_datagrams_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
+	if v := metric(t, text,
+		`lockstep_port_received_datagrams_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
 		t.Error("no datagrams")
 	}
 	metric(t, text, "lockstep_overrun_total")
