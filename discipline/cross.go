@@ -117,7 +117,8 @@ func (g *Graph) foreignStep(now clock.Mono, e *edge, d int64, ppb float64) {
 	if victim == e.a { // the edge is a function of its time
 		by = clock.Sum(d, clock.Int64(float64(d)*ppb/1e9))
 	}
-	by = clock.Sum(by, clock.Int64(float64(by)*victim.applied/1e9)) // what was skipped has been reckoned with the correction in force
+	// what was skipped has been reckoned with the correction in force
+	by = clock.Sum(by, clock.Int64(float64(by)*victim.applied/1e9))
 	victim.history.Step(at.Add(-time.Duration(by)), time.Duration(by))
 	if victim.id != clock.System { // its device was reset: frequency and time have to be set again
 		victim.everLocked, victim.locked = false, false

@@ -48,7 +48,8 @@ func (g *Graph) Reports(now clock.Mono, dst []Report) []Report {
 
 func (g *Graph) report(n *node, now clock.Mono) Report {
 	r := Report{ID: n.id, Scale: n.scale, Root: n == g.root, Steered: n.servo != nil, Frequency: n.applied,
-		Learned: n.servoHold(), Locked: n.locked, Updated: n.steered, Steps: n.steps, Err: n.err, Offset: clock.Nanoseconds(n.offset), OffsetRMS: clock.Nanoseconds(n.rms())}
+		Learned: n.servoHold(), Locked: n.locked, Updated: n.steered, Steps: n.steps, Err: n.err,
+		Offset: clock.Nanoseconds(n.offset), OffsetRMS: clock.Nanoseconds(n.rms())}
 	if n.servo != nil {
 		r.Servo = n.servo.Name()
 	}

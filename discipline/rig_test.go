@@ -69,7 +69,8 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 // emptyRig returns a host without clocks, with a source of the first PHC.
 func emptyRig(t *testing.T, seed uint64, change func(*Config)) *rig {
 	r := &rig{T: t, rng: rand.New(rand.NewPCG(seed, 1)), now: clock.Mono(time.Hour), measures: phc, noise: 20,
-		clocks: map[clock.ID]*oscillator{}, cfg: Config{StepThreshold: 20 * time.Microsecond, PanicThreshold: 1000 * second, MaxSlew: 5e5, Wander: 1,
+		clocks: map[clock.ID]*oscillator{},
+		cfg: Config{StepThreshold: 20 * time.Microsecond, PanicThreshold: 1000 * second, MaxSlew: 5e5, Wander: 1,
 			Interval: 125 * time.Millisecond}}
 	if change != nil {
 		change(&r.cfg)

@@ -142,7 +142,8 @@ func TestPHCsAreComparedWithTheSystemClock(t *testing.T) {
 // TestComparisonsOfBeforeAStepAreIgnored has a clock of a pair stepped while they are compared.
 func TestComparisonsOfBeforeAStepAreIgnored(t *testing.T) {
 	for _, stepped := range []clock.ID{clock.PHC(0), clock.PHC(1), clock.PHC(2)} {
-		r := newRack(map[clock.ID]*rackClock{clock.PHC(0): {}, clock.PHC(1): {}, clock.PHC(2): {}}, clock.PHC(0), clock.PHC(1), clock.PHC(2))
+		r := newRack(map[clock.ID]*rackClock{clock.PHC(0): {}, clock.PHC(1): {}, clock.PHC(2): {}},
+			clock.PHC(0), clock.PHC(1), clock.PHC(2))
 		r.Wake(r.now) // two comparisons are under way
 		if _, err := (*actuator)(r.Engine).Step(stepped, time.Second); err != nil {
 			t.Fatal(err)
