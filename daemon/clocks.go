@@ -151,6 +151,7 @@ func (c *clocks) open(ctx context.Context, l *loop, index int) (*hardwareClock, 
 			e := event{kind: crossed, serial: h.serial}
 			e.crossing, e.err = c.cross(h, int(c.readings.Load()))
 			e.crossing.A = clock.At(id, e.crossing.A.Nanoseconds())
+			e.crossing.B = clock.At(clock.System, e.crossing.B.Nanoseconds())
 			l.post(ctx, e)
 		}
 	})

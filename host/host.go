@@ -91,7 +91,7 @@ func engineConfig(cfg *configs.Config) engine.Config {
 	for _, name := range cfg.Selection.PreferKinds {
 		policy.Kinds = append(policy.Kinds, source.Kind(name))
 	}
-	return engine.Config{Tree: discipline.Config{Step: step, StepThreshold: s.StepThreshold, PanicThreshold: s.PanicThreshold,
+	return engine.Config{Graph: discipline.Config{Step: step, StepThreshold: s.StepThreshold, PanicThreshold: s.PanicThreshold,
 		MaxSlew: float64(s.MaxSlew), Wander: cfg.Holdover.Wander}, Servo: string(s.Servo), Policy: policy,
 		HoldoverLimit: cfg.Holdover.Limit, HoldoverMaxAge: cfg.Holdover.MaxAge, UTCOffset: cfg.UTC.Offset}
 }

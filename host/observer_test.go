@@ -38,7 +38,7 @@ func (b *bench) SendEvent(int, []byte) (uint32, error) { return 0, nil }
 func (b *bench) Connect(int, netip.AddrPort) error     { return nil }
 func (b *bench) Rebind(int)                            {}
 func (b *bench) Resolve(int, string)                   {}
-func (b *bench) Compare(clock.ID)                      {}
+func (b *bench) Compare(_, _ clock.ID)                 {}
 func (b *bench) SetKernel(clock.Status)                {}
 func (b *bench) Event(status.Event)                    {}
 

@@ -134,8 +134,9 @@ func (d *driver) Step(id clock.ID, by time.Duration) (clock.Timestamp, error) {
 	return at, nil
 }
 
-func (d *driver) Compare(id clock.ID) {
-	if i, ok := id.PHCIndex(); ok {
+// Compare compares a PHC with the system clock, which each simulated host has, and no other clocks.
+func (d *driver) Compare(a, b clock.ID) {
+	if i, ok := a.PHCIndex(); ok && b == clock.System {
 		d.push(event{at: crossingTime, kind: crossing, n: int32(i)})
 	}
 }
