@@ -61,6 +61,14 @@ func (d *Daemon) disconnect(a *association) {
 	}
 }
 
+// counters returns what the association's sockets have counted, those of before included.
+func (a *association) counters() hwts.Counters {
+	if a.conn == nil {
+		return a.counted
+	}
+	return a.counted.Plus(a.conn.Counters())
+}
+
 // stampAssociations has the messages of all associations that are bound to an interface timestamped by its NIC.
 func (d *Daemon) stampAssociations(ctx context.Context, now clock.Mono) {
 	for n := range d.associations {

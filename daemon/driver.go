@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // driver has the engine act on real sockets and clocks. It is used by the loop only.
@@ -120,6 +121,14 @@ func (d *driver) SetKernel(s clock.Status) {
 		(*Daemon)(d).repeated("kernel", "telling the kernel the state of the system clock", err)
 	}
 }
+
+func (d *driver) PortSocket(n int) status.Socket { return socketStatus(d.ports[n].counters()) }
+
+func (d *driver) AssociationSocket(n int) status.Socket {
+	return socketStatus(d.associations[n].counters())
+}
+
+func (d *driver) Overrun() uint64 { return d.loop.dropped.Load() }
 
 func (d *driver) Event(text string) { d.log.Info(text) }
 

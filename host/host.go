@@ -37,6 +37,12 @@ type Driver interface {
 	SendNTP(association int, b []byte) (id uint32, sent clock.Timestamp, err error)
 	// Resolve asks for the addresses of pool n's name, which are handed over by Resolved.
 	Resolve(pool int, name string)
+	// PortSocket and AssociationSocket return what the sockets of port n and of association n have counted so far, the
+	// sockets that are closed by now included.
+	PortSocket(port int) status.Socket
+	AssociationSocket(association int) status.Socket
+	// Overrun returns how many datagrams and transmit timestamps were dropped before the host could be given them.
+	Overrun() uint64
 }
 
 // Env is what a host starts from.
@@ -106,6 +112,7 @@ func (h *Host) Wake(now clock.Mono) {
 // interfaces that have them.
 func (h *Host) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]engine.Device) *status.Snapshot {
 	s := h.Engine.Snapshot(now, wall, devices)
+	s.Overrun = h.driver.Overrun()
 	for _, p := range h.ports {
 		s.Ports = append(s.Ports, p.status(now))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // bench drives an engine that has the system clock and one NTP server, and counts what is observed.
@@ -37,6 +38,9 @@ func (b *bench) SendEvent(int, []byte) (uint32, error) { return 0, nil }
 func (b *bench) Connect(int, netip.AddrPort) error     { return nil }
 func (b *bench) Rebind(int)                            {}
 func (b *bench) Resolve(int, string)                   {}
+func (b *bench) PortSocket(int) status.Socket          { return status.Socket{} }
+func (b *bench) AssociationSocket(int) status.Socket   { return status.Socket{} }
+func (b *bench) Overrun() uint64                       { return 0 }
 func (b *bench) Compare(clock.ID)                      {}
 func (b *bench) SetKernel(clock.Status)                {}
 func (b *bench) Event(string)                          {}

@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/phc"
 	"github.com/lockstep-time/lockstep/sim/expr"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // driver has a host's engine act on simulated clocks and links.
@@ -85,6 +86,11 @@ func (d *driver) Resolve(pool int, name string) {
 	d.push(event{at: resolveTime, kind: resolve, n: int32(pool)})
 	d.names = setName(d.names, pool, name)
 }
+
+// PortSocket, AssociationSocket and Overrun are zero: there are no sockets.
+func (d *driver) PortSocket(int) status.Socket        { return status.Socket{} }
+func (d *driver) AssociationSocket(int) status.Socket { return status.Socket{} }
+func (d *driver) Overrun() uint64                     { return 0 }
 
 func setName(names []string, i int, name string) []string {
 	for len(names) <= i {
