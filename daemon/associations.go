@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"net/netip"
 	"sync"
@@ -70,15 +69,15 @@ func (a *association) counters() hwts.Counters {
 }
 
 // stampAssociations has the messages of all associations that are bound to an interface timestamped by its NIC.
-func (d *Daemon) stampAssociations(ctx context.Context, now clock.Mono) {
+func (d *Daemon) stampAssociations(now clock.Mono) {
 	for n := range d.associations {
-		d.stampAssociation(ctx, now, n)
+		d.stampAssociation(now, n)
 	}
 }
 
 // stampAssociation has the messages of an association timestamped by the NIC of the interface that it is bound to, if that
 // can stamp NTP; else it is the kernel that does.
-func (d *Daemon) stampAssociation(ctx context.Context, now clock.Mono, n int) {
+func (d *Daemon) stampAssociation(now clock.Mono, n int) {
 	a, bound := d.associations[n], d.host.AssociationInterface(n)
 	if bound == "" {
 		return
@@ -93,7 +92,7 @@ func (d *Daemon) stampAssociation(ctx context.Context, now clock.Mono, n int) {
 	}
 	s := byKernel()
 	if caps.Hardware() {
-		s, err = d.stampBy(ctx, now, &caps, nic.NTP)
+		s, err = d.stampBy(now, &caps, nic.NTP)
 	}
 	if err != nil {
 		d.repeated("stamp "+bound, "NTP through "+bound+" is timestamped by the kernel", err)

@@ -28,9 +28,11 @@ import (
 	"github.com/lockstep-time/lockstep/status/metrics"
 )
 
-// Options of a Daemon beside its configuration.
+// Options of a Daemon.
 type Options struct {
-	// Load returns the configuration: at the start, and again at each reload.
+	// Config is the configuration to start with.
+	Config *configs.Config
+	// Load returns the configuration as it is by now, for a reload. It may take its time.
 	Load func() (*configs.Config, error)
 	// Log takes the log.
 	Log *slog.Logger
@@ -48,7 +50,8 @@ type Daemon struct {
 	opt          Options
 	log          *slog.Logger
 	cfg          *configs.Config
-	ctx          context.Context
+	ctx          context.Context // done when the daemon is to end; stop calls cancel
+	cancel       context.CancelFunc
 	loop         *loop
 	clocks       *clocks
 	host         *host.Host
@@ -89,16 +92,13 @@ const (
 	readyPatience = 3 * time.Minute
 )
 
-// Run runs until ctx is done, then leaves the clocks as they are and puts back how the NICs were configured. It fails
-// only if it cannot start.
+// Run runs until ctx is done. Then it leaves the clocks at their learned frequencies and puts back how the NICs were
+// configured. It fails only if it cannot start.
 func Run(ctx context.Context, opt Options) error {
-	cfg, err := opt.Load()
-	if err != nil {
-		return err
-	}
+	cfg := opt.Config
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, loop: newLoop(), machine: thisMachine(), nics: map[string]configurator{},
+	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, cancel: cancel, loop: newLoop(), machine: thisMachine(), nics: map[string]configurator{},
 		quiet: map[string]*repetition{}, notices: make(chan func() error, maxNotices), names: map[clock.ID]string{}}
 	lack, err := missing(needs(cfg, firstFreePort(unprivilegedPorts)))
 	if err != nil {
@@ -120,55 +120,60 @@ func Run(ctx context.Context, opt Options) error {
 		return err
 	}
 	if d.clocks, err = newClocks(cfg, d.log, d.machine); err == nil {
-		err = d.start(ctx)
+		err = d.start()
 	}
 	if err != nil {
 		return errors.Join(err, d.closeStatus())
 	}
-	err = d.loop.run(ctx, func() waker { return d.host }, d.handle)
-	d.stop(cancel)
-	return err
+	d.loop.run(ctx, func() waker { return d.host }, d.handle)
+	d.stop()
+	return nil
 }
 
 // start makes the engine and everything at the edges.
-func (d *Daemon) start(ctx context.Context) error {
+func (d *Daemon) start() error {
 	saved, err := loadState(d.cfg.StateFile)
 	if err != nil {
 		d.log.Warn("state file", "err", err)
 	}
 	now := sysclock.Monotonic()
-	d.host = host.New(d.cfg, d.env(now, saved), (*driver)(d))
+	d.host = host.New(d.cfg, d.env(now, saved), driver{d})
 	info, err := d.clocks.info(d.cfg)
 	if err != nil {
 		return err
 	}
 	d.host.AddClock(now, info)
-	d.openAll(ctx, now)
-	d.serveStatus(ctx)
+	d.openAll(now)
+	d.serveStatus()
 	if d.opt.Notify != nil {
 		d.workers.Go(d.notify)
 	}
-	d.workers.Go(func() { d.watchLinks(ctx) })
+	d.workers.Go(d.watchLinks)
 	if d.opt.Watchdog > 0 {
-		d.workers.Go(func() { d.every(ctx, d.opt.Watchdog, func(clock.Mono) { d.tell(d.opt.Notify.Watchdog) }) })
+		d.workers.Go(func() { d.every(d.opt.Watchdog, func(clock.Mono) { d.tell(d.opt.Notify.Watchdog) }) })
 	}
-	d.workers.Go(func() { d.every(ctx, publishInterval, d.publish) })
+	d.workers.Go(func() { d.every(publishInterval, d.publish) })
 	if d.opt.Reload != nil {
-		d.workers.Go(func() { d.reloads(ctx) })
+		d.workers.Go(d.reloads)
 	}
 	return nil
 }
 
+// call has the loop call f soon. It waits while the loop is behind, and returns false if the daemon ends before.
+func (d *Daemon) call(f func(now clock.Mono)) bool {
+	return d.loop.post(d.ctx, event{kind: called, call: f})
+}
+
 // every has the loop call f once per interval.
-func (d *Daemon) every(ctx context.Context, interval time.Duration, f func(now clock.Mono)) {
+func (d *Daemon) every(interval time.Duration, f func(now clock.Mono)) {
 	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-d.ctx.Done():
 			return
 		case <-t.C:
-			d.loop.post(ctx, event{kind: called, call: f})
+			d.call(f)
 		}
 	}
 }
@@ -198,7 +203,7 @@ func (d *Daemon) leaps() *clock.LeapTable {
 }
 
 // openAll makes the sockets that the configuration asks for.
-func (d *Daemon) openAll(ctx context.Context, now clock.Mono) {
+func (d *Daemon) openAll(now clock.Mono) {
 	if d.cfg.Discovered && len(d.cfg.PTP.Ports) > 0 {
 		d.log.Warn(configs.Unconfigured, "ports", len(d.cfg.PTP.Ports))
 	}
@@ -210,9 +215,9 @@ func (d *Daemon) openAll(ctx context.Context, now clock.Mono) {
 		d.associations = append(d.associations, &association{stamping: byKernel()})
 	}
 	for _, p := range d.ports {
-		d.openPort(ctx, now, p)
+		d.openPort(now, p)
 	}
-	d.stampAssociations(ctx, now)
+	d.stampAssociations(now)
 	d.tidy(now)
 }
 
@@ -255,7 +260,7 @@ func (d *Daemon) handle(now clock.Mono, e *event) {
 			d.host.Resolved(now, e.n, e.addrs, e.err)
 		}
 	case linkChanged:
-		d.linkChanged(d.ctx, now, e.link)
+		d.linkChanged(now, e.link)
 	case called:
 		e.call(now)
 	}
@@ -287,12 +292,12 @@ func (d *Daemon) crossed(now clock.Mono, e *event) {
 }
 
 // stop leaves everything as it should be left.
-func (d *Daemon) stop(cancel context.CancelFunc) {
+func (d *Daemon) stop() {
 	now := sysclock.Monotonic()
 	d.tell(d.opt.Notify.Stopping)
 	d.host.Settle(now)
 	saved, worth := d.host.Save(now)
-	cancel()
+	d.cancel()
 	d.closeAll()
 	d.clocks.closeAll()
 	for name := range d.nics {

@@ -184,12 +184,12 @@ func TestReloadReleases(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+port1+bound)
 	kept := r.clocks.phcs[ptp0]
-	r.reload(r.ctx, r.now(), parse(t, port0+bound))
+	r.reload(r.now(), parse(t, port0+bound))
 	r.requireClocks("system", "ptp0", "ptp1")
 	if n := f.nics["eth1"]; n.restored != nil {
 		t.Errorf("the NIC that NTP still needs was put back %v", n.restored)
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0))
+	r.reload(r.now(), parse(t, port0))
 	r.requireClocks("system", "ptp0")
 	if n := f.nics["eth1"]; len(n.restored) != 1 {
 		t.Errorf("the NIC was put back %v", n.restored)
@@ -202,7 +202,7 @@ func TestReloadReleases(t *testing.T) {
 	} else if err := lock.Close(); err != nil {
 		t.Error(err)
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0+port1))
+	r.reload(r.now(), parse(t, port0+port1))
 	r.requirePort(1, "ptp1")
 }
 
@@ -218,19 +218,19 @@ func TestReloadOfSteering(t *testing.T) {
 		}
 	}
 	servos("adaptive", "adaptive")
-	r.reload(r.ctx, r.now(), parse(t, port0+"[steering]\nservo = \"pi\"\ncrossings = 7\n"))
+	r.reload(r.now(), parse(t, port0+"[steering]\nservo = \"pi\"\ncrossings = 7\n"))
 	servos("pi", "pi")
 	if got := r.clocks.readings.Load(); got != 7 {
 		t.Errorf("comparisons have %d readings", got)
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0+"[steering]\nservo = \"pi\"\nphc = false\n"))
+	r.reload(r.now(), parse(t, port0+"[steering]\nservo = \"pi\"\nphc = false\n"))
 	servos("pi", "")
 	held, err := lockfile.Create(f.lockOf("/dev/ptp0"))
 	if err != nil {
 		t.Fatalf("a clock that is not steered any more is locked: %v", err)
 	}
 	// while another one steers it, it stays so
-	r.reload(r.ctx, r.now(), parse(t, port0))
+	r.reload(r.now(), parse(t, port0))
 	servos("pi", "")
 	if want := "another lockstepd steers the clock"; !strings.Contains(r.log.String(), want) {
 		t.Errorf("the log does not say %q:\n%s", want, r.log)
@@ -384,7 +384,7 @@ func TestContainersComeAndGo(t *testing.T) {
 		if name == "" {
 			r.retry(now)
 		} else {
-			r.linkChanged(r.ctx, now, nic.Event{Change: nic.Added, Name: name, Index: 9, Up: true})
+			r.linkChanged(now, nic.Event{Change: nic.Added, Name: name, Index: 9, Up: true})
 		}
 		return r.told == now
 	}
@@ -446,7 +446,7 @@ func TestReloadOfTheSame(t *testing.T) {
 	f.nics["eth0"].reset = true
 	same := parse(t, port0+bound+"[metrics]\nlisten = \"127.0.0.1:0\"\n") // which takes a restart
 	same.UTC.LeapSecondsList = list
-	r.reload(r.ctx, r.now(), same)
+	r.reload(r.now(), same)
 	e := <-r.loop.urgent
 	r.handle(r.now(), &e)
 	if r.host != host || r.ports[0].event != socket || !logged(r, "it is as it was") {
@@ -458,7 +458,7 @@ func TestReloadOfTheSame(t *testing.T) {
 	if r.status().UTC.ListExpires.IsZero() {
 		t.Error("the leap-seconds list was not read")
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0))
+	r.reload(r.now(), parse(t, port0))
 	if r.host == host {
 		t.Error("another configuration was not taken")
 	}
@@ -469,7 +469,7 @@ func TestReloadTakesARestart(t *testing.T) {
 	r := newRig(t, twoNICs(t), port0)
 	cfg := parse(t, port0+"[metrics]\nlisten = \"127.0.0.1:0\"\n")
 	cfg.Steering.SystemClock = configs.NoSystemClock
-	r.reload(r.ctx, r.now(), cfg)
+	r.reload(r.now(), cfg)
 	if r.cfg.Metrics.Listen != "" || r.cfg.Steering.SystemClock != configs.VirtualSystemClock || !logged(r, "take a restart") {
 		t.Errorf("configuration %+v, log:\n%s", r.cfg, r.log)
 	}

@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,7 +38,7 @@ func (d *Daemon) stampings(f func(*stamping)) {
 }
 
 // stampBy has the NIC of an interface take timestamps, and opens its PHC. A NIC whose PHC is of no use stays configured.
-func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *nic.Capabilities, use nic.Use) (stamping, error) {
+func (d *Daemon) stampBy(now clock.Mono, caps *nic.Capabilities, use nic.Use) (stamping, error) {
 	c := d.nics[caps.NIC]
 	if c == nil {
 		c = d.machine.configurator(caps.NIC)
@@ -54,7 +53,7 @@ func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *nic.Capabili
 	}
 	id := clock.PHC(caps.PHC)
 	if d.clocks.phcs[id] == nil {
-		if err := d.addPHC(ctx, now, caps.PHC); err != nil {
+		if err := d.addPHC(now, caps.PHC); err != nil {
 			return stamping{clock: clock.System, nic: caps.NIC, use: use}, err
 		}
 		d.log.Info("hardware timestamps", "interface", caps.Interface, "nic", caps.NIC, "for", use.String(),
@@ -64,8 +63,8 @@ func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *nic.Capabili
 }
 
 // addPHC opens a PHC and has the engine steer it, if that is wanted.
-func (d *Daemon) addPHC(ctx context.Context, now clock.Mono, index int) error {
-	h, err := d.clocks.open(ctx, d.loop, index)
+func (d *Daemon) addPHC(now clock.Mono, index int) error {
+	h, err := d.clocks.open(d.ctx, d.loop, index)
 	if err != nil {
 		return err
 	}

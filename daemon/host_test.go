@@ -164,13 +164,13 @@ func newRig(t *testing.T, f *fakeHost, text string) *rig {
 		t.Fatal(err)
 	}
 	now := sysclock.Monotonic()
-	d.host = host.New(cfg, d.env(now, engine.Saved{}), (*driver)(d))
+	d.host = host.New(cfg, d.env(now, engine.Saved{}), driver{d})
 	info, err := d.clocks.info(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.host.AddClock(now, info)
-	d.openAll(ctx, now)
+	d.openAll(now)
 	t.Cleanup(func() {
 		cancel()
 		d.closeAll()
@@ -183,7 +183,7 @@ func newRig(t *testing.T, f *fakeHost, text string) *rig {
 func (r *rig) now() clock.Mono { return sysclock.Monotonic() }
 
 func (r *rig) link(change nic.Change, name, old string, index int) {
-	r.linkChanged(r.ctx, r.now(), nic.Event{Change: change, Name: name, OldName: old, Index: index,
+	r.linkChanged(r.now(), nic.Event{Change: change, Name: name, OldName: old, Index: index,
 		Up: change != nic.LinkDown && change != nic.Removed})
 }
 

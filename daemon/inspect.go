@@ -44,13 +44,13 @@ func (d *Daemon) inspect(now clock.Mono) {
 				all = append(all, i)
 			}
 		}
-		d.loop.post(d.ctx, event{kind: called, call: func(now clock.Mono) {
+		d.call(func(now clock.Mono) {
 			d.inspecting = false
 			for i := range all {
 				d.found(now, &all[i])
 			}
 			d.tidy(now)
-		}})
+		})
 	})
 }
 
@@ -82,13 +82,13 @@ func (d *Daemon) found(now clock.Mono, i *inspection) {
 	for _, p := range d.ports {
 		if stale(&p.stamping) {
 			p.lost = true
-			d.checkClock(d.ctx, now, p)
+			d.checkClock(now, p)
 		}
 	}
 	for n, a := range d.associations {
 		if stale(&a.stamping) {
 			a.lost = true
-			d.stampAssociation(d.ctx, now, n)
+			d.stampAssociation(now, n)
 		}
 	}
 }
@@ -114,14 +114,14 @@ func (d *Daemon) search() {
 	d.arrived = false
 	d.workers.Go(func() {
 		cfg, err := d.opt.Load()
-		d.loop.post(d.ctx, event{kind: called, call: func(now clock.Mono) {
+		d.call(func(now clock.Mono) {
 			if err != nil {
 				d.arrived = true
 				d.repeated("search", "searching for interfaces", err)
 			} else if cfg.Discovered {
 				d.searched(now, cfg.PTP.Ports)
 			}
-		}})
+		})
 	})
 }
 
@@ -135,5 +135,5 @@ func (d *Daemon) searched(now clock.Mono, found []configs.Port) {
 	}
 	cfg := *d.cfg
 	cfg.PTP.Ports = found
-	d.reload(d.ctx, now, &cfg)
+	d.reload(now, &cfg)
 }

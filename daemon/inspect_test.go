@@ -115,7 +115,7 @@ func TestReloadChangesTheUse(t *testing.T) {
 	r := newRig(t, f, port0+"transport = \"l2\"\n")
 	n := f.nics["eth0"]
 	n.separate = true
-	r.reload(r.ctx, r.now(), parse(t, port0))
+	r.reload(r.now(), parse(t, port0))
 	r.requirePort(0, "ptp0")
 	if n.uses != nic.PTPOverUDP || n.restored != nil {
 		t.Errorf("the NIC serves %v, was put back %v", n.uses, n.restored)
@@ -129,7 +129,7 @@ func TestUseIsGivenUp(t *testing.T) {
 	if got := f.nics["eth1"].uses; got != nic.PTPOverUDP|nic.NTP {
 		t.Fatalf("the NIC serves %v", got)
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0+bound))
+	r.reload(r.now(), parse(t, port0+bound))
 	if got := f.nics["eth1"].uses; got != nic.NTP {
 		t.Errorf("the NIC serves %v, want NTP only", got)
 	}

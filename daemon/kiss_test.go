@@ -58,7 +58,7 @@ func TestReloadForgetsKisses(t *testing.T) {
 	if got := reason(); !strings.HasPrefix(got, "it denies its service (DENY)") {
 		t.Fatalf("the server has denied its service; reason: %s", got)
 	}
-	r.reload(r.ctx, now, parse(t, text))
+	r.reload(now, parse(t, text))
 	pass(17 * time.Second)
 	if got := reason(); strings.Contains(got, "denies") {
 		t.Errorf("reason after the reload: %s", got)

@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -16,41 +15,41 @@ import (
 // watchPause is how long it takes until interfaces are watched again after that has failed, for want of memory or files.
 const watchPause = 5 * time.Second
 
-// watchLinks tells the loop what happens to the interfaces, until ctx is done.
-func (d *Daemon) watchLinks(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := nic.Watch(ctx, func(ev nic.Event) { d.loop.post(ctx, event{kind: linkChanged, link: ev}) })
-		if ctx.Err() != nil {
+// watchLinks tells the loop what happens to the interfaces, until the daemon ends.
+func (d *Daemon) watchLinks() {
+	for d.ctx.Err() == nil {
+		err := nic.Watch(d.ctx, func(ev nic.Event) { d.loop.post(d.ctx, event{kind: linkChanged, link: ev}) })
+		if d.ctx.Err() != nil {
 			return
 		}
-		d.loop.post(ctx, event{kind: called, call: func(clock.Mono) {
+		d.call(func(clock.Mono) {
 			d.repeated("watch", "interfaces cannot be watched; it is tried again", err)
-		}})
+		})
 		select {
-		case <-ctx.Done():
+		case <-d.ctx.Done():
 		case <-time.After(watchPause):
 		}
 	}
 }
 
 // linkChanged follows what happens to the interfaces.
-func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev nic.Event) {
+func (d *Daemon) linkChanged(now clock.Mono, ev nic.Event) {
 	switch ev.Change {
 	case nic.Renamed:
 		d.renamed(ev.OldName, ev.Name)
 		d.arrived = true
 		d.interfaceGone(now, ev.OldName)
-		d.interfaceThere(ctx, now, ev)
+		d.interfaceThere(now, ev)
 	case nic.Removed:
 		d.interfaceGone(now, ev.Name)
 		delete(d.nics, ev.Name) // what an interface made anew is like nobody knows
 	case nic.Added:
 		d.arrived = true
-		d.interfaceThere(ctx, now, ev)
+		d.interfaceThere(now, ev)
 	case nic.LinkUp:
 		d.arrived = true // of a NIC that has just been made the clock may not have been there yet
 		d.reapply(ev.Name)
-		d.linkUp(ctx, now, ev.Name)
+		d.linkUp(now, ev.Name)
 	case nic.LinkDown:
 		for _, p := range d.ports {
 			if p.cfg.Interface == ev.Name {
@@ -77,7 +76,7 @@ func (d *Daemon) interfaceGone(now clock.Mono, name string) {
 }
 
 // interfaceThere opens what belongs on an interface that has come, or was there when the watching began.
-func (d *Daemon) interfaceThere(ctx context.Context, now clock.Mono, ev nic.Event) {
+func (d *Daemon) interfaceThere(now clock.Mono, ev nic.Event) {
 	for _, p := range d.ports {
 		switch {
 		case p.cfg.Interface != ev.Name:
@@ -87,32 +86,32 @@ func (d *Daemon) interfaceThere(ctx context.Context, now clock.Mono, ev nic.Even
 		case p.open && !ev.Up:
 			d.host.PortLink(now, p.n, false, 0)
 		}
-		d.openPort(ctx, now, p)
+		d.openPort(now, p)
 	}
 	if ev.Up {
 		d.reapply(ev.Name)
-		d.linkUp(ctx, now, ev.Name)
+		d.linkUp(now, ev.Name)
 	}
 	d.tidy(now)
 }
 
 // linkUp tells the ports and associations on an interface that its link is up, and looks whether it has the clock that
 // it had before.
-func (d *Daemon) linkUp(ctx context.Context, now clock.Mono, name string) {
+func (d *Daemon) linkUp(now clock.Mono, name string) {
 	ours := false
 	for _, p := range d.ports {
 		if p.cfg.Interface != name {
 			continue
 		}
 		ours = true
-		d.openPort(ctx, now, p)
-		speed := d.checkClock(ctx, now, p)
+		d.openPort(now, p)
+		speed := d.checkClock(now, p)
 		d.host.PortLink(now, p.n, true, speed)
 	}
 	for n := range d.associations {
 		if d.host.AssociationInterface(n) == name {
 			ours = true
-			d.stampAssociation(ctx, now, n)
+			d.stampAssociation(now, n)
 		}
 	}
 	d.tidy(now)
@@ -142,7 +141,7 @@ func (d *Daemon) networkChanged(now clock.Mono, urgent bool) {
 var errOtherClock = errors.New("its clock has changed")
 
 // checkClock opens a port anew if the interface has another clock than it had. It returns the speed of the link in bit/s.
-func (d *Daemon) checkClock(ctx context.Context, now clock.Mono, p *portSockets) (speed uint64) {
+func (d *Daemon) checkClock(now clock.Mono, p *portSockets) (speed uint64) {
 	caps, err := d.machine.probe(p.cfg.Interface)
 	if err != nil {
 		return 0
@@ -153,7 +152,7 @@ func (d *Daemon) checkClock(ctx context.Context, now clock.Mono, p *portSockets)
 	}
 	if p.open && want != p.clock {
 		d.losePort(now, p, errOtherClock)
-		d.openPort(ctx, now, p)
+		d.openPort(now, p)
 	}
 	p.lost = p.lost && !p.hardware()
 	return uint64(caps.Speed) * 1e6
@@ -162,13 +161,13 @@ func (d *Daemon) checkClock(ctx context.Context, now clock.Mono, p *portSockets)
 // retry opens the ports that could not be opened, and looks for clocks that are gone: their device may be there by now.
 func (d *Daemon) retry(now clock.Mono) {
 	for _, p := range d.ports {
-		if d.openPort(d.ctx, now, p); p.lost {
-			d.checkClock(d.ctx, now, p)
+		if d.openPort(now, p); p.lost {
+			d.checkClock(now, p)
 		}
 	}
 	for n, a := range d.associations {
 		if a.lost {
-			d.stampAssociation(d.ctx, now, n)
+			d.stampAssociation(now, n)
 		}
 	}
 	d.tidy(now)

@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,11 +69,11 @@ func (r *receiver) Transmitted(id uint32, ts clock.Timestamp) {
 }
 
 // openPort opens the sockets of port n, or tells the engine why it cannot.
-func (d *Daemon) openPort(ctx context.Context, now clock.Mono, p *portSockets) {
+func (d *Daemon) openPort(now clock.Mono, p *portSockets) {
 	if p.open {
 		return
 	}
-	info, err := d.tryPort(ctx, now, p)
+	info, err := d.tryPort(now, p)
 	if err != nil {
 		d.shutPort(p)
 		d.repeated("port "+p.cfg.Interface, "PTP port is of no use", err)
@@ -85,7 +84,7 @@ func (d *Daemon) openPort(ctx context.Context, now clock.Mono, p *portSockets) {
 	d.host.OpenPort(now, p.n, info)
 }
 
-func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (host.PortInfo, error) {
+func (d *Daemon) tryPort(now clock.Mono, p *portSockets) (host.PortInfo, error) {
 	caps, err := d.machine.probe(p.cfg.Interface)
 	if err != nil {
 		p.stamping = byKernel()
@@ -97,7 +96,7 @@ func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (h
 		return host.PortInfo{}, err
 	}
 	if p.stamping = byKernel(); byNIC {
-		if err := d.stampPort(ctx, now, p, &caps); err != nil {
+		if err := d.stampPort(now, p, &caps); err != nil {
 			return host.PortInfo{}, err
 		}
 	}
@@ -108,8 +107,8 @@ func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (h
 
 // stampPort has the NIC timestamp the messages of a port. Where this process may not have it do so, and need not, it is
 // the kernel that does.
-func (d *Daemon) stampPort(ctx context.Context, now clock.Mono, p *portSockets, caps *nic.Capabilities) (err error) {
-	p.stamping, err = d.stampBy(ctx, now, caps, nic.UseOf(network(p.cfg.Transport)))
+func (d *Daemon) stampPort(now clock.Mono, p *portSockets, caps *nic.Capabilities) (err error) {
+	p.stamping, err = d.stampBy(now, caps, nic.UseOf(network(p.cfg.Transport)))
 	if p.cfg.Timestamping != configs.AutoTimestamping || !errors.Is(err, fs.ErrPermission) {
 		return err
 	}

@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"context"
 	"reflect"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -12,33 +11,33 @@ import (
 )
 
 // reloads reads the configuration again whenever it is told to. Files and interfaces are looked at beside the loop.
-func (d *Daemon) reloads(ctx context.Context) {
+func (d *Daemon) reloads() {
 	for {
 		select {
-		case <-ctx.Done():
+		case <-d.ctx.Done():
 			return
 		case <-d.opt.Reload:
 		}
-		d.loop.post(ctx, event{kind: called, call: func(now clock.Mono) {
+		d.call(func(now clock.Mono) {
 			d.tell(func() error { return d.opt.Notify.Reloading(now) })
-		}})
+		})
 		cfg, err := d.opt.Load()
-		d.loop.post(ctx, event{kind: called, call: func(now clock.Mono) {
+		d.call(func(now clock.Mono) {
 			if err != nil {
 				d.log.Error("the configuration stays as it was", "err", err)
 			} else {
-				d.reload(ctx, now, cfg)
+				d.reload(now, cfg)
 			}
 			if d.ready {
 				d.tell(d.opt.Notify.Ready)
 			}
-		}})
+		})
 	}
 }
 
 // reload takes another configuration. What the clocks' servos have learned stays; sources start anew. One that is as it was
 // disturbs nothing, but NTP servers that have denied their service, or asked for longer intervals, are tried anew.
-func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config) {
+func (d *Daemon) reload(now clock.Mono, cfg *configs.Config) {
 	d.keepFixed(cfg)
 	if reflect.DeepEqual(cfg, d.cfg) {
 		d.log.Info("configuration read again; it is as it was, and the sources go on")
@@ -59,8 +58,8 @@ func (d *Daemon) reload(ctx context.Context, now clock.Mono, cfg *configs.Config
 	d.cfg = cfg
 	d.clocks.readings.Store(int32(cfg.Steering.Crossings))
 	d.resteer = d.resteer || cfg.Steering.Servo != old.Steering.Servo || cfg.Steering.PHC != old.Steering.PHC
-	d.host = d.host.Successor(now, cfg, d.env(now, saved), (*driver)(d))
-	d.openAll(ctx, now)
+	d.host = d.host.Successor(now, cfg, d.env(now, saved), driver{d})
+	d.openAll(now)
 	d.resteerClocks(now)
 	d.log.Info("configuration read again")
 }

@@ -143,7 +143,7 @@ func run(file string) error {
 	if err != nil {
 		return err
 	}
-	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(os.Stderr, cfg.Log), Version: version, Notify: notify,
+	return daemon.Run(ctx, daemon.Options{Config: cfg, Load: load, Log: logger(os.Stderr, cfg.Log), Version: version, Notify: notify,
 		Watchdog: watchdog, Reload: reload})
 }
 
