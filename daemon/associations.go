@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/hwts/nic"
+	"github.com/lockstep-time/lockstep/platform"
 )
 
 // association is the socket of one NTP association.
@@ -17,7 +18,7 @@ type association struct {
 	stamping
 	server  netip.AddrPort
 	lost    bool // its clock is gone, and looked for
-	conn    *hwts.Conn
+	conn    platform.Conn
 	serial  uint32
 	readers sync.WaitGroup
 	counted hwts.Counters // by the sockets of before
@@ -41,7 +42,7 @@ func (d *Daemon) connect(n int, server netip.AddrPort) error {
 	if a.clock != clock.System {
 		c.Stamps, c.Clock = hwts.Hardware, a.clock
 	}
-	conn, err := d.machine.listen(c)
+	conn, err := d.platform.Listen(c)
 	if err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func (d *Daemon) stampAssociation(now clock.Mono, n int) {
 	if bound == "" {
 		return
 	}
-	caps, err := d.machine.probe(bound)
+	caps, err := d.platform.Probe(bound)
 	if err != nil {
 		return
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/internal/sdnotify"
+	"github.com/lockstep-time/lockstep/platform"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/metrics"
 )
@@ -34,6 +35,8 @@ type Options struct {
 	Config *configs.Config
 	// Load returns the configuration as it is by now, for a reload. It may take its time.
 	Load func() (*configs.Config, error)
+	// Platform is the host that it runs on.
+	Platform platform.Host
 	// Log takes the log.
 	Log *slog.Logger
 	// Version of the program.
@@ -57,8 +60,8 @@ type Daemon struct {
 	host         *host.Host
 	ports        []*portSockets
 	associations []*association
-	machine      machine
-	nics         map[string]configurator
+	platform     platform.Host
+	nics         map[string]platform.Configurator
 	serials      uint32
 	generation   uint32 // of the engine: names resolved for an earlier one are of no use
 	localMAC     hwts.MAC
@@ -98,13 +101,13 @@ func Run(ctx context.Context, opt Options) error {
 	cfg := opt.Config
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, cancel: cancel, loop: newLoop(), machine: thisMachine(), nics: map[string]configurator{},
+	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, cancel: cancel, loop: newLoop(), platform: opt.Platform, nics: map[string]platform.Configurator{},
 		quiet: map[string]*repetition{}, notices: make(chan func() error, maxNotices), names: map[clock.ID]string{}}
-	lack, err := missing(needs(cfg, firstFreePort(unprivilegedPorts)))
+	privileges, err := d.platform.Privileges()
 	if err != nil {
 		return err
 	}
-	if len(lack) > 0 {
+	if lack := missing(needs(cfg, privileges.FirstFreePort), privileges); len(lack) > 0 {
 		err := fmt.Errorf("daemon: lacking %s %s", lack[0].name, lack[0].why)
 		for _, n := range lack[1:] {
 			err = fmt.Errorf("%w, %s %s", err, n.name, n.why)
@@ -119,7 +122,7 @@ func Run(ctx context.Context, opt Options) error {
 	if err := d.listenStatus(); err != nil {
 		return err
 	}
-	if d.clocks, err = newClocks(cfg, d.log, d.machine); err == nil {
+	if d.clocks, err = newClocks(cfg, d.log, d.platform); err == nil {
 		err = d.start()
 	}
 	if err != nil {

@@ -41,7 +41,7 @@ func (d *Daemon) stampings(f func(*stamping)) {
 func (d *Daemon) stampBy(now clock.Mono, caps *nic.Capabilities, use nic.Use) (stamping, error) {
 	c := d.nics[caps.NIC]
 	if c == nil {
-		c = d.machine.configurator(caps.NIC)
+		c = d.platform.Configurator(caps.NIC)
 		d.nics[caps.NIC] = c
 	}
 	granted, err := c.Acquire(use)
@@ -69,7 +69,7 @@ func (d *Daemon) addPHC(now clock.Mono, index int) error {
 		return err
 	}
 	var info engine.ClockInfo
-	if err = h.claim(d.cfg.Steering.PHC, d.machine.lock); err == nil {
+	if err = h.claim(d.cfg.Steering.PHC, d.platform); err == nil {
 		info, err = infoOf(h.device, h.claimed(), true)
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/platform"
 )
 
 // inspectInterval is how often the NICs in use are looked at. Nobody tells when another program, or a reset by the driver,
@@ -32,7 +33,7 @@ func (d *Daemon) inspect(now clock.Mono) {
 	if len(d.nics) == 0 {
 		return
 	}
-	nics := make(map[string]configurator, len(d.nics))
+	nics := make(map[string]platform.Configurator, len(d.nics))
 	for name, nic := range d.nics {
 		nics[name] = nic
 	}
@@ -40,7 +41,7 @@ func (d *Daemon) inspect(now clock.Mono) {
 	d.workers.Go(func() {
 		var all []inspection
 		for name, nic := range nics {
-			if i, up := d.machine.inspect(name, nic); up {
+			if i, up := inspectNIC(d.platform, name, nic); up {
 				all = append(all, i)
 			}
 		}
@@ -54,10 +55,10 @@ func (d *Daemon) inspect(now clock.Mono) {
 	})
 }
 
-// inspect looks at one NIC. One that is down is left alone, as drivers may refuse to configure it; it is configured again
+// inspectNIC looks at one NIC. One that is down is left alone, as drivers may refuse to configure it; it is configured again
 // when it is up.
-func (m *machine) inspect(name string, nic configurator) (i inspection, up bool) {
-	caps, err := m.probe(name)
+func inspectNIC(p platform.Host, name string, nic platform.Configurator) (i inspection, up bool) {
+	caps, err := p.Probe(name)
 	if err != nil || !caps.Up {
 		return i, false
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/ntp/wire"
+	"github.com/lockstep-time/lockstep/platform"
+	"github.com/lockstep-time/lockstep/platform/platformtest"
 )
 
 // TestReloadForgetsKisses has a server that has denied its service asked again by a configuration that is as it was.
@@ -22,11 +24,10 @@ func TestReloadForgetsKisses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	r := newRig(t, newFakeHost(t), text)
-	r.machine.listen = func(hwts.Config) (*hwts.Conn, error) {
+	r := newRig(t, platformtest.New(platformtest.Config{Folder: t.TempDir(), Listen: func(hwts.Config) (platform.Conn, error) {
 		addr := server.LocalAddr().(*net.UDPAddr).AddrPort()
-		return hwts.Listen(hwts.Config{Network: hwts.UDP4, Connect: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())})
-	}
+		return platform.Local().Listen(hwts.Config{Network: hwts.UDP4, Connect: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())})
+	}}), text)
 	now := r.now()
 	pass := func(d time.Duration) {
 		now = now.Add(d)

@@ -18,7 +18,7 @@ const watchPause = 5 * time.Second
 // watchLinks tells the loop what happens to the interfaces, until the daemon ends.
 func (d *Daemon) watchLinks() {
 	for d.ctx.Err() == nil {
-		err := nic.Watch(d.ctx, func(ev nic.Event) { d.loop.post(d.ctx, event{kind: linkChanged, link: ev}) })
+		err := d.platform.Watch(d.ctx, func(ev nic.Event) { d.loop.post(d.ctx, event{kind: linkChanged, link: ev}) })
 		if d.ctx.Err() != nil {
 			return
 		}
@@ -142,7 +142,7 @@ var errOtherClock = errors.New("its clock has changed")
 
 // checkClock opens a port anew if the interface has another clock than it had. It returns the speed of the link in bit/s.
 func (d *Daemon) checkClock(now clock.Mono, p *portSockets) (speed uint64) {
-	caps, err := d.machine.probe(p.cfg.Interface)
+	caps, err := d.platform.Probe(p.cfg.Interface)
 	if err != nil {
 		return 0
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/hwts/nic"
+	"github.com/lockstep-time/lockstep/platform"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/wire"
 )
@@ -27,10 +28,10 @@ type portSockets struct {
 	lost   bool // its clock is gone, and looked for
 	serial uint32
 	index  int // of the interface
-	event  *hwts.Conn
+	event  platform.Conn
 	// general and unicast are nil on Ethernet, where one socket does. What is sent to this host alone has a socket of its
 	// own, so that only general messages can arrive by unicast.
-	general, unicast *hwts.Conn
+	general, unicast platform.Conn
 	to               hwts.Addr
 	readers          sync.WaitGroup
 	counted          hwts.Counters // by the sockets of before
@@ -85,7 +86,7 @@ func (d *Daemon) openPort(now clock.Mono, p *portSockets) {
 }
 
 func (d *Daemon) tryPort(now clock.Mono, p *portSockets) (host.PortInfo, error) {
-	caps, err := d.machine.probe(p.cfg.Interface)
+	caps, err := d.platform.Probe(p.cfg.Interface)
 	if err != nil {
 		p.stamping = byKernel()
 		return host.PortInfo{}, err
@@ -153,7 +154,7 @@ func (d *Daemon) listen(p *portSockets, info host.PortInfo) error {
 		c.Port = p.cfg.EventPort
 	}
 	var err error
-	if p.event, err = d.machine.listen(c); err != nil {
+	if p.event, err = d.platform.Listen(c); err != nil {
 		return err
 	}
 	d.serials++
@@ -164,12 +165,12 @@ func (d *Daemon) listen(p *portSockets, info host.PortInfo) error {
 		return nil
 	}
 	c.Port, c.Stamps, c.Clock, c.DSCP = p.cfg.GeneralPort, hwts.NoStamps, 0, 0
-	if p.general, err = d.machine.listen(c); err != nil {
+	if p.general, err = d.platform.Listen(c); err != nil {
 		return err
 	}
 	d.serve(&p.readers, p.general, &r)
 	c.Groups, c.Accept = nil, hwts.AcceptUnicast
-	if p.unicast, err = d.machine.listen(c); err != nil {
+	if p.unicast, err = d.platform.Listen(c); err != nil {
 		return err
 	}
 	u := r
@@ -199,7 +200,7 @@ func groups(net hwts.Network) []hwts.Addr {
 	return all
 }
 
-func (d *Daemon) serve(readers *sync.WaitGroup, c *hwts.Conn, h hwts.Handler) {
+func (d *Daemon) serve(readers *sync.WaitGroup, c platform.Conn, h hwts.Handler) {
 	readers.Go(func() { _ = c.Serve(h) }) // it ends by Close only
 }
 
@@ -230,8 +231,8 @@ func (p *portSockets) counters() hwts.Counters {
 }
 
 // conns are the sockets that are open.
-func (p *portSockets) conns() []*hwts.Conn {
-	return slices.DeleteFunc([]*hwts.Conn{p.event, p.general, p.unicast}, func(c *hwts.Conn) bool { return c == nil })
+func (p *portSockets) conns() []platform.Conn {
+	return slices.DeleteFunc([]platform.Conn{p.event, p.general, p.unicast}, func(c platform.Conn) bool { return c == nil })
 }
 
 // identity makes the clock identity of the NIC's address, or of the host's own random one where it has none.

@@ -88,7 +88,7 @@ func (d *Daemon) resteerClocks(now clock.Mono) {
 	if d.host.Resteer(now, all) {
 		d.resteer = false
 		for _, h := range d.clocks.phcs {
-			_ = h.claim(d.cfg.Steering.PHC, d.machine.lock) // what could fail has been done
+			_ = h.claim(d.cfg.Steering.PHC, d.platform) // what could fail has been done
 		}
 		d.log.Info("steering has changed", "servo", string(d.cfg.Steering.Servo), "phc", d.cfg.Steering.PHC)
 	}
@@ -103,7 +103,7 @@ func (c *clocks) infos(cfg *configs.Config) ([]engine.ClockInfo, error) {
 	all := []engine.ClockInfo{system}
 	for _, h := range c.phcs {
 		if cfg.Steering.PHC {
-			if err := h.claim(true, c.machine.lock); err != nil {
+			if err := h.claim(true, c.platform); err != nil {
 				return nil, err
 			}
 		}
