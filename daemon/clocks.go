@@ -4,7 +4,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,7 +41,7 @@ type clocks struct {
 type hardwareClock struct {
 	device     platform.PHC
 	serial     uint32    // tells it from one that had the same name before
-	lock       io.Closer // nil unless it is steered
+	lock       io.Closer // nil unless it is steered; requests of interfaces change it
 	quantum    float64   // of its frequency, ppb; 0 if it is fine enough
 	interfaces []string
 	compare    chan struct{}
@@ -127,20 +126,12 @@ func (c *clocks) systemStamp(ts clock.Timestamp) clock.Timestamp {
 	return v
 }
 
-// open opens the PHC unless it is open, and has it compared with the system clock whenever asked for.
-func (c *clocks) open(ctx context.Context, l *loop, index int) (*hardwareClock, error) {
-	id := clock.PHC(index)
-	if h := c.phcs[id]; h != nil {
-		return h, nil
-	}
-	device, err := c.platform.OpenPHC(index)
-	if err != nil {
-		return nil, err
-	}
-	ctx, stop := context.WithCancel(ctx)
+// adopt takes up a PHC that has been opened, and has it compared with the system clock whenever asked for.
+func (c *clocks) adopt(ctx context.Context, l *loop, h *hardwareClock) {
+	id := h.device.ID()
+	ctx, h.stop = context.WithCancel(ctx)
 	c.serials++
-	h := &hardwareClock{device: device, serial: c.serials, compare: make(chan struct{}, 1), stop: stop,
-		quantum: phc.FrequencyQuantum(device.Driver(), device.MaxFrequency())}
+	h.serial = c.serials
 	c.phcs[id] = h
 	h.done.Go(func() {
 		for {
@@ -155,7 +146,22 @@ func (c *clocks) open(ctx context.Context, l *loop, index int) (*hardwareClock, 
 			l.post(ctx, e)
 		}
 	})
-	return h, nil
+}
+
+// remove gives up a PHC, which is to be closed then. It is compared no more.
+func (c *clocks) remove(id clock.ID) *hardwareClock {
+	h := c.phcs[id]
+	delete(c.phcs, id)
+	h.stop()
+	return h
+}
+
+// endComparing waits for a comparison that is under way.
+func (h *hardwareClock) endComparing() {
+	if h.stop != nil {
+		h.stop()
+		h.done.Wait()
+	}
 }
 
 // cross compares a PHC with the clock that stands for the system clock.
@@ -170,33 +176,13 @@ func (c *clocks) cross(h *hardwareClock, readings int) (clock.Crossing, error) {
 	return x, err
 }
 
-// close closes a PHC and leaves it running as it is.
-func (c *clocks) close(id clock.ID) {
-	h := c.phcs[id]
-	if h == nil {
-		return
-	}
-	delete(c.phcs, id)
-	h.stop()
-	h.done.Wait()
-	err := h.device.Close()
-	if h.lock != nil {
-		err = errors.Join(err, h.lock.Close())
-	}
-	if err != nil {
-		c.log.Warn("closing a clock", "err", err)
-	}
-}
-
-func (c *clocks) closeAll() {
-	for id := range c.phcs {
-		c.close(id)
-	}
+// unlock lets others steer the system clock.
+func (c *clocks) unlock() {
 	if c.lock == nil {
 		return
 	}
 	if err := c.lock.Close(); err != nil {
-		c.log.Warn("closing a clock", "err", err)
+		c.log.Warn("unlocking the system clock", "err", err)
 	}
 }
 

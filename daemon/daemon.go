@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +25,7 @@ import (
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/internal/sdnotify"
 	"github.com/lockstep-time/lockstep/platform"
 	"github.com/lockstep-time/lockstep/status"
@@ -61,7 +64,12 @@ type Daemon struct {
 	ports        []*portSockets
 	associations []*association
 	platform     platform.Host
-	nics         map[string]platform.Configurator
+	hardware     *hardware
+	interfaces   interfaces
+	underWay     map[*request]bool
+	untidy       bool               // clocks or NICs may not be needed any more
+	uses         map[string]nic.Use // of the NICs, as they were last told; nil if that is not known
+	leaps        *clock.LeapTable   // nil if there is none
 	serials      uint32
 	generation   uint32 // of the engine: names resolved for an earlier one are of no use
 	localMAC     hwts.MAC
@@ -82,7 +90,6 @@ type Daemon struct {
 	told         clock.Mono // that the network has changed, 0 if never
 	untold       bool       // it has since
 	inspected    clock.Mono // when the NICs were last looked at
-	inspecting   bool       // at this moment
 	arrived      bool       // an interface that has no port, since the host was last searched for such
 }
 
@@ -98,16 +105,29 @@ const (
 // Run runs until ctx is done. Then it leaves the clocks at their learned frequencies and puts back how the NICs were
 // configured. It fails only if it cannot start.
 func Run(ctx context.Context, opt Options) error {
-	cfg := opt.Config
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, cancel: cancel, loop: newLoop(), platform: opt.Platform, nics: map[string]platform.Configurator{},
-		quiet: map[string]*repetition{}, notices: make(chan func() error, maxNotices), names: map[clock.ID]string{}}
+	d := newDaemon(ctx, cancel, opt)
+	if err := d.prepare(); err != nil {
+		return err
+	}
+	d.run()
+	return nil
+}
+
+func newDaemon(ctx context.Context, cancel context.CancelFunc, opt Options) *Daemon {
+	return &Daemon{opt: opt, log: opt.Log, cfg: opt.Config, ctx: ctx, cancel: cancel, loop: newLoop(), platform: opt.Platform,
+		hardware: newHardware(opt.Platform), underWay: map[*request]bool{}, quiet: map[string]*repetition{},
+		notices: make(chan func() error, maxNotices), names: map[clock.ID]string{}}
+}
+
+// prepare makes everything that the loop needs. Nothing waits for the loop yet, so this may.
+func (d *Daemon) prepare() error {
 	privileges, err := d.platform.Privileges()
 	if err != nil {
 		return err
 	}
-	if lack := missing(needs(cfg, privileges.FirstFreePort), privileges); len(lack) > 0 {
+	if lack := missing(needs(d.cfg, privileges.FirstFreePort), privileges); len(lack) > 0 {
 		err := fmt.Errorf("daemon: lacking %s %s", lack[0].name, lack[0].why)
 		for _, n := range lack[1:] {
 			err = fmt.Errorf("%w, %s %s", err, n.name, n.why)
@@ -122,14 +142,13 @@ func Run(ctx context.Context, opt Options) error {
 	if err := d.listenStatus(); err != nil {
 		return err
 	}
-	if d.clocks, err = newClocks(cfg, d.log, d.platform); err == nil {
+	if d.clocks, err = newClocks(d.cfg, d.log, d.platform); err == nil {
+		d.leaps = loadLeaps(d.cfg, d.log)
 		err = d.start()
 	}
 	if err != nil {
 		return errors.Join(err, d.closeStatus())
 	}
-	d.loop.run(ctx, func() waker { return d.host }, d.handle)
-	d.stop()
 	return nil
 }
 
@@ -146,7 +165,7 @@ func (d *Daemon) start() error {
 		return err
 	}
 	d.host.AddClock(now, info)
-	d.openAll(now)
+	d.openAll()
 	d.serveStatus()
 	if d.opt.Notify != nil {
 		d.workers.Go(d.notify)
@@ -160,6 +179,13 @@ func (d *Daemon) start() error {
 		d.workers.Go(d.reloads)
 	}
 	return nil
+}
+
+// run is the loop, until ctx is done.
+func (d *Daemon) run() {
+	d.proceed(sysclock.Monotonic())
+	d.loop.run(d.ctx, func() waker { return d.host }, d.handle)
+	d.stop()
 }
 
 // call has the loop call f soon. It waits while the loop is behind, and returns false if the daemon ends before.
@@ -186,27 +212,27 @@ func (d *Daemon) env(now clock.Mono, saved engine.Saved) host.Env {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // it never fails
 	return host.Env{Rand: rand.New(rand.NewChaCha8(seed)), Env: engine.Env{Saved: saved, Start: now, Version: d.opt.Version,
-		Leaps: d.leaps(), LeapsName: d.cfg.UTC.LeapSecondsList}}
+		Leaps: d.leaps, LeapsName: d.cfg.UTC.LeapSecondsList}}
 }
 
-// leaps reads the leap-seconds list, nil if there is none.
-func (d *Daemon) leaps() *clock.LeapTable {
-	file := d.cfg.UTC.LeapSecondsList
+// loadLeaps reads the leap-seconds list, nil if there is none.
+func loadLeaps(cfg *configs.Config, log *slog.Logger) *clock.LeapTable {
+	file := cfg.UTC.LeapSecondsList
 	if file == "" {
 		return nil
 	}
 	leaps, err := sysclock.LoadLeapSeconds(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.log.Info("there is no leap-seconds list", "file", file)
+		log.Info("there is no leap-seconds list", "file", file)
 	case err != nil:
-		d.log.Warn("leap-seconds list", "err", err)
+		log.Warn("leap-seconds list", "err", err)
 	}
 	return leaps
 }
 
-// openAll makes the sockets that the configuration asks for.
-func (d *Daemon) openAll(now clock.Mono) {
+// openAll has the sockets made that the configuration asks for.
+func (d *Daemon) openAll() {
 	if d.cfg.Discovered && len(d.cfg.PTP.Ports) > 0 {
 		d.log.Warn(configs.Unconfigured, "ports", len(d.cfg.PTP.Ports))
 	}
@@ -218,12 +244,15 @@ func (d *Daemon) openAll(now clock.Mono) {
 		d.associations = append(d.associations, &association{stamping: byKernel()})
 	}
 	for _, p := range d.ports {
-		d.openPort(now, p)
+		d.openPort(p)
 	}
-	d.stampAssociations(now)
-	d.tidy(now)
+	for n := range d.associations {
+		d.stampAssociation(n)
+	}
+	d.untidy = true
 }
 
+// closeAll gives up all sockets.
 func (d *Daemon) closeAll() {
 	for _, p := range d.ports {
 		d.shutPort(p)
@@ -233,8 +262,13 @@ func (d *Daemon) closeAll() {
 	}
 }
 
-// handle hands an event to the engine.
+// handle hands an event to the engine, and begins what that has led to.
 func (d *Daemon) handle(now clock.Mono, e *event) {
+	d.take(now, e)
+	d.proceed(now)
+}
+
+func (d *Daemon) take(now clock.Mono, e *event) {
 	switch e.kind {
 	case ptpReceived:
 		if d.fromPort(e) {
@@ -294,18 +328,18 @@ func (d *Daemon) crossed(now clock.Mono, e *event) {
 	d.host.Crossed(now, e.crossing, e.err)
 }
 
-// stop leaves everything as it should be left.
+// stop leaves everything as it should be left. It waits for what is under way, but only once the clocks are settled.
 func (d *Daemon) stop() {
 	now := sysclock.Monotonic()
 	d.tell(d.opt.Notify.Stopping)
 	d.host.Settle(now)
 	saved, worth := d.host.Save(now)
 	d.cancel()
+	d.drain(now)
 	d.closeAll()
-	d.clocks.closeAll()
-	for name := range d.nics {
-		d.restore(name)
-	}
+	d.closeWaiting()
+	d.closeHardware()
+	d.clocks.unlock()
 	close(d.notices)
 	d.workers.Wait() // also for a state of before that is being written
 	if worth && d.cfg.StateFile != "" {
@@ -313,4 +347,13 @@ func (d *Daemon) stop() {
 			d.log.Warn("state file", "err", err)
 		}
 	}
+}
+
+// closeHardware closes the PHCs, and puts back how the NICs were configured.
+func (d *Daemon) closeHardware() {
+	closing, r := d.hardware.release(slices.Collect(maps.Values(d.hardware.phcs)), nil)
+	if closing != nil {
+		d.log.Warn("closing a clock", "err", closing)
+	}
+	d.notReleased(&r)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -41,7 +42,7 @@ func (d driver) SendEvent(port int, b []byte) (uint32, error) {
 
 func (d driver) Connect(n int, server netip.AddrPort) error {
 	err := d.connect(n, server)
-	if err != nil {
+	if err != nil && !errors.Is(err, ntp.ErrPending) {
 		d.repeated("connect "+server.String(), "connecting to NTP server", err)
 	}
 	return err
@@ -52,10 +53,10 @@ func (d driver) Rebind(n int) { _ = d.Connect(n, d.associations[n].server) }
 func (d driver) SendNTP(n int, b []byte) (uint32, clock.Timestamp, error) {
 	a := d.associations[n]
 	if a.conn == nil {
-		d.Rebind(n)
-	}
-	if a.conn == nil {
-		return 0, clock.Timestamp{}, errClosed
+		if a.wanted == 0 {
+			return 0, clock.Timestamp{}, d.Connect(n, a.server)
+		}
+		return 0, clock.Timestamp{}, ntp.ErrPending
 	}
 	k, _, err := d.clocks.get(a.clock)
 	if err != nil {

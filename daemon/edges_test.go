@@ -165,8 +165,8 @@ func TestRenamedNIC(t *testing.T) {
 	r.link(nic.Renamed, "lan0", "eth0", 1)
 	r.requirePort(0, "")
 	r.requirePort(1, "ptp0")
-	if s := nic0.State(); s.Name != "lan0" || s.Restored != nil || r.nics["lan0"] == nil || r.nics["eth0"] != nil {
-		t.Errorf("the NIC that a VLAN still needs is %+v, known are %v", s, r.nics)
+	if s := nic0.State(); s.Name != "lan0" || s.Restored != nil || r.hardware.nics["lan0"] == nil || r.hardware.nics["eth0"] != nil {
+		t.Errorf("the NIC that a VLAN still needs is %+v, known are %v", s, r.hardware.nics)
 	}
 	r.link(nic.LinkUp, "lan0", "", 1)
 	if nic0.State().Reapplied == 0 {
@@ -241,7 +241,7 @@ func TestReloadOfSteering(t *testing.T) {
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.resteerClocks(r.now())
+	r.resteerClocks()
 	servos("adaptive", "adaptive")
 	if r.resteer {
 		t.Error("it is still to be done")
@@ -359,6 +359,7 @@ func TestCountsOutliveSockets(t *testing.T) {
 	send()
 	r.link(nic.LinkDown, "eth0", "", 1)
 	r.interfaceGone(r.now(), "eth0")
+	r.settle()
 	r.retry(r.now())
 	send()
 	s := r.status()
@@ -446,8 +447,6 @@ func TestReloadOfTheSame(t *testing.T) {
 	same := parse(t, port0+bound+"[metrics]\nlisten = \"127.0.0.1:0\"\n") // which takes a restart
 	same.UTC.LeapSecondsList = list
 	r.reload(r.now(), same)
-	e := <-r.loop.urgent
-	r.handle(r.now(), &e)
 	if r.host != host || r.ports[0].event != socket || !logged(r, "it is as it was") {
 		t.Errorf("the sources began anew; log:\n%s", r.log)
 	}

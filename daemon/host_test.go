@@ -16,7 +16,6 @@ import (
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts/nic"
-	"github.com/lockstep-time/lockstep/platform"
 	"github.com/lockstep-time/lockstep/platform/platformtest"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -49,8 +48,7 @@ func newRig(t *testing.T, f *platformtest.Host, text string) *rig {
 	cfg := parse(t, text)
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &rig{t: t, log: &bytes.Buffer{}}
-	d := &Daemon{log: slog.New(slog.NewTextHandler(r.log, nil)), cfg: cfg, ctx: ctx, loop: newLoop(), platform: f,
-		nics: map[string]platform.Configurator{}, quiet: map[string]*repetition{}}
+	d := newDaemon(ctx, cancel, Options{Config: cfg, Platform: f, Log: slog.New(slog.NewTextHandler(r.log, nil))})
 	r.Daemon = d
 	var err error
 	if d.clocks, err = newClocks(cfg, d.log, d.platform); err != nil {
@@ -63,14 +61,44 @@ func newRig(t *testing.T, f *platformtest.Host, text string) *rig {
 		t.Fatal(err)
 	}
 	d.host.AddClock(now, info)
-	d.openAll(now)
+	d.openAll()
+	r.settle()
 	t.Cleanup(func() {
-		cancel()
-		d.closeAll()
-		d.clocks.closeAll()
-		d.workers.Wait()
+		d.stop()
+		if open := f.Open(); open.Sockets != 0 || open.PHCs != 0 || open.Locks != 0 {
+			t.Errorf("left open: %+v", open)
+		}
 	})
 	return r
+}
+
+// settle does what has been asked for, and what that leads to, until there is nothing left.
+func (r *rig) settle() { r.t.Helper(); r.settleAt(r.now()) }
+
+// settleAt is settle at another time than the present.
+func (r *rig) settleAt(now clock.Mono) {
+	r.t.Helper()
+	for r.proceed(now); len(r.underWay) > 0; {
+		select {
+		case e := <-r.loop.urgent:
+			r.Daemon.handle(now, &e)
+		case <-time.After(time.Minute):
+			r.t.Fatal("a request has not ended")
+		}
+	}
+}
+
+// What the loop does is done to its end here.
+
+func (r *rig) handle(now clock.Mono, e *event) { r.Daemon.handle(now, e); r.settle() }
+func (r *rig) retry(now clock.Mono)            { r.Daemon.retry(now); r.settle() }
+func (r *rig) publish(now clock.Mono)          { r.Daemon.publish(now); r.settle() }
+func (r *rig) resteerClocks()                  { r.Daemon.resteerClocks(); r.settle() }
+
+func (r *rig) linkChanged(now clock.Mono, e nic.Event) { r.Daemon.linkChanged(now, e); r.settle() }
+func (r *rig) reload(now clock.Mono, cfg *configs.Config) {
+	r.Daemon.reload(now, cfg, loadLeaps(cfg, r.Daemon.log))
+	r.settle()
 }
 
 func (r *rig) now() clock.Mono { return sysclock.Monotonic() }

@@ -15,8 +15,7 @@ import (
 func (r *rig) inspectNICs() {
 	r.t.Helper()
 	r.inspect(r.now())
-	e := <-r.loop.urgent
-	r.handle(r.now(), &e)
+	r.settle()
 }
 
 // notes returns how many events of the status have that text.
@@ -69,10 +68,6 @@ func TestNICsAreInspectedNowAndThen(t *testing.T) {
 	r.inspected = at
 	for s := range 1 + 3*inspectInterval/time.Second {
 		r.publish(at.Add(s * time.Second))
-		if r.inspecting {
-			e := <-r.loop.urgent
-			r.handle(r.now(), &e)
-		}
 	}
 	if n := f.NIC("eth0").State(); n.Asked != 3 || n.Reapplied != 0 {
 		t.Errorf("the NIC was looked at %d times in %v, configured %d times, want 3, 0", n.Asked, 3*inspectInterval, n.Reapplied)

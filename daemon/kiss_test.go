@@ -32,6 +32,7 @@ func TestReloadForgetsKisses(t *testing.T) {
 	pass := func(d time.Duration) {
 		now = now.Add(d)
 		r.host.Wake(now)
+		r.settleAt(now)
 	}
 	request := func() wire.Header {
 		var b [wire.HeaderLen]byte

@@ -42,7 +42,7 @@ func (d *Daemon) publish(now clock.Mono) {
 		}
 		d.tell(func() error { return d.opt.Notify.Status(text) })
 		d.retry(now)
-		d.resteerClocks(now)
+		d.resteerClocks()
 		if now.Sub(d.inspected) >= inspectInterval {
 			d.inspect(now)
 			d.search()

@@ -156,6 +156,20 @@ func (h *Host) Remove(name string) {
 	}
 }
 
+// Rename gives an interface another name, and tells watchers. It stays on top of those that it was on top of.
+func (h *Host) Rename(from, to string) {
+	h.mu.Lock()
+	c := h.interfaces[from]
+	delete(h.interfaces, from)
+	c.Interface = to
+	if c.NIC == from {
+		c.NIC = to
+	}
+	h.interfaces[to] = c
+	h.mu.Unlock()
+	h.tell(nic.Event{Change: nic.Renamed, Name: to, OldName: from, Index: c.Index, Up: c.Up})
+}
+
 // SetLink sets whether an interface is up, and tells watchers. A NIC that goes down forgets how it is to timestamp.
 func (h *Host) SetLink(name string, up bool) {
 	h.Edit(name, func(c *nic.Capabilities) { c.Up = up })
