@@ -2,41 +2,49 @@
 # lockstep: `make help` tells what there is. All of it but `bed` and `race` needs Go and nothing else (race: a C compiler).
 
 GO      ?= go
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS := -X main.version=$(VERSION)
-FUZZ    ?= 10s
+BIN     ?= bin
+VERSION ?=
+FUZZ    ?= 500000x
 BENCH   ?= .
 SEEDS   ?= 10
 S       ?=
+
+MODULE  := github.com/lockstep-time/lockstep
+# VERSION is for packagers. Without it the programs print the version of the sources and the revision that Go recorded.
+LDFLAGS := $(if $(VERSION),-X $(MODULE)/internal/version.linked=$(VERSION))
+# Development tools have a go.mod of their own, so that users of the module do not depend on them.
+TOOL    := $(GO) tool -modfile=tools/go.mod
+# Packages that build, with their tests, on every operating system.
+PORTABLE := ./clock ./configs ./discipline ./engine ./estimate ./internal/plain ./ntp/... ./ptp/... ./servo ./sim/expr \
+	./source ./status ./status/text ./timescale
 
 export CGO_ENABLED ?= 0
 # Fused multiplications and additions, which GOAMD64=v3 brings, would make simulations differ from the documented ones.
 export GOAMD64 := v1
 
 .DEFAULT_GOAL := help
-.PHONY: build test race lint fuzz bench bed sim sim-diff run clean help
+.PHONY: build test race lint fuzz bench bed sim sim-diff generate run clean help
 
-build: ## the three binaries, static, into bin/
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+build: ## the four binaries, static, into bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 test: ## go vet and all tests, with all simulated scenarios, and what was skipped; RACE=1: under the race detector, short scenarios only
 	$(GO) vet ./...
-	$(if $(RACE),CGO_ENABLED=1) $(GO) run ./test/skips $(GO) test -json $(if $(RACE),-race) ./...
+	$(if $(RACE),CGO_ENABLED=1) $(TOOL) gotestsum --format pkgname -- $(if $(RACE),-race) ./...
 
 race: ## all tests under the race detector
 	$(MAKE) test RACE=1
 
-lint: ## formatting and go vet
-	@out=$$(gofmt -l .) && test -z "$$out" || { echo "not formatted as gofmt does it: $$out"; exit 1; }
-	$(GO) vet ./...
+lint: ## linters, known vulnerabilities, go.mod and the builds for other machines; silent if all is well
+	@$(TOOL) golangci-lint run
+	@$(GO) mod tidy -diff
+	@GOARCH=386 $(GO) vet ./...
+	@GOARCH=arm64 $(GO) build ./...
+	@GOOS=darwin $(GO) vet $(PORTABLE)
+	@tools/vulncheck $(TOOL) govulncheck ./...
 
-fuzz: ## each fuzz target for FUZZ=10s
-	@set -e; for package in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			echo "$$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) $$package; \
-		done; \
-	done
+fuzz: ## each fuzz target with FUZZ=500000x inputs
+	@tools/fuzz $(GO) $(FUZZ)
 
 bench: ## benchmarks matching BENCH=., with allocations
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
@@ -45,10 +53,13 @@ bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" fo
 	./test/bed/scenario $(S)
 
 sim: build ## all simulated scenarios with SEEDS=10 seeds each; writes docs/results/accuracy.md
-	bin/lockstepctl simulate --seeds $(SEEDS) --document docs/results/accuracy.md sim/scenarios/*.toml
+	$(BIN)/lockstep-sim --seeds $(SEEDS) --document docs/results/accuracy.md sim/scenarios/*.toml
 
 sim-diff: ## which figures of the simulated scenarios differ from those of the commit BASE, with SEEDS=10 seeds each
 	./test/simdiff '$(BASE)' $(SEEDS)
+
+generate: ## references of configuration, metrics and commands in docs/reference, and configs/lockstepd.toml, from the code
+	$(GO) generate ./...
 
 run: build ## a demonstration on this machine: grandmaster, NTP server and client on loopback, without root
 	$(GO) run ./test/demo

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package clock says what a clock of this host is: something that can be read, stepped and slewed. It has the
-// time scales, the leap seconds that join two of them, and the history of what steering did to a clock. It makes no system call:
-// the clocks themselves are in clock/sysclock and phc.
+// time scales, the leap seconds that join two of them, and the history of what steering did to a clock. It makes no system
+// call: the clocks themselves are in clock/sysclock and phc.
 package clock
 
 import (

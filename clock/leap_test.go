@@ -117,7 +117,8 @@ func TestNextLeap(t *testing.T) {
 	if leap, when := table.NextLeap(Instant{-1 << 63, UTC}, 1<<63-1); leap != NoLeap {
 		t.Errorf("%d at %v is more than 292 years ahead", leap, when)
 	}
-	if leap, when := table.NextLeap(utc(1971, time.December, 1), 365*day); leap != LeapInsert || when != utc(1972, time.July, 1) {
+	if leap, when := table.NextLeap(utc(1971, time.December, 1), 365*day); leap != LeapInsert ||
+		when != utc(1972, time.July, 1) {
 		t.Errorf("the first leap second: %d at %v", leap, when)
 	}
 }
@@ -180,7 +181,8 @@ func TestParseLeapSecondsNamesTheLine(t *testing.T) {
 			t.Errorf("%.40q: %v, want %q", c.text, err, c.says)
 		}
 	}
-	if _, err := ParseLeapSeconds("f.list", hashed(good[:2]...)); err == nil || !strings.Contains(err.Error(), "no leap seconds") {
+	if _, err := ParseLeapSeconds("f.list", hashed(good[:2]...)); err == nil ||
+		!strings.Contains(err.Error(), "no leap seconds") {
 		t.Errorf("without entries: %v", err)
 	}
 }

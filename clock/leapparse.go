@@ -23,9 +23,9 @@ const (
 	secondsPerDay = 86_400
 )
 
-// ParseLeapSeconds reads the content of the file name in the format of the leap-seconds.list of the IERS and of NIST. A malformed
-// line is an error with name and number of the line; so is data whose SHA-1 hash is missing or wrong, or of more than
-// MaxLeapFile bytes.
+// ParseLeapSeconds reads the content of the file name in the format of the leap-seconds.list of the IERS and of NIST. A
+// malformed line is an error with name and number of the line; so is data whose SHA-1 hash is missing or wrong, or of more
+// than MaxLeapFile bytes.
 func ParseLeapSeconds(name string, data []byte) (*LeapTable, error) {
 	if len(data) > MaxLeapFile {
 		return nil, fmt.Errorf("clock: load leap seconds: %s: larger than %d bytes", name, MaxLeapFile)

@@ -67,8 +67,8 @@ func (c *Config) checkPorts(r *report) {
 		}
 		id := identity{p.Interface, p.Transport, p.Domain, p.SdoID}
 		if other, ok := first[id]; ok {
-			r.add(at, fmt.Sprintf("the same port as %s: interface %s, transport %s, domain %d, sdo_id %d", other, p.Interface, p.Transport, p.Domain, p.SdoID),
-				"one port for each interface, transport, domain and sdo_id")
+			r.add(at, fmt.Sprintf("the same port as %s: interface %s, transport %s, domain %d, sdo_id %d",
+				other, p.Interface, p.Transport, p.Domain, p.SdoID), "one port for each interface, transport, domain and sdo_id")
 			continue
 		}
 		first[id] = at
@@ -109,7 +109,8 @@ func (r *report) udpPorts(p Port, at string) {
 
 func checkPreference(r *report, p Preference, at string) {
 	if p.NoSelect && (p.Prefer || p.Trust) {
-		r.add(at+".noselect", "a source that is never followed is to be preferred or trusted", "noselect alone, or prefer and trust")
+		r.add(at+".noselect", "a source that is never followed is to be preferred or trusted",
+			"noselect alone, or prefer and trust")
 	}
 }
 
@@ -149,7 +150,8 @@ func canonical(host string) string {
 func checkAssociation(r *report, a Association, at string) {
 	checkPreference(r, a.Preference, at)
 	if r.sound(at+".min_poll", at+".max_poll") && a.MaxPoll < a.MinPoll {
-		r.add(at+".max_poll", fmt.Sprintf("%s is shorter than min_poll", formatSpan(a.MaxPoll)), "at least "+quote(formatSpan(a.MinPoll)))
+		r.add(at+".max_poll", fmt.Sprintf("%s is shorter than min_poll",
+			formatSpan(a.MaxPoll)), "at least "+quote(formatSpan(a.MinPoll)))
 	}
 }
 
@@ -157,7 +159,8 @@ func (c *Config) checkSteering(r *report) {
 	s := c.Steering
 	threshold, panics := "steering.step_threshold", "steering.panic_threshold"
 	if r.sound(threshold, panics) && s.PanicThreshold <= s.StepThreshold {
-		r.add(panics, fmt.Sprintf("%s is not above step_threshold", formatSpan(s.PanicThreshold)), "more than "+quote(formatSpan(s.StepThreshold)))
+		r.add(panics, fmt.Sprintf("%s is not above step_threshold",
+			formatSpan(s.PanicThreshold)), "more than "+quote(formatSpan(s.StepThreshold)))
 	}
 	if r.sound("steering.system_clock") && s.SystemClock != VirtualSystemClock && s.Virtual != (Virtual{}) {
 		r.add("steering.virtual", "there is no virtual clock", `only with steering.system_clock = "virtual"`)
@@ -168,7 +171,8 @@ func (c *Config) checkSteering(r *report) {
 func (c *Config) checkSelection(r *report) {
 	n, at := c.selectable(), "selection.min_sources"
 	if c.HasSources() && r.sound(at) && c.Selection.MinSources > n {
-		r.add(at, fmt.Sprintf("%d sources are needed, %d may be followed", c.Selection.MinSources, n), fmt.Sprintf("at most %d", n))
+		r.add(at, fmt.Sprintf("%d sources are needed, %d may be followed", c.Selection.MinSources, n), fmt.Sprintf("at most %d",
+			n))
 	}
 }
 

@@ -84,13 +84,15 @@ type Port struct {
 	Interface string `key:"interface" is:"interface" example:"eth0"`
 	// Transport of the messages: UDP over IPv4, UDP over IPv6, or Ethernet (IEEE 1588-2019 annexes C, D, E).
 	Transport Transport `key:"transport" default:"udp4" range:"udp4|udp6|l2"`
-	// What takes the timestamps. hardware: the NIC. kernel: the kernel. auto: the NIC if it can and lockstepd has CAP_NET_ADMIN, otherwise the kernel.
+	// What takes the timestamps. hardware: the NIC. kernel: the kernel. auto: the NIC if it can and lockstepd has
+	// CAP_NET_ADMIN, otherwise the kernel.
 	Timestamping Timestamping `key:"timestamping" default:"auto" range:"auto|hardware|kernel"`
 	// domainNumber of the messages (IEEE 1588-2019 §7.1).
 	Domain uint8 `key:"domain" default:"0" range:"0..127"`
 	// sdoId of the messages (§7.1). Its upper four bits are majorSdoId, formerly transportSpecific.
 	SdoID uint16 `key:"sdo_id" default:"0" range:"0..4095"`
-	// Masters that the port may follow, by the sender of their Announce messages: a clock identity ("001122.fffe.334455"), an IP address (udp4, udp6) or a MAC (l2). Empty: any master that the best master clock algorithm chooses.
+	// Masters that the port may follow, by the sender of their Announce messages: a clock identity ("001122.fffe.334455"), an
+	// IP address (udp4, udp6) or a MAC (l2). Empty: any master that the best master clock algorithm chooses.
 	Masters []string `key:"masters" default:"" is:"master" max:"32"`
 	// The port gives up its master after this many Announce intervals without an Announce message (§7.7.3.1).
 	AnnounceReceiptTimeout uint8 `key:"announce_receipt_timeout" default:"3" range:"2..255"`
@@ -98,7 +100,9 @@ type Port struct {
 	DelayRequestInterval time.Duration `key:"delay_request_interval" default:"1s" range:"7.8125ms..32s" is:"pow2"`
 	// delayAsymmetry of the path (§7.4.2): half of the difference of the two delays, master to client less client to master.
 	DelayAsymmetry time.Duration `key:"delay_asymmetry" default:"0s" range:"-1s..1s"`
-	// Largest difference between the delays of the two directions, beyond delay_asymmetry, as a fraction of the least round-trip delay: 0 if both are equal, 1 if nothing is known, for instance if link speeds differ. Used for the reported maximum error with hardware timestamps; source selection ignores it.
+	// Largest difference between the delays of the two directions, beyond delay_asymmetry, as a fraction of the least
+	// round-trip delay: 0 if both are equal, 1 if nothing is known, for instance if link speeds differ. Used for the reported
+	// maximum error with hardware timestamps; source selection ignores it.
 	MaxAsymmetry float64 `key:"max_asymmetry" default:"0.25" range:"0..1"`
 	// ingressLatency (§7.3.4.2): from the wire to the point where the NIC timestamps received messages.
 	IngressLatency time.Duration `key:"ingress_latency" default:"0s" range:"-1ms..1ms"`
@@ -143,13 +147,15 @@ type Association struct {
 	Port uint16 `key:"port" default:"123" range:"1..65535"`
 	// Shortest interval between requests. Use less than 16 s only with your own servers.
 	MinPoll time.Duration `key:"min_poll" default:"16s" range:"62.5ms..131072s" is:"pow2"`
-	// Interval between requests while NTP replaces a lost grandmaster, for servers with a round-trip delay below 1 ms, that is of the same site. Other servers use min_poll meanwhile.
+	// Interval between requests while NTP replaces a lost grandmaster, for servers with a round-trip delay below 1 ms, that is
+	// of the same site. Other servers use min_poll meanwhile.
 	StandInPoll time.Duration `key:"stand_in_poll" default:"1s" range:"62.5ms..131072s" is:"pow2"`
 	// Longest interval between requests. A server can raise it up to fourfold for a while (kiss code RATE).
 	MaxPoll time.Duration `key:"max_poll" default:"1024s" range:"62.5ms..131072s" is:"pow2"`
 	// Start with a few quick exchanges, so that the first estimate is ready within seconds.
 	Burst bool `key:"burst" default:"true"`
-	// Network interface for the requests, with hardware timestamps if its NIC can timestamp NTP. Empty: any interface, with kernel timestamps.
+	// Network interface for the requests, with hardware timestamps if its NIC can timestamp NTP. Empty: any interface, with
+	// kernel timestamps.
 	Interface string `key:"interface" default:"" is:"interface"`
 	Preference
 }
@@ -214,7 +220,8 @@ type Steering struct {
 	SystemClock SystemClock `key:"system_clock" default:"system" range:"system|virtual|none"`
 	// Steer the hardware clocks of the NICs in use.
 	PHC bool `key:"phc" default:"true"`
-	// When a clock may be stepped. first: until it is locked for the first time. never: not at all. always: whenever its offset exceeds step_threshold.
+	// When a clock may be stepped. first: until it is locked for the first time. never: not at all. always: whenever its offset
+	// exceeds step_threshold.
 	Step StepPolicy `key:"step" default:"first" range:"first|never|always"`
 	// Larger offsets are stepped if step allows it. Smaller offsets are slewed.
 	StepThreshold time.Duration `key:"step_threshold" default:"20us" range:"0s..1000s"`

@@ -150,7 +150,8 @@ func (c *Config) describeSteering() []string {
 	case RealSystemClock:
 		clocks = append(clocks, "the system clock")
 	case VirtualSystemClock:
-		clocks = append(clocks, fmt.Sprintf("a virtual clock that starts %s and %s ppb off", formatSpan(s.Virtual.Offset), decimal(s.Virtual.Frequency)))
+		clocks = append(clocks, fmt.Sprintf("a virtual clock that starts %s and %s ppb off",
+			formatSpan(s.Virtual.Offset), decimal(s.Virtual.Frequency)))
 	}
 	if s.PHC {
 		clocks = append(clocks, "the hardware clocks of the NICs in use")
@@ -160,7 +161,8 @@ func (c *Config) describeSteering() []string {
 	}
 	slew := fmt.Sprintf("slews by at most %s per second", formatSpan(s.MaxSlew))
 	steps := map[StepPolicy]string{
-		StepFirst:  "steps a clock that is off by more than " + formatSpan(s.StepThreshold) + ", until it is locked for the first time",
+		StepFirst: "steps a clock that is off by more than " + formatSpan(s.StepThreshold) +
+			", until it is locked for the first time",
 		StepNever:  "never steps",
 		StepAlways: "steps a clock whenever it is off by more than " + formatSpan(s.StepThreshold),
 	}[s.Step]

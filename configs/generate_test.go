@@ -157,7 +157,8 @@ func (c comments) reference(t *testing.T) string {
 			if k.preset == nil {
 				value = "required"
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.name, value, escape.Replace(k.rule.allowed()), escape.Replace(c.of(t, s, k)))
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n",
+				k.name, value, escape.Replace(k.rule.allowed()), escape.Replace(c.of(t, s, k)))
 		}
 	})
 	return b.String()

@@ -113,7 +113,8 @@ mode = "600"
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if got.PTP.Ports[0].LogDelayRequestInterval() != -7 || server.LogMinPoll() != -4 || server.LogMaxPoll() != 17 {
-		t.Errorf("logarithms %d, %d, %d, want -7, -4, 17", got.PTP.Ports[0].LogDelayRequestInterval(), server.LogMinPoll(), server.LogMaxPoll())
+		t.Errorf("logarithms %d, %d, %d, want -7, -4, 17",
+			got.PTP.Ports[0].LogDelayRequestInterval(), server.LogMinPoll(), server.LogMaxPoll())
 	}
 	checkRoundTrip(t, got)
 }

@@ -95,7 +95,8 @@ func (r *report) add(path, what, allowed string) {
 		return
 	}
 	r.bad[path] = true
-	r.all = append(r.all, &Problem{File: r.file, Line: r.lines.of(path), Key: plain.Text(clip(path)), What: what, Allowed: allowed})
+	r.all = append(r.all, &Problem{File: r.file, Line: r.lines.of(path), Key: plain.Text(clip(path)), What: what,
+		Allowed: allowed})
 }
 
 // sound reports whether none of the keys has a problem.

@@ -175,14 +175,17 @@ masters = ["192.0.2.1"]
 		`x.toml:19: ptp.port[5].masters: "192.0.2.1" is an IP address, and Ethernet has none; allowed: clock identities and MACs with transport = "l2"`,
 		`x.toml:23: ptp.port[6].masters: "192.0.2.1" is no IPv6 address; allowed: clock identities and IPv6 addresses with transport = "udp6"`,
 	}},
-	{"too few sources", "[selection]\nmin_sources = 3\n[[ptp.port]]\ninterface = \"eth0\"\n[[ntp.server]]\naddress = \"a\"\nnoselect = true\n", []string{
-		`x.toml:2: selection.min_sources: 3 sources are needed, 1 may be followed; allowed: at most 1`,
-	}},
+	{"too few sources",
+		"[selection]\nmin_sources = 3\n[[ptp.port]]\ninterface = \"eth0\"\n[[ntp.server]]\naddress = \"a\"\nnoselect = true\n",
+		[]string{
+			`x.toml:2: selection.min_sources: 3 sources are needed, 1 may be followed; allowed: at most 1`,
+		}},
 	{"syntax", "[log]\nlevel = debug\n", []string{`x.toml:2: not TOML: unexpected character U+0064 'd' at start of value`}},
 	{"key twice", "[log]\nlevel = \"info\"\nlevel = \"warn\"\n", []string{`x.toml:3: not TOML: key level is already defined`}},
 }
 
-const allowedMasters = `a list of at most 32, each a clock identity like "001122.fffe.334455", a unicast IP address or a unicast MAC`
+const allowedMasters = "" +
+	`a list of at most 32, each a clock identity like "001122.fffe.334455", a unicast IP address or a unicast MAC`
 
 func TestProblems(t *testing.T) {
 	for _, c := range problemCases {

@@ -181,7 +181,8 @@ func (r spanRule) check(f reflect.Value) string {
 	case d < r.lo || d > r.hi:
 		return formatSpan(d) + " is out of range"
 	case r.pow2 && !isPow2(d):
-		return fmt.Sprintf("%s is not a power of two seconds, the nearest is %s", formatSpan(d), formatSpan(nearestPow2(d, r.lo, r.hi)))
+		return fmt.Sprintf("%s is not a power of two seconds, the nearest is %s",
+			formatSpan(d), formatSpan(nearestPow2(d, r.lo, r.hi)))
 	}
 	return ""
 }

@@ -25,7 +25,8 @@ func TestParseSpan(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "1", "1y", "d", "-d", "1d-1h", "1d+1h", "1d1", "1h1d", "--1d", "-+1d", "1 d", "106752d", "-106752d", "106751d24h", "1dd",
+		"", "1", "1y", "d", "-d", "1d-1h", "1d+1h", "1d1", "1h1d", "--1d", "-+1d", "1 d", "106752d", "-106752d", "106751d24h",
+		"1dd",
 	} {
 		if got, err := parseSpan(text); err == nil {
 			t.Errorf("%q is %v, want an error", text, got)
@@ -35,8 +36,9 @@ func TestParseSpan(t *testing.T) {
 
 func TestFormatSpan(t *testing.T) {
 	for want, d := range map[string]time.Duration{
-		"0s": 0, "20us": 20 * time.Microsecond, "1024s": 1024 * time.Second, "24h": day, "7d": 7 * day, "62.5ms": 62500 * time.Microsecond,
-		"1.5s": 1500 * time.Millisecond, "-50ns": -50, "90s": 90 * time.Second, "-36500d": -36500 * day,
+		"0s": 0, "20us": 20 * time.Microsecond, "1024s": 1024 * time.Second, "24h": day, "7d": 7 * day,
+		"62.5ms": 62500 * time.Microsecond, "1.5s": 1500 * time.Millisecond, "-50ns": -50, "90s": 90 * time.Second,
+		"-36500d": -36500 * day,
 	} {
 		if got := formatSpan(d); got != want {
 			t.Errorf("%v is written %q, want %q", d, got, want)
@@ -67,15 +69,18 @@ func TestLog2(t *testing.T) {
 
 func TestTextForms(t *testing.T) {
 	for form, texts := range map[string]struct{ good, bad []string }{
-		"interface": {[]string{"eth0", "enp3s0f0np0", "eth0.100", "br-0"}, []string{"", ".", "..", "a b", "a/b", "a:b", "sixteen-letters-", "a\tb", "\xff"}},
+		"interface": {[]string{"eth0", "enp3s0f0np0", "eth0.100", "br-0"},
+			[]string{"", ".", "..", "a b", "a/b", "a:b", "sixteen-letters-", "a\tb", "\xff"}},
 		"address": {
 			[]string{"192.0.2.1", "2001:db8::1", "fe80::1%eth0", "time.example.com", "ntp", "a_b.example."},
-			[]string{"", "0.0.0.0", "::", "224.0.1.1", "ff02::1", "255.255.255.255", "256.1.1.1", "1.2.3", "a..b", "-a", "a-", "a b", "a:123", strings.Repeat("a", 64)},
+			[]string{"", "0.0.0.0", "::", "224.0.1.1", "ff02::1", "255.255.255.255", "256.1.1.1", "1.2.3", "a..b", "-a", "a-", "a b",
+				"a:123", strings.Repeat("a", 64)},
 		},
 		"name":   {[]string{"pool.ntp.org"}, []string{"192.0.2.1", "::1", "ä.example", strings.Repeat("a.", 128)}},
 		"path":   {[]string{"/", "/var/lib/x"}, []string{"", "x", "./x", "/a\x00b", "/" + strings.Repeat("a", 4095)}},
 		"socket": {[]string{"/run/lockstep/lockstep.sock"}, []string{"@abstract", "/" + strings.Repeat("a", 107)}},
-		"listen": {[]string{":9975", "127.0.0.1:0", "[::1]:9975", "[fe80::1%eth0]:1"}, []string{"", "9975", "::1:9975", "localhost:9975", ":65536", ":-1", "224.0.0.1:1", ":http"}},
+		"listen": {[]string{":9975", "127.0.0.1:0", "[::1]:9975", "[fe80::1%eth0]:1"},
+			[]string{"", "9975", "::1:9975", "localhost:9975", ":65536", ":-1", "224.0.0.1:1", ":http"}},
 	} {
 		for _, s := range texts.good {
 			if !textForms()[form].ok(s) {
@@ -134,7 +139,8 @@ func TestDiscover(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	c, err := Parse("client.toml", []byte(Example("client.toml")+"\n[[ptp.port]]\ninterface = \"eth1\"\ntransport = \"l2\"\negress_latency = \"300ns\"\nnoselect = true\n"))
+	const another = "\n[[ptp.port]]\ninterface = \"eth1\"\ntransport = \"l2\"\negress_latency = \"300ns\"\nnoselect = true\n"
+	c, err := Parse("client.toml", []byte(Example("client.toml")+another))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,6 +149,7 @@ func TestDescribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	summary, values, _ := strings.Cut(b.String(), "\nEffective values:\n\n")
+	//nolint:lll // what it prints, to the letter
 	want := `Sources    PTP port eth0, UDP/IPv4, domain 0, hardware timestamps if the NIC has them, else the kernel's, asks for the delay every 1s
            PTP port eth1, Ethernet, domain 0, hardware timestamps if the NIC has them, else the kernel's, asks for the delay every 1s, egress latency 300ns, only watched
            NTP server ntp1.example.com, asked every 1s to 16s, quickly at first

@@ -130,7 +130,7 @@ func (d driver) AssociationSocket(n int) status.Socket {
 
 func (d driver) Overrun() uint64 { return d.loop.dropped.Load() }
 
-func (d driver) Event(text string) { d.log.Info(text) }
+func (d driver) Event(e status.Event) { d.log.LogAttrs(d.ctx, e.Level(), e.Text(), e.Attrs()...) }
 
 // Sampled puts the delay of a sample into the source's histogram.
 func (d driver) Sampled(id source.ID, delay time.Duration) {

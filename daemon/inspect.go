@@ -3,13 +3,14 @@
 package daemon
 
 import (
-	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/platform"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // inspectInterval is how often the NICs in use are looked at. Nobody tells when another program, or a reset by the driver,
@@ -99,11 +100,11 @@ func (d *Daemon) noteReset(now clock.Mono, nic string) {
 	if !due {
 		return
 	}
-	text := fmt.Sprintf("timestamping of %s was changed by another program or a reset, and has been configured again", nic)
+	var fields []slog.Attr
 	if times > 1 {
-		text += fmt.Sprintf(", %d times", times)
+		fields = append(fields, slog.Int("times", times))
 	}
-	d.host.Note(now, text)
+	d.host.Tell(now, status.NewEvent(status.TimestampingRestored, nic, fields...))
 }
 
 // search looks, beside the loop, for interfaces that have come since, where the configuration leaves it to the host which

@@ -3,7 +3,7 @@
 package engine
 
 import (
-	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -53,23 +53,30 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 
 func (a *actuator) Changed(id clock.ID, what discipline.Change, d time.Duration) {
 	e := (*Engine)(a)
-	now := e.now
+	now, off := e.now, slog.Duration("offset", d)
 	switch what {
 	case discipline.Stepped:
 		e.steps++
-		e.note(now, fmt.Sprintf("%v stepped by %v", id, d))
+		e.moved(now, id)
+		e.tell(now, status.ClockStepped, id.String(), off)
 	case discipline.Locked:
-		e.note(now, fmt.Sprintf("%v locked, offset %v", id, d))
+		e.tell(now, status.ClockLocked, id.String(), off)
 	case discipline.Lost:
-		e.note(now, fmt.Sprintf("%v is %v off, not locked any more", id, d))
+		e.tell(now, status.ClockLost, id.String(), off)
 	case discipline.Jumped:
-		e.note(now, fmt.Sprintf("%v was set by somebody else, by %v", id, d))
+		e.tell(now, status.ClockSet, id.String(), off)
+		e.moved(now, id)
 		if id == clock.System {
 			e.rearmLeap(now)
 		}
 	case discipline.Panicked:
-		text := fmt.Sprintf("%v is %v off, more than the panic threshold: nothing is steered until told to resume", id, d)
-		e.note(now, text)
-		e.setState(now, status.Panicked, text)
+		e.tell(now, status.ClockPanicked, id.String(), off)
+		e.setState(now, status.Panicked, status.Reason{Code: status.PanicThreshold, Clock: id, A: d})
 	}
+}
+
+// moved has readings of the clock from before told from those after.
+func (e *Engine) moved(now clock.Mono, id clock.ID) {
+	e.epochs[id]++
+	e.offerSoon(now)
 }

@@ -3,13 +3,14 @@
 package engine
 
 import (
-	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 const (
@@ -50,12 +51,12 @@ func (e *Engine) choose(now clock.Mono) {
 		if !s.Traits.Combinable && good && s.verdict.State == source.Falseticker && e.own.Known && !s.suspect {
 			// it would lead again as soon as the intervals overlap: it has to agree first
 			s.suspect, s.since = true, now
-			e.note(now, fmt.Sprintf("%s is not believed: %v", s.ID, s.verdict.Reason))
+			s.tell(now, status.SourceDoubted, slog.Any("reason", s.verdict.Reason))
 		}
 		if s.suspect && e.own.Known && s.verdict.State != source.Falseticker && s.verdict.State != source.Unconfirmed &&
 			e.candidates[i].State == source.Usable {
 			s.suspect, s.absolved = false, false
-			e.note(now, fmt.Sprintf("%s agrees with this host again", s.ID))
+			s.tell(now, status.SourceAgrees)
 		}
 	}
 	e.follow(now, e.leading(now, result.Leader))
@@ -145,7 +146,7 @@ func (e *Engine) absolve(now clock.Mono, s *tracked) {
 // accept moves the host's belief to the new time of a source that was suspect.
 func (e *Engine) accept(now clock.Mono, s *tracked) {
 	s.absolved = false
-	e.note(now, fmt.Sprintf("%s is followed to its new time: no other source contradicts it", s.ID))
+	s.tell(now, status.SourceAccepted)
 	d := e.moveTo(now, s, s.sample)
 	e.tree.Doubt(d, e.watched(now, s))
 }
@@ -245,21 +246,22 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	old := e.leader
 	e.leader, e.proven = s, e.proven && s == old
 	e.tellNeeds(now)
+	e.offerSoon(now)
 	if s == nil {
 		e.lostAt = now
 		e.tree.Follow(now, 0)
 		if old.arbitrary {
 			e.tree.Abandon() // what was believed says nothing of any other source
 		}
-		why := old.verdict.Reason.String()
+		why := old.verdict.Reason
 		if old.suspect {
-			why = "its time has jumped, and there is no other source"
+			why = source.Reason{Code: source.JumpedAlone}
 		}
-		e.note(now, fmt.Sprintf("%s is lost: %s", old.ID, why))
+		old.tell(now, status.SourceLost, slog.Any("reason", why))
 		return
 	}
 	if old != s {
-		e.note(now, fmt.Sprintf("following %s: %s", s.ID, e.why(s)))
+		s.tell(now, status.SourceFollowed, slog.Any("reason", s.whyFollowed()))
 	}
 	e.relateScale()
 	again := e.tree.Root() == s.clock
@@ -289,9 +291,10 @@ func (e *Engine) begin(now clock.Mono, s *tracked) {
 	}
 }
 
-func (e *Engine) why(s *tracked) string {
+// whyFollowed says why the source leads.
+func (s *tracked) whyFollowed() source.Reason {
 	if !s.relate {
-		return "it can be related to no other source; only its PHC is steered"
+		return source.Reason{Code: source.Unrelated}
 	}
-	return s.verdict.Reason.String()
+	return s.verdict.Reason
 }

@@ -8,11 +8,14 @@
 package engine
 
 import (
+	"log/slog"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/offer"
 	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
@@ -29,8 +32,8 @@ type Driver interface {
 	Compare(id clock.ID)
 	// SetKernel tells the kernel what is known of the system clock.
 	SetKernel(s clock.Status)
-	// Event tells of a change that a person wants to know of.
-	Event(text string)
+	// Event tells of a change that a person or a program wants to know of.
+	Event(e status.Event)
 }
 
 // Observer is a Driver that wants to know each measurement as well.
@@ -101,7 +104,11 @@ type Engine struct {
 	own         source.Own
 	nextSelect  clock.Mono
 	nextCompare clock.Mono
-	nextKernel  clock.Mono
+	nextOffer   clock.Mono
+	offer       atomic.Pointer[offer.Offer]
+	epochs      map[clock.ID]uint64 // of the clocks, see offer.Line
+	leapPassed  bool                // the system clock has passed a leap second, at leapAt
+	leapAt      clock.Mono
 
 	leader      *tracked
 	frequencies map[string]float64 // learned, by the names of the clocks
@@ -110,12 +117,12 @@ type Engine struct {
 	anchor      float64            // ns by which a leading combinable source differs from the time that the host is steered to
 	anchored    bool               // a source that is not combinable has set that
 	doubted     time.Duration      // part of the maximum error: what contradicts this host may be right
-	judged      judgement
-	lostAt      clock.Mono // when the last leader was lost
+	lostAt      clock.Mono         // when the last leader was lost
 	state       status.State
 	changed     clock.Mono
-	reason      string
-	events      []event
+	reason      status.Reason
+	events      []pastEvent
+	told        uint64 // events since the start
 	// comparing are the PHCs of which a crossing is under way; stale the ones where it is from before a step
 	comparing, stale map[clock.ID]bool
 	asked            map[clock.ID]clock.Mono
@@ -123,14 +130,14 @@ type Engine struct {
 	now              clock.Mono // of the event being handled
 }
 
-type event struct {
-	at   clock.Mono
-	text string
+type pastEvent struct {
+	at     clock.Mono
+	number uint64
+	event  status.Event
 }
 
 const (
 	selectInterval  = time.Second
-	kernelInterval  = time.Second
 	keptEvents      = 32
 	compareInterval = 125 * time.Millisecond
 	answerTimeout   = 2 * time.Second // after which a comparison is asked for again
@@ -148,8 +155,8 @@ func New(cfg Config, env Env, driver Driver) *Engine {
 func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engine {
 	cfg.Tree.Interval = compareInterval
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
-		reason: "the daemon has just started", nextSelect: env.Start, nextCompare: env.Start,
-		nextKernel: env.Start.Add(kernelInterval), comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
+		nextSelect: env.Start, nextCompare: env.Start,
+		nextOffer: env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{}, comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
 		asked: map[clock.ID]clock.Mono{}, now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
 	if e.frequencies == nil {
 		e.frequencies = map[string]float64{}
@@ -162,7 +169,7 @@ func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engin
 		e.tree.SetConfig(cfg.Tree, (*actuator)(e))
 	}
 	e.scales = timescale.New(timescale.Config{Offset: cfg.UTCOffset, Saved: env.Saved.UTCOffset, Leaps: env.Leaps,
-		ListName: env.LeapsName}, e.tree, func(now clock.Mono, ev timescale.Event) { e.note(now, ev.String()) })
+		ListName: env.LeapsName}, e.tree, e.tellOfScale)
 	e.selector = source.NewSelector(cfg.Policy)
 	return e
 }
@@ -252,15 +259,14 @@ func (e *Engine) Wake(now clock.Mono) {
 	if e.nextSelect <= now {
 		e.choose(now)
 	}
-	if e.nextKernel <= now {
-		e.nextKernel = now.Add(kernelInterval)
-		e.tellKernel(now)
+	if e.nextOffer <= now {
+		e.tellKernel(e.makeOffer(now))
 	}
 }
 
 // NextWake returns when Wake has to be called next.
 func (e *Engine) NextWake() clock.Mono {
-	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextKernel)
+	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextOffer)
 	for _, s := range e.sources {
 		next = min(next, s.source.NextWake())
 	}
@@ -282,25 +288,28 @@ func (e *Engine) compare(now clock.Mono) {
 	}
 }
 
-// note keeps an event for the status and tells the driver.
-func (e *Engine) note(now clock.Mono, text string) {
+// tell keeps an event for the status and tells the driver.
+func (e *Engine) tell(now clock.Mono, kind status.EventKind, subject string, fields ...slog.Attr) {
+	e.Tell(now, status.NewEvent(kind, subject, fields...))
+}
+
+// Tell keeps an event that the driver has noticed for the status, and tells the driver as of any other.
+func (e *Engine) Tell(now clock.Mono, ev status.Event) {
 	if len(e.events) == keptEvents {
 		copy(e.events, e.events[1:])
 		e.events = e.events[:keptEvents-1]
 	}
-	e.events = append(e.events, event{now, text})
-	e.driver.Event(text)
+	e.told++
+	e.events = append(e.events, pastEvent{now, e.told, ev})
+	e.driver.Event(ev)
 }
-
-// Note keeps an event that the driver has noticed for the status, and tells the driver as any other.
-func (e *Engine) Note(now clock.Mono, text string) { e.note(now, text) }
 
 // Resume steers again after a panic.
 func (e *Engine) Resume(now clock.Mono) {
 	e.now = now
 	if e.tree.Panicked() {
 		e.tree.Resume()
-		e.note(now, "steering resumed on request")
-		e.setState(now, status.Acquiring, "steering resumed on request")
+		e.tell(now, status.SteeringResumed, "")
+		e.setState(now, status.Acquiring, status.Reason{Code: status.Resumed})
 	}
 }

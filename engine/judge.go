@@ -3,8 +3,7 @@
 package engine
 
 import (
-	"fmt"
-	"strings"
+	"log/slog"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/source"
@@ -17,17 +16,13 @@ func (e *Engine) judgeState(now clock.Mono) {
 		return
 	}
 	if e.leader != nil {
-		state, how := e.progress(now)
-		if j := (judgement{e.leader, how}); j != e.judged || state != e.state {
-			e.judged = j
-			e.setState(now, state, strings.ReplaceAll(how, "%", string(e.leader.ID)))
-		}
+		state, reason := e.progress(now)
+		e.setState(now, state, reason)
 		return
 	}
-	e.judged = judgement{}
 	if !e.tree.Known() {
 		if e.state != status.Starting || now.Sub(e.env.Start) > grace {
-			e.setState(now, status.Unsynchronised, e.nobody())
+			e.setState(now, status.Unsynchronised, e.whyNone())
 		}
 		return
 	}
@@ -36,49 +31,44 @@ func (e *Engine) judgeState(now clock.Mono) {
 	limit, age := e.cfg.HoldoverLimit, now.Sub(e.lostAt)
 	switch {
 	case !ok || !e.tree.Trusted(shown):
-		e.setState(now, status.Unsynchronised, e.nobody())
+		e.setState(now, status.Unsynchronised, e.whyNone())
 	case bound-e.doubted > limit:
-		e.setState(now, status.Unsynchronised, fmt.Sprintf("maximum error %v without a source exceeds %v", bound, limit))
+		e.setState(now, status.Unsynchronised, status.Reason{Code: status.ErrorTooLarge, A: bound, B: limit})
 	case age > e.cfg.HoldoverMaxAge:
-		e.setState(now, status.Unsynchronised, fmt.Sprintf("no source for %v", e.cfg.HoldoverMaxAge))
+		e.setState(now, status.Unsynchronised, status.Reason{Code: status.SilentTooLong, A: e.cfg.HoldoverMaxAge})
 	default:
-		e.setState(now, status.Holdover, "no usable source; the learned frequencies are kept")
+		e.setState(now, status.Holdover, status.Reason{Code: status.HoldingOver})
 	}
 }
 
-// judgement is what the reason for the state is about, while there is a leader.
-type judgement struct {
-	leader *tracked
-	how    string
-}
-
-// progress says how far the clock that stands for the host has come on the way to the leader: % in the sentence.
-func (e *Engine) progress(now clock.Mono) (state status.State, how string) {
+// progress says how far the clock that stands for the host has come on the way to the leader.
+func (e *Engine) progress(now clock.Mono) (status.State, status.Reason) {
 	_, known := e.tree.Estimate(now, e.shown())
+	state, code := status.Acquiring, status.Approaching
 	switch {
 	case known && e.tree.Locked(now):
-		return status.Locked, "following %"
+		state, code = status.Locked, status.Following
 	case known || !e.tree.Known():
 	case e.leader.arbitrary:
-		return status.Unsynchronised, "the timescale of % is arbitrary: only the PHC is steered"
+		state, code = status.Unsynchronised, status.ArbitraryScale
 	case !e.scales.Offset().Known:
-		return status.Unsynchronised, "the UTC offset is unknown: only the PHC is steered, by %"
+		state, code = status.Unsynchronised, status.NoUTCOffset
 	}
-	return status.Acquiring, "on the way to %"
+	return state, status.Reason{Code: code, Source: e.leader.ID}
 }
 
-// nobody says why there is no source.
-func (e *Engine) nobody() string {
+// whyNone says why there is no source.
+func (e *Engine) whyNone() status.Reason {
 	for _, s := range e.sources {
 		switch s.verdict.Reason.Code {
 		case source.NoMajority, source.TooFew, source.NeedsMajority:
-			return "no source is followed: " + s.verdict.Reason.String()
+			return status.Reason{Code: status.NoneFollowed, Why: s.verdict.Reason}
 		}
 	}
 	if e.lostAt == 0 {
-		return "no source has been usable since the start"
+		return status.Reason{Code: status.NeverUsable}
 	}
-	return "no source is usable"
+	return status.Reason{Code: status.NoneUsable}
 }
 
 // shown is the clock that stands for the host in the status: the system clock, unless that is not to be steered.
@@ -98,12 +88,16 @@ func (e *Engine) shown() clock.ID {
 	return root
 }
 
-func (e *Engine) setState(now clock.Mono, s status.State, why string) {
+func (e *Engine) setState(now clock.Mono, s status.State, why status.Reason) {
 	if s == e.state && why == e.reason {
 		return
 	}
 	if s != e.state {
-		e.note(now, fmt.Sprintf("%s: %s", s, why))
+		e.tell(now, status.StateChanged, "", slog.String("state", string(s)), slog.Any("reason", why))
 	}
-	e.state, e.reason, e.changed = s, why, now
+	if s != e.state || why.Source != e.reason.Source {
+		e.changed = now
+	}
+	e.state, e.reason = s, why
+	e.offerSoon(now)
 }

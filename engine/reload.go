@@ -20,9 +20,11 @@ func (e *Engine) Successor(now clock.Mono, cfg Config, env Env, driver Driver) *
 	n := newEngine(cfg, env, driver, e.tree)
 	n.now = now
 	n.tree.Follow(now, 0)
-	n.events, n.steps, n.learned = e.events, e.steps, e.learned
+	n.events, n.told, n.steps, n.learned = e.events, e.told, e.steps, e.learned
 	n.scales.Adopt(e.scales)
 	n.doubted = e.doubted
+	n.epochs = e.epochs
+	n.offer.Store(e.offer.Load())
 	n.state, n.reason, n.changed, n.lostAt = e.state, e.reason, e.changed, now
 	n.env.Start = e.env.Start
 	n.findUTCOffset(now)

@@ -3,8 +3,11 @@
 package engine
 
 import (
+	"log/slog"
+
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/timescale"
 )
 
@@ -74,6 +77,45 @@ func (e *Engine) reviewLeap(now clock.Mono) {
 // rearmLeap has the leap second armed anew: the system clock was set.
 func (e *Engine) rearmLeap(now clock.Mono) {
 	if e.scales.Rearm(now) {
-		e.nextKernel = now
+		e.offerSoon(now)
+	}
+}
+
+// tellOfScale tells of a change of time scales or leap seconds.
+func (e *Engine) tellOfScale(now clock.Mono, ev timescale.Event) {
+	e.offerSoon(now)
+	seconds := slog.Int("seconds", ev.Offset.Seconds)
+	origin := slog.Any("origin", ev.Offset.Origin)
+	reason := slog.Any("reason", ev.Advice)
+	switch ev.Kind {
+	case timescale.OffsetChanged:
+		if !ev.Offset.Known {
+			e.tell(now, status.UTCOffsetUnknown, "")
+			return
+		}
+		e.tell(now, status.UTCOffsetChanged, "", seconds, origin)
+	case timescale.OffsetDisputed:
+		e.tell(now, status.UTCOffsetDisputed, "", seconds, origin, slog.Int("former", ev.Former.Seconds))
+	case timescale.LeapDoubted:
+		e.tell(now, status.LeapDoubted, "", slog.String("reason", ev.Advice.Doubt()))
+	case timescale.LeapArmed:
+		if ev.Leap == clock.NoLeap {
+			e.tell(now, status.LeapDisarmed, "", reason)
+			return
+		}
+		e.tell(now, status.LeapArmed, "", slog.Int("leap", int(ev.Leap)), reason)
+	case timescale.LeapTakenOver:
+		e.tell(now, status.LeapTakenOver, "", slog.Int("leap", int(ev.Leap)))
+	case timescale.LeapCarriedOut:
+		e.leapPassed, e.leapAt = true, now
+		fields := []slog.Attr{slog.Int("leap", int(ev.Leap))}
+		if ev.Offset.Known {
+			fields = append(fields, seconds)
+		}
+		e.tell(now, status.LeapCarriedOut, "", fields...)
+	case timescale.LeapConfirmed:
+		e.tell(now, status.LeapConfirmed, "", slog.Int("votes", ev.Advice.Votes), slog.Int("voters", ev.Advice.Voters))
+	case timescale.LeapUndone:
+		e.tell(now, status.LeapUndone, "", slog.Int("leap", int(ev.Leap)))
 	}
 }

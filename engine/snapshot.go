@@ -22,15 +22,13 @@ func (e *Engine) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]D
 		return wall.Add(-now.Sub(m))
 	}
 	s := &status.Snapshot{Version: e.env.Version, Time: wall, Started: when(e.env.Start), State: e.state,
-		Changed: when(e.changed), Reason: e.reason, Steps: e.steps,
+		Changed: when(e.changed), Reason: e.reason.String(), ReasonCode: e.reason.Code.String(), Steps: e.steps,
 		UTC: e.utcStatus()}
 	if e.leader != nil {
 		s.Selected = e.leader.ID
 	}
-	shown := e.shown()
-	if est, ok := e.tree.Estimate(now, shown); ok {
-		s.Offset = clock.Nanoseconds(est.Offset)
-		s.MaxError, _ = e.tree.MaxError(now, shown)
+	if l, ok := e.makeOffer(now).Line(e.shown()); ok {
+		s.Offset, s.MaxError = clock.Nanoseconds(l.Offset), l.MaxError
 	}
 	for _, r := range e.tree.Reports(now, nil) {
 		s.Clocks = append(s.Clocks, e.clockStatus(r, devices[r.ID], when))
@@ -39,7 +37,7 @@ func (e *Engine) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]D
 		s.Sources = append(s.Sources, e.sourceStatus(now, t, when))
 	}
 	for _, ev := range e.events {
-		s.Events = append(s.Events, status.Event{Time: when(ev.at), Text: ev.text})
+		s.Events = append(s.Events, ev.event.At(when(ev.at), ev.number))
 	}
 	return s
 }
@@ -92,11 +90,12 @@ func (e *Engine) clockStatus(r discipline.Report, d Device, when func(clock.Mono
 
 func (e *Engine) sourceStatus(now clock.Mono, t *tracked, when func(clock.Mono) time.Time) status.Source {
 	s := status.Source{ID: t.ID, Kind: string(t.Kind), Name: t.Name, State: t.verdict.State.String(),
-		Reason: t.verdict.Reason.String(), Prefer: t.Options.Prefer, Trust: t.Options.Trust,
+		Reason: t.verdict.Reason.String(), ReasonCode: t.verdict.Reason.Code.String(), Prefer: t.Options.Prefer, Trust: t.Options.Trust,
 		Jitter: clock.Nanoseconds(t.jitter(0)), Delay: t.delay, LastSample: when(t.last), Samples: t.samples,
 		Rejected: t.refused}
 	if t == e.leader && !t.relate {
-		s.State, s.Reason = source.Selected.String(), e.why(t)
+		why := t.whyFollowed()
+		s.State, s.Reason, s.ReasonCode = source.Selected.String(), why.String(), why.Code.String()
 	}
 	if t.n > 0 {
 		p := t.latest()

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -44,8 +45,8 @@ type Sink interface {
 	// StandingChanged has the sources judged soon; ClaimChanged has time scales reviewed at once as well.
 	StandingChanged(now clock.Mono)
 	ClaimChanged(now clock.Mono)
-	// Event tells of a change that a person wants to know of.
-	Event(now clock.Mono, text string)
+	// Event tells of a change that a person or a program wants to know of.
+	Event(now clock.Mono, e status.Event)
 	// Relates reports whether what the source says of a clock can be related to the clock's scale.
 	Relates(id clock.ID) bool
 }
@@ -104,6 +105,11 @@ func (s *tracked) Restarted(now clock.Mono, _ source.Restart) {
 	s.engine.soon(now)
 }
 
+// tell tells of an event that is about the source.
+func (s *tracked) tell(now clock.Mono, kind status.EventKind, fields ...slog.Attr) {
+	s.engine.tell(now, kind, string(s.ID), fields...)
+}
+
 // StandingChanged implements Sink.
 func (s *tracked) StandingChanged(now clock.Mono) { s.engine.soon(now) }
 
@@ -119,7 +125,7 @@ func (s *tracked) ClaimChanged(now clock.Mono) {
 }
 
 // Event implements Sink.
-func (s *tracked) Event(now clock.Mono, text string) { s.engine.note(now, text) }
+func (s *tracked) Event(now clock.Mono, e status.Event) { s.engine.Tell(now, e) }
 
 // Relates implements Sink.
 func (s *tracked) Relates(id clock.ID) bool {

@@ -3,12 +3,14 @@
 package engine
 
 import (
+	"log/slog"
 	"math"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // rebase moves what was measured when the host's belief has moved by ns.
@@ -113,7 +115,7 @@ func (e *Engine) jumped(now clock.Mono, s *tracked, residual float64, m source.S
 	if !s.suspect {
 		s.suspect, s.since = true, now
 		s.n = min(s.n, 1) // what it said before tells nothing of how it scatters now
-		e.note(now, string(s.ID)+" has jumped by "+clock.Nanoseconds(residual).String())
+		s.tell(now, status.SourceJumped, slog.Duration("offset", clock.Nanoseconds(residual)))
 	}
 	e.soon(now)
 }

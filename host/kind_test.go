@@ -46,7 +46,7 @@ func (d *desk) AssociationSocket(int) status.Socket   { return status.Socket{} }
 func (d *desk) Overrun() uint64                       { return 0 }
 func (d *desk) Compare(clock.ID)                      {}
 func (d *desk) SetKernel(clock.Status)                {}
-func (d *desk) Event(text string)                     { d.t.Logf("%v %s", time.Duration(d.now), text) }
+func (d *desk) Event(e status.Event)                  { d.t.Logf("%v %s", time.Duration(d.now), e.Text()) }
 func (d *desk) SendNTP(int, []byte) (uint32, clock.Timestamp, error) {
 	return 0, clock.Timestamp{}, errNoNetwork
 }

@@ -5,6 +5,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/source"
+	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/timescale"
 )
 
@@ -178,7 +180,7 @@ func (p *pool) Use(slot int, addr netip.AddrPort) error {
 	err := p.host.driver.Connect(c.index, addr)
 	switch {
 	case err == nil:
-		c.tellServer(now, addr, c.server)
+		c.tellServer(addr, c.server)
 	case errors.Is(err, ntp.ErrPending):
 		c.former = c.server
 	}
@@ -190,9 +192,9 @@ func (p *pool) Use(slot int, addr netip.AddrPort) error {
 }
 
 // tellServer tells of another server in the place of a former one, if there was one.
-func (c *association) tellServer(now clock.Mono, server, former netip.AddrPort) {
+func (c *association) tellServer(server, former netip.AddrPort) {
 	if former.IsValid() {
-		c.sink.Event(now, fmt.Sprintf("%s: server %v in place of %v", c.source.ID, server.Addr(), former.Addr()))
+		c.tell(status.ServerReplaced, slog.Any("server", server.Addr()), slog.Any("former", former.Addr()))
 	}
 }
 
@@ -205,7 +207,7 @@ func (h *Host) Connected(now clock.Mono, n int, err error) {
 		return
 	}
 	if err == nil {
-		c.tellServer(now, c.server, c.former)
+		c.tellServer(c.server, c.former)
 		c.former = netip.AddrPort{}
 	}
 	c.core.Connected(now, err)
@@ -224,7 +226,7 @@ func (c *association) Rebind() { c.host.driver.Rebind(c.index) }
 func (c *association) Replace(why string) {
 	if why != c.useless {
 		c.useless = why
-		c.sink.Event(c.host.now, fmt.Sprintf("%s (%v) is of no use: %s", c.source.ID, c.server.Addr(), why))
+		c.tell(status.ServerUseless, slog.Any("server", c.server.Addr()), slog.String("reason", why))
 	}
 	c.pool.core.Replace(c.host.now, c.slot)
 }
@@ -236,8 +238,12 @@ func (c *association) FalseKiss(code string) {
 		return
 	}
 	c.forged = now
-	c.sink.Event(now, fmt.Sprintf("%s (%v): kiss-o'-death %s is ignored: somebody else sent it, as the server has answered the same request",
-		c.source.ID, c.server.Addr(), code))
+	c.tell(status.KissIgnored, slog.Any("server", c.server.Addr()), slog.String("code", code))
+}
+
+// tell tells of an event that is about the server.
+func (c *association) tell(kind status.EventKind, fields ...slog.Attr) {
+	c.sink.Event(c.host.now, status.NewEvent(kind, string(c.source.ID), fields...))
 }
 
 // forgedPause is how long nothing more is told of forged kisses of a server: there may be one with every request, and few
@@ -293,7 +299,7 @@ func (c *association) Standing(now clock.Mono) source.Standing {
 	s := source.Standing{State: source.Unreachable}
 	switch {
 	case !c.connected:
-		s.Reason = source.Reason{Code: source.NoAnswer}
+		s.Reason = source.Reason{Code: source.NoAddress}
 	case status.Stopped:
 		s.Reason = source.Reason{Code: source.Denied, Word: status.Kiss, A: max(0, status.Until.Sub(now))}
 	case c.samples == 0 && status.Received > 0:

@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
+	"github.com/lockstep-time/lockstep/status"
 )
 
 // slowBench is a bench whose sockets take their time to be made.
@@ -30,8 +31,8 @@ func (b *slowBench) Connect(_ int, server netip.AddrPort) error {
 	return ntp.ErrPending
 }
 
-func (b *slowBench) Rebind(int)        { b.open = false }
-func (b *slowBench) Event(text string) { b.events = append(b.events, text) }
+func (b *slowBench) Rebind(int)           { b.open = false }
+func (b *slowBench) Event(e status.Event) { b.events = append(b.events, e.Text()) }
 
 func (b *slowBench) SendNTP(n int, data []byte) (uint32, clock.Timestamp, error) {
 	if !b.open {

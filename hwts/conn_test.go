@@ -184,20 +184,29 @@ func TestGroupOnLoopback(t *testing.T) {
 	warmUp(t)
 	group := UDP4.Primary(0)
 	config := Config{Network: UDP4, Interface: "lo", Groups: []Addr{group}, Stamps: Kernel, Loop: true}
-	a, aSaw := serve(t, config)
-	config.Port = a.LocalAddr().Port()
+	alone, aloneSaw := serve(t, config)
+	config.Port = alone.LocalAddr().Port()
 	if _, err := Listen(config); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("got %v: the port is shared, though the first Conn asked for one of its own", err)
 	}
-	a.Close()
-	a, aSaw = serve(t, config)
-	_, bSaw := serve(t, config)
-	before := time.Now()
-	send(t, a, "announce", to(a, group.UDP.Addr()))
-	for _, saw := range []*recorder{aSaw, bSaw} {
-		d := next(t, saw.received, "datagram")
-		stamped(t, "receive", d.ts, before, time.Now())
+	heard := func(by *recorder, sent string, after time.Time) {
+		t.Helper()
+		d := next(t, by.received, "datagram")
+		if d.b != sent {
+			t.Errorf("got %q, want %q", d.b, sent)
+		}
+		stamped(t, "receive", d.ts, after, time.Now())
 	}
+	before := time.Now()
+	send(t, alone, "to itself", to(alone, group.UDP.Addr()))
+	heard(aloneSaw, "to itself", before)
+	alone.Close()
+	a, aSaw := serve(t, config)
+	_, bSaw := serve(t, config)
+	before = time.Now()
+	send(t, a, "announce", to(a, group.UDP.Addr()))
+	heard(aSaw, "announce", before)
+	heard(bSaw, "announce", before)
 }
 
 func TestLatencies(t *testing.T) {

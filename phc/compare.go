@@ -71,14 +71,8 @@ func another(m clock.Method, err error) bool { return m == clock.Precise || lack
 
 // lacking tells whether err means that the method will never work.
 func lacking(m clock.Method, err error) bool {
-	switch err {
-	case unix.EOPNOTSUPP, unix.ENOTTY, unix.EINVAL, unix.ENOSYS:
-		return true
-	case unix.ENODEV:
-		// Also the answer to PRECISE while the system's clock source is not the counter that the hardware latches.
-		return m == clock.Precise
-	}
-	return false
+	// ENODEV is also the answer to PRECISE while the system's clock source is not the counter that the hardware latches.
+	return oneOf(err, unix.EOPNOTSUPP, unix.ENOTTY, unix.EINVAL, unix.ENOSYS) || m == clock.Precise && oneOf(err, unix.ENODEV)
 }
 
 // readBy takes n readings by one method. The lock is held; the readings are valid until it is released.
@@ -135,9 +129,9 @@ func (d *Device) crossing(readings []Reading, m clock.Method) (clock.Crossing, e
 const alike = 32
 
 // Reduce averages the tightest readings, those whose window exceeds the narrowest by no more than 1/32: readings
-// shift with the width of their window, so wide ones are not merely noisier but wrong in one direction. It returns the mean of
-// the device, that of the middle of the windows, to the nanosecond, and half of their mean window, by which the mean may be
-// off if all of them were read at one end; at least 1 ns. It is not ok if no reading has a window, its clock having been
+// shift with the width of their window, so wide ones are not merely noisier but wrong in one direction. It returns the mean
+// of the device, that of the middle of the windows, to the nanosecond, and half of their mean window, by which the mean may
+// be off if all of them were read at one end; at least 1 ns. It is not ok if no reading has a window, its clock having been
 // set back in all of them.
 func Reduce(readings []Reading) (device, other int64, uncertainty time.Duration, ok bool) {
 	narrowest := int64(-1)
@@ -189,7 +183,7 @@ func (d *Device) Readings(clockID int32, dst []Reading) (int, error) {
 		return 0, nil
 	}
 	readings, err := d.readBy(clock.Extended, clockID, n)
-	if err == unix.EINVAL && clockID != unix.CLOCK_REALTIME {
+	if oneOf(err, unix.EINVAL) && clockID != unix.CLOCK_REALTIME {
 		return 0, d.unsupported("compare with another clock than the system clock", "6.12")
 	}
 	if err != nil {
@@ -219,7 +213,7 @@ func (d *Device) ProbeMethods() []MethodProbe {
 		switch {
 		case err == nil:
 			p.Window = narrowest(readings)
-		case m == clock.Precise && err == unix.ENODEV:
+		case m == clock.Precise && oneOf(err, unix.ENODEV):
 			p.Err = &Error{Op: "compare by precise", Device: d.name, Driver: d.driver, Kind: clock.ErrNotSupported, Err: err,
 				Detail: "the system's clocksource is not the one that the hardware latches"}
 		case lacking(m, err):

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/big"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ func TestCompareMethods(t *testing.T) {
 	all := []clock.Method{clock.Precise, clock.Extended, clock.Basic}
 	for i, want := range all {
 		w := newWorld()
-		f := phctest.New(phctest.Config{Index: 2, Now: w.Now, System: func() int64 { return w.now - 37e9 }, Start: 250, Window: 400, Methods: all[i:]})
+		f := phctest.New(phctest.Config{Index: 2, Now: w.Now, System: func() int64 { return w.now - 37e9 }, Start: 250,
+			Window: 400, Methods: all[i:]})
 		c, err := f.Compare(10)
 		if err != nil {
 			t.Fatalf("%v: %v", want, err)
@@ -57,13 +59,13 @@ func TestCompareProbesOnce(t *testing.T) {
 		f := phctest.New(phctest.Config{Now: newWorld().Now, Methods: []clock.Method{clock.Precise, clock.Extended, clock.Basic},
 			Fault: func(c phctest.Call) error {
 				calls[c]++
-				if c == phctest.CallPrecise || c == phctest.CallExtended && errno != unix.ENODEV {
+				if c == phctest.CallPrecise || c == phctest.CallExtended && !errors.Is(errno, unix.ENODEV) {
 					return errno
 				}
 				return nil
 			}})
 		want := clock.Basic
-		if errno == unix.ENODEV { // PRECISE without the right clock source; EXTENDED answers
+		if errors.Is(errno, unix.ENODEV) { // PRECISE without the right clock source; EXTENDED answers
 			want = clock.Extended
 		}
 		for range 3 {
@@ -171,20 +173,72 @@ func TestReduceIsConsistent(t *testing.T) {
 	})
 }
 
+// FuzzReduce compares what Reduce says of readings within 2^55 ns of 0, a year, with the exact means. Of all others it
+// demands no more than an uncertainty: their differences do not fit into an int64.
 func FuzzReduce(f *testing.F) {
 	f.Add(make([]byte, 24))
 	f.Add(binary.LittleEndian.AppendUint64(make([]byte, 40), math.MaxInt64))
 	f.Add([]byte("0000000\x00000000000000000x")) // a window that an eighth more of does not fit into an int64
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var readings []phc.Reading
+		var readings, near []phc.Reading
 		for ; len(b) >= 24 && len(readings) < phc.MaxReadings; b = b[24:] {
-			readings = append(readings, phc.Reading{int64(binary.LittleEndian.Uint64(b)),
-				int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:]))})
+			r := phc.Reading{int64(binary.LittleEndian.Uint64(b)),
+				int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:]))}
+			readings = append(readings, r)
+			near = append(near, phc.Reading{r.Before >> 8, r.Device >> 8, r.After >> 8})
 		}
 		if _, _, u, ok := phc.Reduce(readings); ok && u < 1 {
 			t.Errorf("uncertainty %v", u)
 		}
+		requireMeans(t, near)
 	})
+}
+
+// requireMeans checks Reduce against sums that are rounded nowhere.
+func requireMeans(t *testing.T, readings []phc.Reading) {
+	t.Helper()
+	narrowest := int64(math.MaxInt64)
+	for _, r := range readings {
+		if w := r.After - r.Before; w >= 0 {
+			narrowest = min(narrowest, w)
+		}
+	}
+	var n int64
+	devices, middles, windows := new(big.Rat), new(big.Rat), new(big.Rat)
+	for _, r := range readings {
+		if w := r.After - r.Before; w >= 0 && w <= narrowest+narrowest/32 {
+			n++
+			devices.Add(devices, new(big.Rat).SetInt64(r.Device))
+			middles.Add(middles, big.NewRat(r.Before+r.After, 2))
+			windows.Add(windows, new(big.Rat).SetInt64(w))
+		}
+	}
+	device, other, u, ok := phc.Reduce(readings)
+	if ok != (n > 0) {
+		t.Fatalf("ok %v, with %d readings that have a window", ok, n)
+	}
+	if !ok {
+		return
+	}
+	// Rounded once: the middle by 1/2 ns, and the offset, which the device's is made of, by as much again.
+	offBy := func(got int64, sum *big.Rat, parts int64) float64 {
+		mean := new(big.Rat).Quo(sum, new(big.Rat).SetInt64(parts))
+		off, _ := mean.Sub(new(big.Rat).SetInt64(got), mean).Float64()
+		return off
+	}
+	offset := new(big.Rat).Sub(devices, middles)
+	if off := offBy(device-other, offset, n); math.Abs(off) > 0.5 {
+		t.Errorf("the offset is off by %g ns", off)
+	}
+	if off := offBy(other, middles, n); math.Abs(off) > 0.5 {
+		t.Errorf("the other clock is off by %g ns", off)
+	}
+	if off := offBy(device, devices, n); math.Abs(off) > 1 {
+		t.Errorf("the device is off by %g ns", off)
+	}
+	if off := offBy(int64(u), windows, 2*n); off < 0 || off > 1 {
+		t.Errorf("the uncertainty exceeds half of the mean window by %g ns", off)
+	}
 }
 
 func TestReadings(t *testing.T) {

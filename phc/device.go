@@ -91,8 +91,9 @@ func Open(name string) (*Device, error) {
 	return OpenIndex(index)
 }
 
-// OpenRead is Open for reading only: others see from the open file that nothing will be changed ([Holder]). The changing methods
-// fail with [os.ErrPermission]; so does [Device.Frequency] on a kernel that wants write access for it, if there is none.
+// OpenRead is Open for reading only: others see from the open file that nothing will be changed ([Holder]). The changing
+// methods fail with [os.ErrPermission]; so does [Device.Frequency] on a kernel that wants write access for it, if there is
+// none.
 func OpenRead(name string) (*Device, error) {
 	index, err := Resolve(name)
 	if err != nil {
@@ -124,15 +125,14 @@ func openIndex(index, flag int) (*Device, error) {
 
 // openKind differs from kindOf: what cannot be opened for want of a device was never there.
 func openKind(err error) error {
-	switch err {
-	case unix.ENODEV, unix.ENXIO, unix.ENOENT, unix.ENOTDIR:
+	if oneOf(err, unix.ENODEV, unix.ENXIO, unix.ENOENT, unix.ENOTDIR) {
 		return ErrNotPHC
 	}
 	return nil
 }
 
-// NewDevice returns the Device /dev/ptpN of a kernel; driver is the name of the clock's driver, empty if unknown. It asks the
-// clock for its capabilities, which tells a PHC from anything else, and fails with [ErrNotPHC]; then k stays open.
+// NewDevice returns the Device /dev/ptpN of a kernel; driver is the name of the clock's driver, empty if unknown. It asks
+// the clock for its capabilities, which tells a PHC from anything else, and fails with [ErrNotPHC]; then k stays open.
 func NewDevice(k Kernel, index int, driver string) (*Device, error) {
 	d := &Device{index: index, name: fmt.Sprintf("/dev/ptp%d", index), driver: driver, kernel: k}
 	var c unix.PtpClockCaps
@@ -306,32 +306,23 @@ func (d *Device) tooWide(op, value string) error {
 // attempts bounds how often a call is repeated that a signal or a busy driver cut short.
 const attempts = 8
 
-// retry does call until it neither was interrupted nor found the driver busy. The lock is held.
+// retry does call until it neither was interrupted nor found the driver busy. The lock is held, or nobody else has d yet.
 func (d *Device) retry(call func(Kernel) error) error {
 	if d.closed {
 		return os.ErrClosed
 	}
 	var err error
 	for range attempts {
-		if err = call(d.kernel); err != unix.EINTR && err != unix.EBUSY && err != unix.EAGAIN {
+		if err = call(d.kernel); !oneOf(err, unix.EINTR, unix.EBUSY, unix.EAGAIN) {
 			break
 		}
 	}
 	return err
 }
 
-// ioctl does a request, repeated where that helps. The lock is held, or nobody else has d yet.
+// ioctl does a request as retry does a call.
 func (d *Device) ioctl(req uint, arg unsafe.Pointer) error {
-	if d.closed {
-		return os.ErrClosed
-	}
-	var err error
-	for range attempts {
-		if err = d.kernel.Ioctl(req, arg); err != unix.EINTR && err != unix.EBUSY && err != unix.EAGAIN {
-			break
-		}
-	}
-	return err
+	return d.retry(func(k Kernel) error { return k.Ioctl(req, arg) })
 }
 
 // lockedIoctl is ioctl for callers without the lock.

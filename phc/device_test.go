@@ -49,7 +49,8 @@ func TestIdentity(t *testing.T) {
 }
 
 func TestStepIsExact(t *testing.T) {
-	for _, d := range []time.Duration{1, -1, 999_999_999, -999_999_999, 1e9, -1e9, 1_700_000_000_000_000_001, -1_600_000_000_000_000_001} {
+	for _, d := range []time.Duration{1, -1, 999_999_999, -999_999_999, 1e9, -1e9, 1_700_000_000_000_000_001,
+		-1_600_000_000_000_000_001} {
 		w := newWorld()
 		f := phctest.New(phctest.Config{Now: w.Now})
 		before := mustNow(t, f)
@@ -207,7 +208,8 @@ type stranger struct{ phc.Kernel }
 func (stranger) Ioctl(uint, unsafe.Pointer) error { return unix.ENOTTY }
 
 func TestNotAPHC(t *testing.T) {
-	if _, err := phc.NewDevice(stranger{}, 3, ""); !errors.Is(err, phc.ErrNotPHC) || !strings.Contains(err.Error(), "/dev/ptp3") {
+	if _, err := phc.NewDevice(stranger{}, 3, ""); !errors.Is(err, phc.ErrNotPHC) ||
+		!strings.Contains(err.Error(), "/dev/ptp3") {
 		t.Errorf("%v", err)
 	}
 }
@@ -215,7 +217,8 @@ func TestNotAPHC(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	w := newWorld()
 	for _, m := range []clock.Method{clock.Precise, clock.Extended, clock.Basic} {
-		f := phctest.New(phctest.Config{Now: w.Now, Rand: seeded(), Window: 400, Latency: 50, WhitePhase: 3, Methods: []clock.Method{m}})
+		f := phctest.New(phctest.Config{Now: w.Now, Rand: seeded(), Window: 400, Latency: 50, WhitePhase: 3,
+			Methods: []clock.Method{m}})
 		n := testing.AllocsPerRun(100, func() {
 			w.advance(time.Second)
 			if _, err := f.Compare(phc.MaxReadings); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -52,7 +53,7 @@ func (e *Error) Error() string {
 // Reason is Error without the operation and the device: "not supported by igb (or needs Linux ≥ 5.8)".
 func (e *Error) Reason() string {
 	var parts []string
-	if e.Kind == clock.ErrNotSupported {
+	if errors.Is(e.Kind, clock.ErrNotSupported) {
 		parts = append(parts, e.lack()) // the system's error would say the same once more
 	} else {
 		for _, err := range []error{e.Kind, e.Err} {
@@ -109,6 +110,12 @@ func kindOf(err error) error {
 	return nil
 }
 
+// oneOf reports whether the kernel's answer is one of some errors.
+func oneOf(err error, errnos ...unix.Errno) bool {
+	errno, ok := errors.AsType[unix.Errno](err)
+	return ok && slices.Contains(errnos, errno)
+}
+
 // fail wraps the cause of a failed operation on d; a nil cause stays nil.
 func (d *Device) fail(op string, err error) error {
 	if err == nil {
@@ -118,9 +125,9 @@ func (d *Device) fail(op string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		e.Detail = "needs write access to the device: be root, or have a udev rule grant it"
-	case e.Kind == clock.ErrGone:
+	case errors.Is(e.Kind, clock.ErrGone):
 		e.Detail = "the NIC was removed, or its driver unloaded or reset"
-	case e.Kind == clock.ErrRange:
+	case errors.Is(e.Kind, clock.ErrRange):
 		e.Detail = "the driver does not go that far; ask for less, or for a longer period"
 	case errors.Is(err, unix.EINVAL):
 		e.Detail = "the driver or the kernel does not take these values"
@@ -131,7 +138,7 @@ func (d *Device) fail(op string, err error) error {
 // steering is fail for what a clock refuses while virtual clocks run on top of it. The lock is held.
 func (d *Device) steering(op string, err error) error {
 	err = d.optional(op, "", err)
-	if e, ok := err.(*Error); ok && e.Kind == ErrBusy {
+	if e, ok := errors.AsType[*Error](err); ok && errors.Is(e.Kind, ErrBusy) {
 		e.Detail = "the driver is busy; try again"
 		if n, _, verr := d.kernel.VirtualClocks(); verr == nil && n > 0 {
 			e.Detail = fmt.Sprintf("it runs free while there are %d virtual clocks on it: steer those, or remove them", n)
@@ -140,16 +147,16 @@ func (d *Device) steering(op string, err error) error {
 	return err
 }
 
-// signalling is optional for a channel of external timestamps or of periodic outputs, which wants a pin. The kernel's answer to what
-// it is too old for is that to invalid values.
+// signalling is optional for a channel of external timestamps or of periodic outputs, which wants a pin. The kernel's answer
+// to what it is too old for is that to invalid values.
 func (d *Device) signalling(op, since string, f PinFunction, channel int, err error) error {
 	err = d.optional(op, since, err)
-	e, ok := err.(*Error)
+	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return err
 	}
 	invalid := errors.Is(err, unix.EINVAL)
-	if d.caps.Pins > 0 && (e.Kind == ErrBusy || invalid) {
+	if d.caps.Pins > 0 && (errors.Is(e.Kind, ErrBusy) || invalid) {
 		e.Detail = fmt.Sprintf("is a pin set to %v channel %d?", f, channel)
 	}
 	if invalid && since != "" {
@@ -159,7 +166,7 @@ func (d *Device) signalling(op, since string, f PinFunction, channel int, err er
 }
 
 // unsupported says that the driver cannot do op, or the kernel is older than since.
-func (d *Device) unsupported(op, since string) error {
+func (d *Device) unsupported(op, since string) *Error {
 	return &Error{Op: op, Device: d.name, Driver: d.driver, Kind: clock.ErrNotSupported, Since: since}
 }
 
@@ -169,7 +176,7 @@ func (d *Device) optional(op, since string, err error) error {
 		return nil
 	}
 	if errors.Is(kindOf(err), clock.ErrNotSupported) {
-		e := d.unsupported(op, since).(*Error)
+		e := d.unsupported(op, since)
 		e.Err = err
 		return e
 	}

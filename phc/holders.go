@@ -23,8 +23,8 @@ type Holder struct {
 	Writable bool `json:"writable"`
 }
 
-// Holders returns the processes other than this one that have /dev/ptpN open. If there are processes that this one may not look
-// into (it takes root, or CAP_SYS_PTRACE), complete is false: one of those may have it open as well.
+// Holders returns the processes other than this one that have /dev/ptpN open. If there are processes that this one may not
+// look into (it takes root, or CAP_SYS_PTRACE), complete is false: one of those may have it open as well.
 func Holders(index int) (found []Holder, complete bool, err error) {
 	return holders(sysRoot, index, os.Getpid())
 }
@@ -60,8 +60,8 @@ func holders(root string, index, self int) (found []Holder, complete bool, err e
 	return found, complete && first, nil
 }
 
-// holds tells whether a process has the device open, whatever the name by which it was opened, and for writing; seen is false if
-// that cannot be told.
+// holds tells whether a process has the device open, whatever the name by which it was opened, and for writing; seen is
+// false if that cannot be told.
 func holds(root string, pid int, device node) (open, writable, seen bool) {
 	dir := filepath.Join(root, fmt.Sprintf("proc/%d", pid))
 	entries, err := os.ReadDir(filepath.Join(dir, "fd"))

@@ -107,7 +107,7 @@ func (d *Device) SetPin(index int, f PinFunction, channel int) error {
 // inRange refuses an index that the clock does not have.
 func (d *Device) inRange(op, what string, index, n int) error {
 	if n == 0 {
-		e := d.unsupported(op, "").(*Error)
+		e := d.unsupported(op, "")
 		e.Detail = "the clock has no " + what
 		return e
 	}
@@ -142,8 +142,8 @@ type Event struct {
 // IsOffset tells whether the event is an offset instead of a timestamp; see [Device.RequestExtOffset].
 func (e Event) IsOffset() bool { return e.Flags&unix.PTP_EXT_OFFSET != 0 }
 
-// RequestExtTS has the edges of a channel stamped. It asks for strict flags first, by which the driver either does exactly that
-// or refuses, and falls back to the older request, by which it may stamp other edges; strict tells which it was.
+// RequestExtTS has the edges of a channel stamped. It asks for strict flags first, by which the driver either does exactly
+// that or refuses, and falls back to the older request, by which it may stamp other edges; strict tells which it was.
 func (d *Device) RequestExtTS(channel int, edges Edge) (strict bool, err error) {
 	if err := d.inRange("request external timestamps", "external timestamp channel", channel, d.caps.ExtTS); err != nil {
 		return false, err
@@ -151,22 +151,23 @@ func (d *Device) RequestExtTS(channel int, edges Edge) (strict bool, err error) 
 	op := fmt.Sprintf("request external timestamps of channel %d", channel)
 	r := unix.PtpExttsRequest{Index: uint32(channel), Flags: unix.PTP_ENABLE_FEATURE | uint32(edges) | unix.PTP_STRICT_FLAGS}
 	err = d.lockedIoctl(unix.PTP_EXTTS_REQUEST2, unsafe.Pointer(&r))
-	if err != unix.ENOTTY && err != unix.EINVAL && err != unix.EOPNOTSUPP {
+	if !oneOf(err, unix.ENOTTY, unix.EINVAL, unix.EOPNOTSUPP) {
 		return true, d.signalling(op, "", PinExtTS, channel, err)
 	}
 	r.Flags &^= unix.PTP_STRICT_FLAGS
 	return false, d.signalling(op, "", PinExtTS, channel, d.lockedIoctl(unix.PTP_EXTTS_REQUEST, unsafe.Pointer(&r)))
 }
 
-// RequestExtOffset has the phase of a channel's signal measured against the clock's own (PTP_EXT_OFFSET, since Linux 6.9); few
-// drivers can. [Device.StopExtTS] ends it.
+// RequestExtOffset has the phase of a channel's signal measured against the clock's own (PTP_EXT_OFFSET, since Linux 6.9);
+// few drivers can. [Device.StopExtTS] ends it.
 func (d *Device) RequestExtOffset(channel int) error {
 	op := fmt.Sprintf("request offsets of channel %d", channel)
 	if err := d.inRange(op, "external timestamp channel", channel, d.caps.ExtTS); err != nil {
 		return err
 	}
 	// The edge is of no meaning here, but the kernel wants one.
-	r := unix.PtpExttsRequest{Index: uint32(channel), Flags: unix.PTP_ENABLE_FEATURE | unix.PTP_EXT_OFFSET | unix.PTP_RISING_EDGE}
+	r := unix.PtpExttsRequest{Index: uint32(channel),
+		Flags: unix.PTP_ENABLE_FEATURE | unix.PTP_EXT_OFFSET | unix.PTP_RISING_EDGE}
 	return d.signalling(op, "6.9", PinExtTS, channel, d.lockedIoctl(unix.PTP_EXTTS_REQUEST2, unsafe.Pointer(&r)))
 }
 

@@ -20,7 +20,8 @@ import (
 
 func equipped(fault func(phctest.Call) error) (*phctest.Clock, *world) {
 	w := newWorld()
-	return phctest.New(phctest.Config{Now: w.Now, Caps: phc.Caps{Pins: 2, ExtTS: 2, PerOut: 1, PPS: true}, MaxVirtualClocks: 4, Fault: fault}), w
+	return phctest.New(phctest.Config{Now: w.Now, Caps: phc.Caps{Pins: 2, ExtTS: 2, PerOut: 1, PPS: true}, MaxVirtualClocks: 4,
+		Fault: fault}), w
 }
 
 func TestPins(t *testing.T) {
@@ -36,7 +37,8 @@ func TestPins(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)
 	}
-	for _, err := range []error{f.SetPin(2, phc.PinNone, 0), f.SetPin(-1, phc.PinNone, 0), f.SetPin(0, phc.PinPerOut, 1), f.SetPin(0, phc.PinExtTS, 2)} {
+	for _, err := range []error{f.SetPin(2, phc.PinNone, 0), f.SetPin(-1, phc.PinNone, 0), f.SetPin(0, phc.PinPerOut, 1),
+		f.SetPin(0, phc.PinExtTS, 2)} {
 		if !errors.Is(err, clock.ErrRange) {
 			t.Errorf("out of range: %v", err)
 		}
@@ -189,7 +191,8 @@ func TestBusy(t *testing.T) {
 		return nil
 	})
 	_, extts := busy.RequestExtTS(1, phc.Rising)
-	for what, err := range map[string]error{"extts channel 1": extts, "perout channel 0": busy.SetOutput(0, phc.Output{Period: 1}), "try again": busy.Step(1)} {
+	for what, err := range map[string]error{"extts channel 1": extts,
+		"perout channel 0": busy.SetOutput(0, phc.Output{Period: 1}), "try again": busy.Step(1)} {
 		if !errors.Is(err, phc.ErrBusy) || !strings.Contains(err.Error(), what) || strings.Contains(err.Error(), "virtual") {
 			t.Errorf("%v; want %q", err, what)
 		}
@@ -257,17 +260,21 @@ func TestOutputs(t *testing.T) {
 		{phc.Output{Period: time.Second, Start: 1_700_000_000_000_000_007},
 			unix.PtpPeroutRequest{Period: second, StartOrPhase: unix.PtpClockTime{Sec: 1_700_000_000, Nsec: 7}}},
 		{phc.Output{Period: 1500 * time.Millisecond, UsePhase: true, Phase: 1_000_000_005},
-			unix.PtpPeroutRequest{Period: unix.PtpClockTime{Sec: 1, Nsec: 5e8}, StartOrPhase: unix.PtpClockTime{Sec: 1, Nsec: 5}, Flags: unix.PTP_PEROUT_PHASE}},
+			unix.PtpPeroutRequest{Period: unix.PtpClockTime{Sec: 1, Nsec: 5e8}, StartOrPhase: unix.PtpClockTime{Sec: 1, Nsec: 5},
+				Flags: unix.PTP_PEROUT_PHASE}},
 		{phc.Output{Period: time.Second, Start: 2e9, On: 100 * time.Millisecond},
-			unix.PtpPeroutRequest{Period: second, StartOrPhase: unix.PtpClockTime{Sec: 2}, On: high, Flags: unix.PTP_PEROUT_DUTY_CYCLE}},
+			unix.PtpPeroutRequest{Period: second, StartOrPhase: unix.PtpClockTime{Sec: 2}, On: high,
+				Flags: unix.PTP_PEROUT_DUTY_CYCLE}},
 		{phc.Output{Period: time.Second, UsePhase: true, On: 100 * time.Millisecond, OneShot: true},
-			unix.PtpPeroutRequest{Period: second, On: high, Flags: unix.PTP_PEROUT_PHASE | unix.PTP_PEROUT_DUTY_CYCLE | unix.PTP_PEROUT_ONE_SHOT}},
+			unix.PtpPeroutRequest{Period: second, On: high,
+				Flags: unix.PTP_PEROUT_PHASE | unix.PTP_PEROUT_DUTY_CYCLE | unix.PTP_PEROUT_ONE_SHOT}},
 	} {
 		f, _ := equipped(nil)
 		if err := f.SetOutput(0, c.o); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(map[int]unix.PtpPeroutRequest{0: c.want}, f.Outputs(), cmp.AllowUnexported(unix.PtpClockTime{})); d != "" {
+		if d := cmp.Diff(map[int]unix.PtpPeroutRequest{0: c.want}, f.Outputs(),
+			cmp.AllowUnexported(unix.PtpClockTime{})); d != "" {
 			t.Errorf("%+v: %s", c.o, d)
 		}
 		if err := f.StopOutput(0); err != nil || len(f.Outputs()) != 0 {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -213,7 +214,8 @@ func TestHoldersByAnyName(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			root := tree(t, map[string]string{"sys/class/ptp/ptp0/dev": number, "sys/class/ptp/ptp1/dev": null}, map[string]string{"proc": "/proc"})
+			root := tree(t, map[string]string{"sys/class/ptp/ptp0/dev": number, "sys/class/ptp/ptp1/dev": null},
+				map[string]string{"proc": "/proc"})
 			for index, want := range []bool{true, false} {
 				found, _, err := holders(root, index, 0)
 				got := slices.ContainsFunc(found, func(h Holder) bool { return h.PID == os.Getpid() && h.Writable })
@@ -255,7 +257,8 @@ func TestThisMachine(t *testing.T) {
 }
 
 func FuzzResolve(f *testing.F) {
-	for _, s := range []string{"/dev/ptp0", "ptp1", "2", "eth0", "0000:01:00.0", "igb:52:54:00", "/../dev/ptp0", "*", "[", "\x00"} {
+	for _, s := range []string{"/dev/ptp0", "ptp1", "2", "eth0", "0000:01:00.0", "igb:52:54:00", "/../dev/ptp0", "*", "[",
+		"\x00"} {
 		f.Add(s)
 	}
 	root := f.TempDir()
@@ -266,10 +269,34 @@ func FuzzResolve(f *testing.F) {
 	})
 }
 
+// FuzzFdinfo checks that nothing is taken to be open for reading only but what says so: by the first line of flags, whose
+// last digit has the mode in its lower two bits.
 func FuzzFdinfo(f *testing.F) {
 	f.Add("pos:\t0\nflags:\t0100002\n")
 	f.Add("flags:")
-	f.Fuzz(func(t *testing.T, s string) { opensForWriting(s) })
+	f.Add("pos:\t0\n")
+	f.Add("flags:\t02000000\nmnt_id:\t15\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		if mode := lastOfFlags(s); mode != '0' && mode != '4' && !opensForWriting(s) {
+			t.Errorf("%q is taken to be open for reading only", s)
+		}
+		for flags, want := range map[string]bool{"0100000": false, "0100001": true, "0100002": true, "08": true, "": true} {
+			if got := opensForWriting("flags:\t" + flags + "\n" + s); got != want {
+				t.Errorf("flags %q: open for writing %v, want %v", flags, got, want)
+			}
+		}
+	})
+}
+
+// lastOfFlags returns the last digit of the first line of flags, 0 if there is none.
+func lastOfFlags(info string) byte {
+	_, after, found := strings.Cut("\n"+info, "\nflags:")
+	line, _, _ := strings.Cut(after, "\n")
+	line = strings.TrimSpace(line)
+	if !found || line == "" {
+		return 0
+	}
+	return line[len(line)-1]
 }
 
 // TestNamesCannotSpeakToTheTerminal has a driver, a device and a process with names that a terminal obeys.

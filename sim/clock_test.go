@@ -48,7 +48,8 @@ func TestWander(t *testing.T) {
 	const n, seconds, wander = 400, 1000, 2.0
 	var offset, frequency float64
 	for seed := range uint64(n) {
-		ns, ppb := lonely(t, newWorld(seed), "c", sim.ClockConfig{Oscillator: sim.Oscillator{Wander: wander}}).Error(seconds * time.Second)
+		c := lonely(t, newWorld(seed), "c", sim.ClockConfig{Oscillator: sim.Oscillator{Wander: wander}})
+		ns, ppb := c.Error(seconds * time.Second)
 		offset += ns * ns / n
 		frequency += ppb * ppb / n
 	}
@@ -96,7 +97,8 @@ func TestUTC(t *testing.T) {
 		leap clock.Leap
 		// UTC − TAI in seconds a little before the leap and after it
 		at, before, after int64
-	}{{clock.NoLeap, hour, -37, -37}, {clock.LeapInsert, hour, -37, -38}, {clock.LeapDelete, hour - int64(time.Second), -37, -36}} {
+	}{{clock.NoLeap, hour, -37, -37}, {clock.LeapInsert, hour, -37, -38},
+		{clock.LeapDelete, hour - int64(time.Second), -37, -36}} {
 		w := newWorld(1)
 		if c.leap != clock.NoLeap {
 			w.InsertLeap(c.leap)

@@ -151,9 +151,9 @@ func (d *driver) SetKernel(s clock.Status) {
 	}
 }
 
-func (d *driver) Event(text string) {
+func (d *driver) Event(e status.Event) {
 	if len(d.log) < maxLog {
-		d.log = append(d.log, Event{time.Duration(d.world.now), text})
+		d.log = append(d.log, Event{time.Duration(d.world.now), e.Text()})
 	}
 }
 

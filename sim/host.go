@@ -186,7 +186,8 @@ func (h *Host) end(port int) endpoint { return endpoint{h, int32(port), h.number
 
 // Route joins the host with an NTP server: there is the direction from the server to the host.
 func (h *Host) Route(s *Server, there, back PathConfig, through ...*Switch) *Link {
-	l := h.world.newLink(s.name+" to "+h.name, [2]endpoint{{node: s, number: s.number}, {h, -1, h.number}}, there, back, through)
+	l := h.world.newLink(s.name+" to "+h.name, [2]endpoint{{node: s, number: s.number}, {h, -1, h.number}}, there, back,
+		through)
 	h.routes = append(h.routes, route{s, l})
 	return l
 }

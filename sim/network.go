@@ -58,8 +58,9 @@ const (
 )
 
 func (w *World) newPath(name string, c PathConfig) path {
-	return path{delay: w.quantity(c.Delay, Delay, w.rand(name)), correction: w.quantity(c.Correction, Correction, w.rand(name+" correction")),
-		loss: c.Loss, duplicate: c.Duplicate, subnet: c.Subnet, rng: w.rand(name + " loss")}
+	return path{delay: w.quantity(c.Delay, Delay, w.rand(name)),
+		correction: w.quantity(c.Correction, Correction, w.rand(name+" correction")),
+		loss:       c.Loss, duplicate: c.Duplicate, subnet: c.Subnet, rng: w.rand(name + " loss")}
 }
 
 // newLink makes one; there is the direction from ends[0].
@@ -191,7 +192,8 @@ func (m *Master) Attach(hub *Hub, there, back PathConfig, through ...*Switch) *L
 // Attach joins a port of the host, by index in the configuration, with a hub: there is the direction from the hub to the
 // host.
 func (h *Host) Attach(port int, hub *Hub, there, back PathConfig, through ...*Switch) *Link {
-	l := h.world.newLink(h.linkName(hub.name, port), [2]endpoint{{node: hub, number: hub.number}, h.end(port)}, there, back, through)
+	l := h.world.newLink(h.linkName(hub.name, port), [2]endpoint{{node: hub, number: hub.number}, h.end(port)}, there, back,
+		through)
 	h.ports[port] = append(h.ports[port], l)
 	hub.links = append(hub.links, l)
 	return l

@@ -19,7 +19,8 @@ import (
 func still(t *testing.T, w *sim.World, name string) *sim.Host {
 	t.Helper()
 	h := w.NewHost(name, sim.HostConfig{Config: config(t, port), System: sim.ClockConfig{MaxFrequency: 500_000},
-		PHCs: []sim.PHCConfig{{Interfaces: []string{"eth0"}, ClockConfig: sim.ClockConfig{Offset: time.Millisecond, MaxFrequency: 1e9}}}})
+		PHCs: []sim.PHCConfig{{Interfaces: []string{"eth0"},
+			ClockConfig: sim.ClockConfig{Offset: time.Millisecond, MaxFrequency: 1e9}}}})
 	w.At(0, func(int64) { h.Start() })
 	return h
 }
@@ -55,13 +56,15 @@ func TestSwitch(t *testing.T) {
 	} {
 		w := newWorld(1)
 		h := still(t, w, "client")
-		s := w.NewSwitch("sw", sim.SwitchConfig{There: program(t, "1.004e-4"), Back: program(t, "9e-5"), Transparency: c.kind, Clock: c.clock})
+		s := w.NewSwitch("sw", sim.SwitchConfig{There: program(t, "1.004e-4"), Back: program(t, "9e-5"), Transparency: c.kind,
+			Clock: c.clock})
 		m := w.NewMaster("gm", ptptest.Config{OneStep: c.oneStep})
 		h.Connect(0, m, fixed(t, "1e-6"), fixed(t, "1e-6"), s)
 		w.Record(seconds * time.Second)
 		w.Run(seconds * time.Second)
 		if got := phcError(h, 30, seconds); got < c.least || got > c.largest || h.States()[seconds-1].State != status.Locked {
-			t.Errorf("%s: the PHC is %.0f ns off, want %.0f to %.0f; %s", c.name, got, c.least, c.largest, h.States()[seconds-1].State)
+			t.Errorf("%s: the PHC is %.0f ns off, want %.0f to %.0f; %s",
+				c.name, got, c.least, c.largest, h.States()[seconds-1].State)
 		}
 	}
 }
@@ -73,8 +76,9 @@ func TestSwitchesInARow(t *testing.T) {
 	h := still(t, w, "client")
 	var through []*sim.Switch
 	for i, kind := range []sim.Transparency{sim.OneStep, sim.TwoStep, sim.TwoStep, sim.OneStep} {
-		through = append(through, w.NewSwitch("sw"+string(rune('0'+i)), sim.SwitchConfig{There: program(t, "(* 1e-4 (exponential))"),
-			Back: program(t, "(* 1e-5 (exponential))"), Transparency: kind}))
+		through = append(through, w.NewSwitch("sw"+string(rune('0'+i)),
+			sim.SwitchConfig{There: program(t, "(* 1e-4 (exponential))"),
+				Back: program(t, "(* 1e-5 (exponential))"), Transparency: kind}))
 	}
 	h.Connect(0, w.NewMaster("gm", ptptest.Config{}), fixed(t, "1e-6"), fixed(t, "1e-6"), through...)
 	w.Record(seconds * time.Second)
@@ -103,7 +107,8 @@ func TestFullQueue(t *testing.T) {
 	const seconds = 40
 	w := newWorld(1)
 	h := still(t, w, "client")
-	s := w.NewSwitch("sw", sim.SwitchConfig{There: program(t, "(+ 1e-6 (* -1 (equal 0 (max time 20) time)))"), Back: program(t, "1e-6")})
+	s := w.NewSwitch("sw", sim.SwitchConfig{There: program(t, "(+ 1e-6 (* -1 (equal 0 (max time 20) time)))"),
+		Back: program(t, "1e-6")})
 	h.Connect(0, w.NewMaster("gm", ptptest.Config{}), fixed(t, "1e-6"), fixed(t, "1e-6"), s)
 	w.Record(seconds * time.Second)
 	w.Run(seconds * time.Second)
@@ -149,7 +154,8 @@ func TestHub(t *testing.T) {
 
 // TestStepExpression sets a clock once a second by what an expression says.
 func TestStepExpression(t *testing.T) {
-	c := lonely(t, newWorld(1), "c", sim.ClockConfig{Oscillator: sim.Oscillator{Step: program(t, "(* 1e-3 (equal 0.1 (sum 1) 3))")}})
+	c := lonely(t, newWorld(1), "c",
+		sim.ClockConfig{Oscillator: sim.Oscillator{Step: program(t, "(* 1e-3 (equal 0.1 (sum 1) 3))")}})
 	if before, _ := c.Error(1999 * time.Millisecond); before != 0 {
 		t.Errorf("%g ns before the third second", before)
 	}
@@ -177,8 +183,9 @@ func TestHostileExpressions(t *testing.T) {
 		w := newWorld(1)
 		h := w.NewHost("client", sim.HostConfig{Config: config(t, port+ntpServers),
 			System: sim.ClockConfig{Oscillator: sim.Oscillator{Expression: p, Step: p}, MaxFrequency: 500_000, StampNoise: p},
-			PHCs: []sim.PHCConfig{{Interfaces: []string{"eth0"}, ClockConfig: sim.ClockConfig{Oscillator: sim.Oscillator{Expression: p},
-				MaxFrequency: 1e9, StampNoise: p}, Crossing: sim.CrossingConfig{Window: p, Noise: p, ReadingNoise: p}}}})
+			PHCs: []sim.PHCConfig{{Interfaces: []string{"eth0"},
+				ClockConfig: sim.ClockConfig{Oscillator: sim.Oscillator{Expression: p},
+					MaxFrequency: 1e9, StampNoise: p}, Crossing: sim.CrossingConfig{Window: p, Noise: p, ReadingNoise: p}}}})
 		s := w.NewSwitch("sw", sim.SwitchConfig{There: p, Back: p, Transparency: sim.TwoStep,
 			Clock: sim.ClockConfig{Oscillator: sim.Oscillator{Expression: p}, StampNoise: p}})
 		way := sim.PathConfig{Delay: p, Correction: p}

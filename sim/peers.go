@@ -113,7 +113,8 @@ func (m *Master) stamp() clock.Timestamp { return clock.At(clock.PHC(0), m.Time(
 // SendEvent implements ptptest.Output.
 func (m *Master) SendEvent(b []byte) (uint32, error) {
 	m.serial++
-	m.world.queue.push(event{at: m.world.now + stampDelay + m.slow, to: m, kind: transmitted, label: label{id: m.serial}, ts: m.stamp()})
+	m.world.queue.push(event{at: m.world.now + stampDelay + m.slow, to: m, kind: transmitted, label: label{id: m.serial},
+		ts: m.stamp()})
 	for _, l := range m.links {
 		l.send(l.side(m), b, eventPort, 0)
 	}

@@ -21,7 +21,8 @@ func stamping(t *testing.T, change func(*sim.PHCConfig)) (*sim.World, *sim.Host)
 	w := newWorld(1)
 	p := sim.PHCConfig{Interfaces: []string{"eth0"}, ClockConfig: sim.ClockConfig{MaxFrequency: 1e9}}
 	change(&p)
-	h := w.NewHost("client", sim.HostConfig{Config: config(t, port), System: sim.ClockConfig{MaxFrequency: 500_000}, PHCs: []sim.PHCConfig{p}})
+	h := w.NewHost("client", sim.HostConfig{Config: config(t, port), System: sim.ClockConfig{MaxFrequency: 500_000},
+		PHCs: []sim.PHCConfig{p}})
 	h.Connect(0, w.NewMaster("gm", ptptest.Config{}), fixed(t, "1e-6"), fixed(t, "1e-6"))
 	w.At(0, func(int64) { h.Start() })
 	w.Record(60 * time.Second)

@@ -99,8 +99,10 @@ func TestLockLossReturn(t *testing.T) {
 		second int
 		state  status.State
 		source string
-	}{{60, status.Locked, "ptp:eth0"}, {299, status.Locked, "ptp:eth0"}, {310, status.Locked, "ntp:192.0.2."}, {515, status.Locked, "ptp:eth0"}} {
-		if got := states[c.second]; got.State != c.state || len(got.Source) < len(c.source) || string(got.Source[:len(c.source)]) != c.source {
+	}{{60, status.Locked, "ptp:eth0"}, {299, status.Locked, "ptp:eth0"}, {310, status.Locked, "ntp:192.0.2."},
+		{515, status.Locked, "ptp:eth0"}} {
+		if got := states[c.second]; got.State != c.state || len(got.Source) < len(c.source) ||
+			string(got.Source[:len(c.source)]) != c.source {
 			t.Errorf("at %d s: %s, following %q; want %s, following %s…", c.second, got.State, got.Source, c.state, c.source)
 		}
 	}

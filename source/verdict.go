@@ -86,7 +86,24 @@ const (
 	NoPort
 	NeedsMajority
 	NotAllowed
+	JumpedAlone
+	Unrelated
+	NoAddress
 )
+
+// String returns the name that JSON has for the code.
+func (c Code) String() string {
+	names := [...]string{NoReason: "none", NoAnswer: "no-answer", NoMaster: "no-master", DelayUnknown: "delay-unknown",
+		NoUTCOffset: "no-utc-offset", NoCrossing: "no-crossing", Stale: "stale", Unsynchronized: "unsynchronized",
+		Configured: "configured", TooFar: "too-far", TooFew: "too-few", Disagrees: "disagrees", HasJumped: "has-jumped",
+		Leads: "leads", JoinsLeader: "joins-leader", LeaderRanksHigher: "leader-ranks-higher", LinkDown: "link-down",
+		NoClock: "no-clock", NoMajority: "no-majority", Denied: "denied", NoPort: "no-port", NeedsMajority: "needs-majority",
+		NotAllowed: "not-allowed", JumpedAlone: "jumped-alone", Unrelated: "unrelated", NoAddress: "no-address"}
+	if int(c) < len(names) {
+		return names[c]
+	}
+	return "unknown"
+}
 
 // Reason for a verdict. It is cheap to make; String makes the sentence.
 type Reason struct {
@@ -145,6 +162,12 @@ func (r Reason) String() string {
 		return fmt.Sprintf("its port is not configured, so it is followed only if %d other sources confirm it; %d do", r.M, r.N)
 	case NotAllowed:
 		return "no master that its port allows is heard, only others"
+	case JumpedAlone:
+		return "its time has jumped, and there is no other source"
+	case NoAddress:
+		return "it has no address yet"
+	case Unrelated:
+		return "it can be related to no other source; only its PHC is steered"
 	case Denied:
 		return fmt.Sprintf("it denies its service (%s), and is asked again in %v", r.Word, r.A.Round(time.Second))
 	}

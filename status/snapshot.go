@@ -41,9 +41,10 @@ type Snapshot struct {
 	// Started is the same at the start of the daemon.
 	Started time.Time `json:"started"`
 	State   State     `json:"state"`
-	// Changed is when State or Selected last changed, and Reason why, as a sentence.
-	Changed time.Time `json:"changed"`
-	Reason  string    `json:"reason"`
+	// Changed is when State or Selected last changed, and Reason why, as a sentence; ReasonCode is its kind: "following".
+	Changed    time.Time `json:"changed"`
+	Reason     string    `json:"reason"`
+	ReasonCode string    `json:"reason_code"`
 	// Selected is the source that leads, empty if none.
 	Selected source.ID `json:"selected,omitempty"`
 	// Offset of the system clock to the selected source as last estimated; MaxError bounds the system clock's error, and is
@@ -62,14 +63,15 @@ type Snapshot struct {
 	// take them.
 	Overrun uint64 `json:"overrun"`
 	// Events are the latest changes, oldest first, at most 32.
-	Events []Event `json:"events"`
+	Events []PastEvent `json:"events"`
 }
 
 // UTCOffset is TAI − UTC and its origin.
 type UTCOffset struct {
 	Known   bool `json:"known"`
 	Seconds int  `json:"seconds"`
-	// Origin: "source ptp:eth0", "leap-seconds list /usr/share/zoneinfo/leap-seconds.list", "configuration", "state file", "unknown".
+	// Origin: "source ptp:eth0", "leap-seconds list /usr/share/zoneinfo/leap-seconds.list", "configuration", "state file",
+	// "unknown".
 	Origin string `json:"origin"`
 	// Leap second armed for the end of the UTC day: -1, 0, 1.
 	Leap clock.Leap `json:"leap"`
@@ -118,10 +120,11 @@ type Source struct {
 	Address string    `json:"address,omitempty"`
 	// State: "unreachable", "warming up", "usable", "falseticker", "selected", "combined", "noselect", "unconfirmed".
 	State string `json:"state"`
-	// Why it is in that state, as a sentence.
-	Reason string `json:"reason"`
-	Prefer bool   `json:"prefer,omitempty"`
-	Trust  bool   `json:"trust,omitempty"`
+	// Why it is in that state, as a sentence; ReasonCode is its kind: "no-answer".
+	Reason     string `json:"reason"`
+	ReasonCode string `json:"reason_code"`
+	Prefer     bool   `json:"prefer,omitempty"`
+	Trust      bool   `json:"trust,omitempty"`
 	// Offset of the host's time to the source, positive when the host is ahead; Jitter is its standard deviation.
 	Offset time.Duration `json:"offset_ns"`
 	Jitter time.Duration `json:"jitter_ns"`
@@ -149,7 +152,8 @@ type Source struct {
 	Socket Socket `json:"socket,omitzero"`
 }
 
-// Estimate of how the host's time differs from a source's, from all recent samples; zero as long as there are fewer than two.
+// Estimate of how the host's time differs from a source's, from all recent samples; zero as long as there are fewer than
+// two.
 type Estimate struct {
 	// Offset of the host's time, positive when ahead, and its standard deviation.
 	Offset   time.Duration `json:"offset_ns"`
@@ -212,10 +216,4 @@ type Socket struct {
 	StampsLost    uint64 `json:"stamps_lost"`
 	StampsLate    uint64 `json:"stamps_late"`
 	StampsForeign uint64 `json:"stamps_foreign"`
-}
-
-// Event is one change worth telling.
-type Event struct {
-	Time time.Time `json:"time"`
-	Text string    `json:"text"`
 }

@@ -3,8 +3,6 @@
 package timescale
 
 import (
-	"fmt"
-
 	"github.com/lockstep-time/lockstep/clock"
 )
 
@@ -37,37 +35,4 @@ type Event struct {
 	Offset, Former Offset
 	Leap           clock.Leap
 	Advice         Advice
-}
-
-// String returns a sentence without a full stop.
-func (e Event) String() string {
-	switch e.Kind {
-	case OffsetChanged:
-		if !e.Offset.Known {
-			return "TAI−UTC is unknown"
-		}
-		return fmt.Sprintf("TAI−UTC is %d s, by %v", e.Offset.Seconds, e.Offset.Origin)
-	case OffsetDisputed:
-		return fmt.Sprintf("%v says that TAI−UTC is %d s, not %d s: that is not believed yet", e.Offset.Origin, e.Offset.Seconds,
-			e.Former.Seconds)
-	case LeapDoubted:
-		return e.Advice.Doubt()
-	case LeapArmed:
-		if e.Leap == clock.NoLeap {
-			return fmt.Sprintf("the leap second is not armed any more: %v", e.Advice)
-		}
-		return fmt.Sprintf("a leap second is armed for the end of the UTC day: %v", e.Advice)
-	case LeapTakenOver:
-		return "a leap second was armed in the kernel already; it stays until the sources say otherwise"
-	case LeapCarriedOut:
-		if e.Offset.Known {
-			return fmt.Sprintf("leap second: TAI−UTC is %d s from now on", e.Offset.Seconds)
-		}
-		return "leap second"
-	case LeapConfirmed:
-		return fmt.Sprintf("the leap second is confirmed by %d of %d sources", e.Advice.Votes, e.Advice.Voters)
-	case LeapUndone:
-		return "the sources have had no leap second: the system clock is a second off"
-	}
-	return "unknown event"
 }

@@ -195,9 +195,11 @@ func TestErrorsInJSON(t *testing.T) {
 	}
 	d := start(t, socket, statustest.Locked(), nil)
 	var out bytes.Buffer
-	err := run(t.Context(), &app{out: &out, err: &out}, "wait", "--json", "--state", "panic", "--timeout", "0s", "--socket", d.socket)
+	err := run(t.Context(), &app{out: &out, err: &out}, "wait", "--json", "--state", "panic", "--timeout", "0s", "--socket",
+		d.socket)
 	var shot status.Snapshot
-	if failure := json.Unmarshal(out.Bytes(), &shot); !errors.Is(err, errNotYet) || failure != nil || shot.State != status.Locked {
+	if failure := json.Unmarshal(out.Bytes(), &shot); !errors.Is(err, errNotYet) || failure != nil ||
+		shot.State != status.Locked {
 		t.Errorf("wait: %v; printed %q (%v)", err, out.String(), failure)
 	}
 }
@@ -235,8 +237,9 @@ func TestWaitFor(t *testing.T) {
 		want    error
 		after   time.Duration
 	}{
-		"at once":           {[]any{statustest.Locked()}, nil, 0},
-		"after a while":     {[]any{absent, control.ErrNotReady, statustest.Starting(), statustest.Locked()}, nil, 300 * time.Millisecond},
+		"at once": {[]any{statustest.Locked()}, nil, 0},
+		"after a while": {[]any{absent, control.ErrNotReady, statustest.Starting(), statustest.Locked()}, nil,
+			300 * time.Millisecond},
 		"never":             {[]any{statustest.Starting()}, errNotYet, 900 * time.Millisecond},
 		"never runs":        {[]any{absent}, errNotYet, 900 * time.Millisecond},
 		"lost again":        {[]any{statustest.Starting(), absent}, errNotYet, 900 * time.Millisecond},

@@ -8,6 +8,8 @@
 //	1  wait: it was not so in time; any other command: the daemon refused or failed
 //	2  the command line is wrong
 //	3  the daemon does not run, or its socket may not be used
+//
+// That of simulate is lockstep-sim's, or 127 where that cannot be run.
 package main
 
 import (
@@ -19,9 +21,6 @@ import (
 
 	"github.com/lockstep-time/lockstep/internal/plain"
 )
-
-// version is set by the linker.
-var version = "devel"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -10,14 +10,11 @@ import (
 	"github.com/lockstep-time/lockstep/test/docs"
 )
 
+//go:generate go test -run TestReference -update
+
 var update = flag.Bool("update", false, "write the commands of docs/reference/lockstepctl.md anew")
 
 func TestReference(t *testing.T) {
 	root := newRoot(&app{out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }})
-	simulate, _, err := root.Find([]string{"simulate"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	simulate.Flags().Lookup("jobs").DefValue = "one per processor" // not those of this machine
 	docs.Check(t, "../../docs/reference/lockstepctl.md", docs.Commands(root), *update)
 }

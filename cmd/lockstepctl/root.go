@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-time/lockstep/internal/plain"
+	"github.com/lockstep-time/lockstep/internal/version"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/control"
 	"github.com/lockstep-time/lockstep/status/text"
@@ -23,12 +24,15 @@ import (
 var (
 	errUsage  = errors.New("see lockstepctl --help")
 	errNotYet = errors.New("timed out")
+	errNoSim  = errors.New("lockstep-sim cannot be run")
 )
 
 func exitStatus(err error) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errNoSim):
+		return 127 // as that of a shell that does not find a program
 	case errors.Is(err, errNotYet):
 		return 1
 	case errors.Is(err, errUsage):
@@ -61,7 +65,7 @@ const about = `Shows how lockstepd keeps the time, and controls it.
 
 Exit status: 0 done, or what was waited for is so; 1 it was not so in time, or the
 daemon refused; 2 wrong command line; 3 the daemon does not run, or its socket may
-not be used.
+not be used. That of simulate is lockstep-sim's, or 127 where that cannot be run.
 
 Environment: LOCKSTEP_SOCKET is the default of --socket; NO_COLOR works as
 --no-color does.`
@@ -71,7 +75,7 @@ func newRoot(a *app) *cobra.Command {
 		Use:           "lockstepctl",
 		Short:         "Show how lockstepd keeps the time, and control it",
 		Long:          about,
-		Version:       version,
+		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -93,7 +97,7 @@ func newRoot(a *app) *cobra.Command {
 		a.show("sources", "Show the sources of time", text.Sources, func(s *status.Snapshot) any { return s.Sources }),
 		a.show("clocks", "Show the clocks and what they follow", text.Clocks, func(s *status.Snapshot) any { return s.Clocks }),
 		a.show("ports", "Show the PTP ports", text.Ports, func(s *status.Snapshot) any { return s.Ports }),
-		a.watch(), a.wait(), a.resume(), a.simulate(),
+		a.watch(), a.wait(), a.resume(), simulate(),
 	)
 	return root
 }

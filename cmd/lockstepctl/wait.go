@@ -158,6 +158,7 @@ func transient(err error) bool {
 // late says what was missing at the end.
 func late(g goal, timeout time.Duration, last *status.Snapshot, err error) error {
 	if err != nil {
+		//nolint:errorlint // the exit status is that of errNotYet, whatever kept it from becoming so
 		return fmt.Errorf("%w after %v waiting for %v: %v", errNotYet, timeout, g, err)
 	}
 	bound := "unknown"

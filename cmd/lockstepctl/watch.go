@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,7 +106,7 @@ func (*jsonView) end() error                      { return nil }
 // lineView prints one line per snapshot, after those of the events that are new.
 type lineView struct {
 	out     io.Writer
-	seen    []status.Event // of the last snapshot
+	seen    status.PastEvent // the latest event of the last snapshot
 	another bool
 	gone    bool
 }
@@ -122,17 +121,20 @@ func (v *lineView) show(s *status.Snapshot) error {
 			lines += text.EventLine(e) + "\n"
 		}
 	}
-	v.seen, v.another, v.gone = s.Events, true, false
+	v.another, v.gone = true, false
+	if n := len(s.Events); n > 0 {
+		v.seen = s.Events[n-1]
+	}
 	_, err := io.WriteString(v.out, lines+text.Line(s)+"\n")
 	return err
 }
 
-// news returns the events that are in now and were not in old. Their times do not tell: they move as the clock is set.
-func news(old, now []status.Event) []status.Event {
-	same := func(a, b status.Event) bool { return a.Text == b.Text }
-	for gone := range old {
-		if n := len(old) - gone; n <= len(now) && slices.EqualFunc(old[gone:], now[:n], same) {
-			return now[n:]
+// news returns the events after the one that was seen last. A daemon that has been started since counts its own anew, and
+// then they are all new: the event with the number seen is another one, or is yet to come.
+func news(seen status.PastEvent, now []status.PastEvent) []status.PastEvent {
+	for i, e := range now {
+		if e.Number == seen.Number && e.Kind == seen.Kind && e.Subject == seen.Subject {
+			return now[i+1:]
 		}
 	}
 	return now

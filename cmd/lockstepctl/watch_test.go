@@ -72,7 +72,7 @@ func TestLineView(t *testing.T) {
 	var out bytes.Buffer
 	v := &lineView{out: &out}
 	first, second := statustest.Locked(), statustest.Locked()
-	second.Events = append(second.Events, status.Event{Time: second.Time, Text: "leap second armed"})
+	second.Events = append(second.Events, status.PastEvent{Number: 5, Time: second.Time, Text: "leap second armed"})
 	gone := errors.New("the daemon is gone")
 	for _, err := range []error{v.show(first), v.show(first), v.lost(gone), v.lost(gone), v.show(second)} {
 		if err != nil {
@@ -86,28 +86,35 @@ func TestLineView(t *testing.T) {
 	}
 }
 
-// The clock is set and slewed, so the times of events move; those of before are no news.
+// Events that were seen are no news, whatever their times say: they move as the clock is set. After a restart all are.
 func TestNews(t *testing.T) {
-	events := func(at int64, texts ...string) (all []status.Event) {
-		for _, text := range texts {
-			all = append(all, status.Event{Time: time.Unix(at, 0), Text: text})
+	// "3a" is event 3 of the kind a
+	events := func(at int64, names ...string) (all []status.PastEvent) {
+		for _, name := range names {
+			all = append(all, status.PastEvent{Number: uint64(name[0] - '0'), Kind: name[1:], Text: name, Time: time.Unix(at, 0)})
 		}
 		return all
 	}
 	for _, c := range []struct {
-		old, now []status.Event
+		old, now []status.PastEvent
 		want     string
 	}{
-		{events(100, "a", "b"), events(101, "a", "b"), ""},
-		{events(100, "a", "b"), events(50, "a", "b", "c"), "c"},
-		{events(100, "a", "b", "c"), events(101, "b", "c", "d", "c"), "d c"},
-		{events(100, "a", "a"), events(101, "a", "a", "a"), "a"},
-		{events(100, "a", "b"), events(101, "c", "d"), "c d"},
-		{nil, events(100, "a"), "a"},
-		{events(100, "a"), nil, ""},
+		{events(100, "1a", "2b"), events(101, "1a", "2b"), ""},
+		{events(100, "1a", "2b"), events(50, "1a", "2b", "3c"), "3c"},
+		{events(100, "1a", "2b", "3c"), events(101, "2b", "3c", "4d", "5c"), "4d 5c"},
+		{events(100, "1a", "2a"), events(101, "1a", "2a", "3a"), "3a"},
+		{events(100, "1a", "2b"), events(101, "8c", "9d"), "8c 9d"},
+		{events(100, "7a", "8b"), events(101, "1a", "2b"), "1a 2b"},
+		{events(100, "1a", "2b"), events(101, "1a", "2c", "3d"), "1a 2c 3d"},
+		{nil, events(100, "1a"), "1a"},
+		{events(100, "1a"), nil, ""},
 	} {
+		var seen status.PastEvent
+		if n := len(c.old); n > 0 {
+			seen = c.old[n-1]
+		}
 		var got []string
-		for _, e := range news(c.old, c.now) {
+		for _, e := range news(seen, c.now) {
 			got = append(got, e.Text)
 		}
 		if strings.Join(got, " ") != c.want {
@@ -135,14 +142,16 @@ func TestScreenView(t *testing.T) {
 		t.Fatal(err)
 	}
 	drawn := out.String()[strings.LastIndex(out.String(), "\x1b[H"):]
-	if n := strings.Count(drawn, "\n"); n != 4 || !strings.Contains(drawn, "more lines") || strings.Contains(drawn, "ntp:192.0.2.3") {
+	if n := strings.Count(drawn, "\n"); n != 4 || !strings.Contains(drawn, "more lines") ||
+		strings.Contains(drawn, "ntp:192.0.2.3") {
 		t.Errorf("drawn on 5 rows: %q", drawn)
 	}
 	out.Reset()
 	if err := errors.Join(v.lost(control.ErrNotRunning), v.end()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), control.ErrNotRunning.Error()) || !strings.HasSuffix(out.String(), "\x1b[?1049l"+text.Status(s, text.Style{})) {
+	if !strings.Contains(out.String(), control.ErrNotRunning.Error()) ||
+		!strings.HasSuffix(out.String(), "\x1b[?1049l"+text.Status(s, text.Style{})) {
 		t.Errorf("at the end: %q", out.String())
 	}
 }

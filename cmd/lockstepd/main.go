@@ -21,11 +21,9 @@ import (
 	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/internal/sdnotify"
+	"github.com/lockstep-time/lockstep/internal/version"
 	"github.com/lockstep-time/lockstep/platform"
 )
-
-// version is set by the linker.
-var version = "devel"
 
 // defaultConfig is read if it is there and no other is named.
 const defaultConfig = "/etc/lockstep/lockstepd.toml"
@@ -48,7 +46,7 @@ func command() *cobra.Command {
 			"hardware clock as a PTP port, and the distribution's NTP pool. PTP ports that no file\n" +
 			"names are followed only where a majority of the NTP servers confirms them.",
 		Example: "  lockstepd --check\n  lockstepd --check /etc/lockstep/lockstepd.toml\n  lockstepd --config lockstepd.toml",
-		Version: version, DisableFlagsInUseLine: true, SilenceUsage: true, SilenceErrors: true,
+		Version: version.String(), DisableFlagsInUseLine: true, SilenceUsage: true, SilenceErrors: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			file, err := configFile(config, c.Flags().Changed("config"), check, args)
 			if err != nil {
@@ -144,8 +142,8 @@ func run(file string, host platform.Host) error {
 	if err != nil {
 		return err
 	}
-	return daemon.Run(ctx, daemon.Options{Config: cfg, Load: load, Platform: host, Log: logger(os.Stderr, cfg.Log), Version: version, Notify: notify,
-		Watchdog: watchdog, Reload: reload})
+	return daemon.Run(ctx, daemon.Options{Config: cfg, Load: load, Platform: host, Log: logger(os.Stderr, cfg.Log),
+		Version: version.String(), Notify: notify, Watchdog: watchdog, Reload: reload})
 }
 
 // hangups turns SIGHUP into what the daemon reloads by.

@@ -9,6 +9,8 @@ import (
 	"github.com/lockstep-time/lockstep/test/docs"
 )
 
+//go:generate go test -run TestReference -update
+
 var update = flag.Bool("update", false, "write the command line of docs/reference/lockstepd.md anew")
 
 func TestReference(t *testing.T) {

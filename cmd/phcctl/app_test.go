@@ -39,8 +39,8 @@ type bench struct {
 
 const epoch = 1_700_000_000_000_000_000
 
-// newBench returns a host whose system clock is right, whose kernel knows TAI − UTC of 37 s, and whose clocks are like c: ptp0, and
-// ptp1 with the opposite frequency error.
+// newBench returns a host whose system clock is right, whose kernel knows TAI − UTC of 37 s, and whose clocks are like c:
+// ptp0, and ptp1 with the opposite frequency error.
 func newBench(t *testing.T, c phctest.Config) *bench {
 	b := &bench{t: t, now: epoch, clocks: map[string]*phctest.Clock{}}
 	for i := range 2 {
@@ -90,7 +90,8 @@ func newBench(t *testing.T, c phctest.Config) *bench {
 }
 
 func fakeNIC() nic.Capabilities {
-	return nic.Capabilities{Interface: "eth0", NIC: "eth0", Driver: "igb", PHC: 0, Up: true, Speed: 1000, TxTypes: 3, RxFilters: 1<<12 | 1}
+	return nic.Capabilities{Interface: "eth0", NIC: "eth0", Driver: "igb", PHC: 0, Up: true, Speed: 1000, TxTypes: 3,
+		RxFilters: 1<<12 | 1}
 }
 
 // run runs a command line. The clocks are closed by it, so a bench is good for one run that opens them.
@@ -211,11 +212,13 @@ func TestSetInWrongScale(t *testing.T) {
 // Numbers that are hardly meant in nanoseconds are asked about, and what says its unit is not.
 func TestSetInWrongUnit(t *testing.T) {
 	const start = 37 * time.Second
-	for number, meant := range map[string]string{"1700000000": "1700000000s", "1700000000000": "1700000000000ms", "1700000000000000": "1700000000000000us"} {
+	for number, meant := range map[string]string{"1700000000": "1700000000s", "1700000000000": "1700000000000ms",
+		"1700000000000000": "1700000000000000us"} {
 		for _, args := range [][]string{{"set", "ptp0", number}, {"ptp0", "--", "set", number}, {"set", "ptp0", number, "--utc"}} {
 			b := newBench(t, phctest.Config{Start: start})
 			b.want(exitUsage, "did you mean "+meant+"? If not, write "+number+"ns, or --force", args...)
-			if !strings.Contains(b.err.String(), "sets /dev/ptp0 (fake) to 1970-01-") || !strings.Contains(b.err.String(), "not to 2023-11-14 22:13:20.0") ||
+			if !strings.Contains(b.err.String(), "sets /dev/ptp0 (fake) to 1970-01-") ||
+				!strings.Contains(b.err.String(), "not to 2023-11-14 22:13:20.0") ||
 				b.clocks["/dev/ptp0"].Error() != start {
 				t.Errorf("%v: off by %v: %s", args, b.clocks["/dev/ptp0"].Error(), b.err.String())
 			}
@@ -254,12 +257,14 @@ func (i *impatient) Read(b []byte) (int, error) {
 }
 
 func TestQuestionInterrupted(t *testing.T) {
-	for _, args := range [][]string{{"set", "ptp0", "now"}, {"set", "ptp0", "1700000000"}, {"ptp0", "--", "set", "now", "adj", "1s"}} {
+	for _, args := range [][]string{{"set", "ptp0", "now"}, {"set", "ptp0", "1700000000"},
+		{"ptp0", "--", "set", "now", "adj", "1s"}} {
 		b := newBench(t, phctest.Config{Start: 37 * time.Second})
 		ctx, cancel := context.WithCancel(context.Background())
 		user := &impatient{cancel, make(chan struct{}), strings.NewReader("y\n")}
 		b.app.terminal, b.app.in = true, user
-		if code := run(ctx, b.app, args); code != exitInterrupted || !strings.HasSuffix(b.err.String(), "[y/N] \nphcctl: interrupted\n") {
+		if code := run(ctx, b.app, args); code != exitInterrupted ||
+			!strings.HasSuffix(b.err.String(), "[y/N] \nphcctl: interrupted\n") {
 			t.Errorf("%v: status %d: %s", args, code, b.err.String())
 		}
 		close(user.over)
@@ -275,7 +280,8 @@ func TestAnswerAfterInterrupt(t *testing.T) {
 	cancel()
 	b := newBench(t, phctest.Config{Start: 37 * time.Second})
 	b.app.terminal, b.app.in = true, strings.NewReader("y\n")
-	if code := run(ctx, b.app, []string{"set", "ptp0", "now"}); code != exitInterrupted || b.clocks["/dev/ptp0"].Error() != 37*time.Second {
+	if code := run(ctx, b.app, []string{"set", "ptp0", "now"}); code != exitInterrupted ||
+		b.clocks["/dev/ptp0"].Error() != 37*time.Second {
 		t.Errorf("status %d, off by %v", code, b.clocks["/dev/ptp0"].Error())
 	}
 }
@@ -356,7 +362,8 @@ func TestFreqUnknown(t *testing.T) {
 		return nil
 	}})
 	b.clocks["/dev/ptp0"].SetVirtualClocks(1)
-	if code := b.run("freq", "ptp0"); code != 0 || !strings.Contains(b.out.String(), "? (device busy") || !strings.Contains(b.out.String(), "1 virtual clocks") {
+	if code := b.run("freq", "ptp0"); code != 0 || !strings.Contains(b.out.String(), "? (device busy") ||
+		!strings.Contains(b.out.String(), "1 virtual clocks") {
 		t.Errorf("status %d: %s%s", code, b.out.String(), b.err.String())
 	}
 }
@@ -371,11 +378,13 @@ func TestPhase(t *testing.T) {
 
 // What is wrong with the arguments is said before a clock is opened, whether there is one or not.
 func TestUsageFirst(t *testing.T) {
-	for _, line := range []string{"adj ptp9 5", "freq ptp9 x", "set ptp9 yesterday", "cmp ptp9 --samples 99", "cmp ptp9 --plot a.gif", "cmp ptp9 --count -5",
-		"cmp ptp9 --interval -1s", "cmp ptp9 --csv - --json", "cmp ptp9 --plot a.svg", "stability ptp9 --for 1s", "stability ptp9 --csv -",
-		"stability ptp9 --samples 0", "extts ptp9 0 --edge up", "extts ptp9 0 --count -1", "perout ptp9 0", "perout ptp9 0 --period 0s",
-		"perout ptp9 0 --period 1s --phase 1s", "perout ptp9 0 --period 1s --phase -2s", "pps ptp9 maybe", "pins ptp9 set 0 clock", "pins ptp9 set 0 extts x",
-		"vclocks ptp9 x", "ptp9 -- set --tai --utc", "completion tcsh", "completion", "completion bash x", "help nosuch", "help nic nosuch", "gte eth0", "--tai-offset -3 list"} {
+	for _, line := range []string{"adj ptp9 5", "freq ptp9 x", "set ptp9 yesterday", "cmp ptp9 --samples 99",
+		"cmp ptp9 --plot a.gif", "cmp ptp9 --count -5", "cmp ptp9 --interval -1s", "cmp ptp9 --csv - --json",
+		"cmp ptp9 --plot a.svg", "stability ptp9 --for 1s", "stability ptp9 --csv -", "stability ptp9 --samples 0",
+		"extts ptp9 0 --edge up", "extts ptp9 0 --count -1", "perout ptp9 0", "perout ptp9 0 --period 0s",
+		"perout ptp9 0 --period 1s --phase 1s", "perout ptp9 0 --period 1s --phase -2s", "pps ptp9 maybe",
+		"pins ptp9 set 0 clock", "pins ptp9 set 0 extts x", "vclocks ptp9 x", "ptp9 -- set --tai --utc", "completion tcsh",
+		"completion", "completion bash x", "help nosuch", "help nic nosuch", "gte eth0", "--tai-offset -3 list"} {
 		b := newBench(t, phctest.Config{})
 		b.want(exitUsage, "--help", strings.Fields(line)...)
 		if strings.Contains(b.err.String(), minus+"5") || strings.Contains(b.err.String(), minus+"1s") {
@@ -395,8 +404,8 @@ func TestUsageFirst(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	b := newBench(t, phctest.Config{})
 	b.want(exitNoClock, "phcctl list", "get", "ptp9")
-	for errno, want := range map[unix.Errno]string{unix.ENODEV: "phcctl list", unix.EINVAL: "does not take", unix.EACCES: "be root",
-		unix.EOPNOTSUPP: "not supported by fake", unix.EBUSY: "try again",
+	for errno, want := range map[unix.Errno]string{unix.ENODEV: "phcctl list", unix.EINVAL: "does not take",
+		unix.EACCES: "be root", unix.EOPNOTSUPP: "not supported by fake", unix.EBUSY: "try again",
 		unix.ERANGE: "does not go that far; ask for less, or for a longer period; phcctl caps shows"} {
 		code := map[unix.Errno]int{unix.EACCES: exitPermission, unix.EOPNOTSUPP: exitUnsupported, unix.ERANGE: exitUsage}[errno]
 		b := newBench(t, phctest.Config{Fault: func(c phctest.Call) error {
@@ -438,8 +447,9 @@ func TestStatus(t *testing.T) {
 	b := newBench(t, phctest.Config{})
 	b.want(exitNoClock, "ptp9", "get", "ptp9")
 	b.want(exitUnsupported, "fake", "phase", "ptp0", "5ns")
-	for _, args := range [][]string{{"bogus"}, {"freq"}, {"get", "a", "b"}, {"cmp", "ptp0", "--samples", "x"}, {"ptp0"}, {"ptp0", "--", "jump"},
-		{"ptp0", "--", "adj"}, {"ptp0", "--", "get", "5"}, {"set", "ptp0", "yesterday"}, {"freq", "ptp0", "NaN"}} {
+	for _, args := range [][]string{{"bogus"}, {"freq"}, {"get", "a", "b"}, {"cmp", "ptp0", "--samples", "x"}, {"ptp0"},
+		{"ptp0", "--", "jump"}, {"ptp0", "--", "adj"}, {"ptp0", "--", "get", "5"}, {"set", "ptp0", "yesterday"},
+		{"freq", "ptp0", "NaN"}} {
 		b := newBench(t, phctest.Config{})
 		b.want(exitUsage, "", args...)
 	}
@@ -469,12 +479,14 @@ func TestListNone(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	b := newBench(t, phctest.Config{Start: 37*time.Second - 40, Frequency: 10, Window: 330, Methods: []clock.Method{clock.Precise, clock.Extended}})
+	b := newBench(t, phctest.Config{Start: 37*time.Second - 40, Frequency: 10, Window: 330,
+		Methods: []clock.Method{clock.Precise, clock.Extended}})
 	b.holders = []phc.Holder{{PID: 7, Command: "ptp4l", Writable: true}}
 	if code := b.run("list"); code != 0 {
 		t.Fatal(b.err.String())
 	}
-	for _, s := range []string{"/dev/ptp0", "igb (fake)", "0000:01:00.0", "igb:52:54:00:12:34:56", "eth0 1G", "62499 ppm", " precise ", "extended 330ns", "-40 ns TAI", "ptp4l[7]"} {
+	for _, s := range []string{"/dev/ptp0", "igb (fake)", "0000:01:00.0", "igb:52:54:00:12:34:56", "eth0 1G", "62499 ppm",
+		" precise ", "extended 330ns", "-40 ns TAI", "ptp4l[7]"} {
 		if !strings.Contains(b.out.String(), s) {
 			t.Errorf("no %q in\n%s", s, b.out.String())
 		}
@@ -496,7 +508,8 @@ func TestList(t *testing.T) {
 }
 
 func TestCaps(t *testing.T) {
-	b := newBench(t, phctest.Config{Window: 330, Caps: phc.Caps{Pins: 4, ExtTS: 2, AdjustPhase: true, MaxPhase: 999}, MaxVirtualClocks: 20})
+	b := newBench(t, phctest.Config{Window: 330, Caps: phc.Caps{Pins: 4, ExtTS: 2, AdjustPhase: true, MaxPhase: 999},
+		MaxVirtualClocks: 20})
 	if code := b.run("caps", "ptp0"); code != 0 {
 		t.Fatal(b.err.String())
 	}
@@ -517,7 +530,8 @@ func TestCapsOtherClocksource(t *testing.T) {
 		return nil
 	}})
 	if code := b.run("caps", "ptp0"); code != 0 || strings.Contains(b.out.String(), "4.6") ||
-		!strings.Contains(b.out.String(), "compare by precise            no: not supported by fake; the system's clocksource is not") {
+		!strings.Contains(b.out.String(),
+			"compare by precise            no: not supported by fake; the system's clocksource is not") {
 		t.Errorf("status %d: %s", code, b.out.String())
 	}
 }
@@ -546,7 +560,8 @@ func TestWait(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	b.err.Reset()
-	if code := run(ctx, b.app, []string{"ptp0", "--", "wait", "5s", "adj", "1s"}); code != exitInterrupted || b.err.String() != "phcctl: interrupted\n" {
+	if code := run(ctx, b.app, []string{"ptp0", "--", "wait", "5s", "adj", "1s"}); code != exitInterrupted ||
+		b.err.String() != "phcctl: interrupted\n" {
 		t.Errorf("status %d: %s", code, b.err.String())
 	}
 	if e := b.clocks["/dev/ptp0"].Error(); e != 0 {

@@ -111,7 +111,8 @@ func yesNo(b bool) string {
 }
 
 func capabilities(_ context.Context, _ *app, d *phc.Device, _ []string) (result, error) {
-	c := &capsInfo{ident: identify(d), Caps: d.Caps(), Methods: methods(d), Quantum: phc.FrequencyQuantum(d.Driver(), d.MaxFrequency())}
+	c := &capsInfo{ident: identify(d), Caps: d.Caps(), Methods: methods(d),
+		Quantum: phc.FrequencyQuantum(d.Driver(), d.MaxFrequency())}
 	var err error
 	if c.Resolution, err = d.Resolution(); err != nil {
 		return nil, err

@@ -96,7 +96,8 @@ func (a *app) comparison(p *pair, n int) (*comparison, error) {
 		return c, nil
 	}
 	d := x.A.Nanoseconds() - x.B.Nanoseconds()
-	c.offset = offset{Nanoseconds: d, Error: d, Uncertainty: int64(x.Uncertainty), Method: x.Method.String(), Scale: clock.UnknownScale.String()}
+	c.offset = offset{Nanoseconds: d, Error: d, Uncertainty: int64(x.Uncertainty), Method: x.Method.String(),
+		Scale: clock.UnknownScale.String()}
 	return c, nil
 }
 

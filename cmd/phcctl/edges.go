@@ -50,7 +50,8 @@ func (s *edges) text(w io.Writer) {
 		if e.Events < 2 {
 			continue
 		}
-		fmt.Fprintf(w, "  edge %d: %d events; interval mean %.1f ns, deviation %.1f ns, %d to %d ns", i+1, e.Events, e.Mean, e.Deviation, e.Min, e.Max)
+		fmt.Fprintf(w, "  edge %d: %d events; interval mean %.1f ns, deviation %.1f ns, %d to %d ns",
+			i+1, e.Events, e.Mean, e.Deviation, e.Min, e.Max)
 		if e.Rate != nil {
 			fmt.Fprintf(w, "; the clock runs %s against the signal", ppb(*e.Rate))
 		}

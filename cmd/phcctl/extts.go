@@ -76,13 +76,14 @@ func (a *app) exttsCommand() *cobra.Command {
 		defer d.Close()
 		return a.extts(ctx, d, channel, o)
 	})
-	c.Long = "Have the edges of a channel's signal stamped, and print the stamps with the intervals between them; at the end, which is\n" +
-		"after --count events or at an interrupt, the statistics of the intervals and the clock's rate against a signal of the\n" +
-		"nominal --period. Where a driver does not promise to stamp just the --edge asked for, that is said. Where both edges are\n" +
-		"stamped, which some drivers do whatever they are asked for, each has its own statistics. There is no rate where intervals\n" +
-		"are no multiples of the period. Where the clock has programmable pins, one must have the function extts with this\n" +
-		"channel: see phcctl pins, or give --pin. The channel is switched off at the end, unless another process has the clock\n" +
-		"open, which --force allows."
+	c.Long =
+		"Have the edges of a channel's signal stamped, and print the stamps with the intervals between them; at the end, which is\n" +
+			"after --count events or at an interrupt, the statistics of the intervals and the clock's rate against a signal of the\n" +
+			"nominal --period. Where a driver does not promise to stamp just the --edge asked for, that is said. Where both edges are\n" +
+			"stamped, which some drivers do whatever they are asked for, each has its own statistics. There is no rate where intervals\n" +
+			"are no multiples of the period. Where the clock has programmable pins, one must have the function extts with this\n" +
+			"channel: see phcctl pins, or give --pin. The channel is switched off at the end, unless another process has the clock\n" +
+			"open, which --force allows."
 	c.Example = "  phcctl extts eth0 0 --pin 0 --count 60\n  phcctl extts eth0 1 --edge both --period 100ms"
 	f := c.Flags()
 	f.StringVar(&o.edge, "edge", "rising", "which edges: rising, falling or both")
@@ -107,7 +108,8 @@ func parseEdge(s string) (phc.Edge, error) {
 	return 0, usagef("edge %q is none of rising, falling, both", s)
 }
 
-// extts prints a channel's events and, at the end, their statistics. It is one reader of its own: others' events stay theirs.
+// extts prints a channel's events and, at the end, their statistics. It is one reader of its own: others' events stay
+// theirs.
 func (a *app) extts(ctx context.Context, d *phc.Device, channel int, o exttsOptions) (err error) {
 	if err := a.mayChange(d); err != nil {
 		return err
@@ -171,7 +173,8 @@ func (a *app) release(d *phc.Device, channel int) error {
 	return d.StopExtTS(channel)
 }
 
-// readEvents ends after count events, or when no event comes within the timeout. The end of the context is an error before the first.
+// readEvents ends after count events, or when no event comes within the timeout. The end of the context is an error before
+// the first.
 func (a *app) readEvents(ctx context.Context, d *phc.Device, channel int, o exttsOptions, s *edges) error {
 	events := make([]phc.Event, 16)
 	for o.count == 0 || s.Events < o.count {
@@ -187,7 +190,8 @@ func (a *app) readEvents(ctx context.Context, d *phc.Device, channel int, o extt
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("%v channel %d: no event within %v; is there a signal? phcctl pins %s shows whether a pin is set to extts %d",
+			return fmt.Errorf(
+				"%v channel %d: no event within %v; is there a signal? phcctl pins %s shows whether a pin is set to extts %d",
 				identify(d), channel, o.timeout, d.Name(), channel)
 		case err != nil:
 			return err

@@ -32,7 +32,8 @@ func TestExtTSVanish(t *testing.T) {
 		return nil
 	}})
 	b.want(exitIO, clock.ErrGone.Error(), "extts", "ptp0", "0")
-	if strings.Count(b.err.String(), "\n") != 1 || !strings.Contains(b.out.String(), "4 events\n  edge 1: 4 events; interval mean") {
+	if strings.Count(b.err.String(), "\n") != 1 ||
+		!strings.Contains(b.out.String(), "4 events\n  edge 1: 4 events; interval mean") {
 		t.Errorf("%s%s", b.out.String(), b.err.String())
 	}
 	for _, flag := range []string{"--count=-1", "--timeout=-1s", "--period=0s"} {
@@ -84,7 +85,8 @@ func series(events ...int64) *edges {
 
 func TestIntervals(t *testing.T) {
 	s := series(0, 1e9+10, 2e9-10, 3e9)
-	if e := s.Edges[0]; len(s.Edges) != 1 || e.Mean != 1e9 || e.Min != 1e9-20 || e.Max != 1e9+10 || math.Abs(e.Deviation-math.Sqrt(300)) > 1e-3 || *e.Rate != 0 {
+	if e := s.Edges[0]; len(s.Edges) != 1 || e.Mean != 1e9 || e.Min != 1e9-20 || e.Max != 1e9+10 ||
+		math.Abs(e.Deviation-math.Sqrt(300)) > 1e-3 || *e.Rate != 0 {
 		t.Errorf("%+v", e)
 	}
 }
@@ -155,7 +157,8 @@ func TestExtTSEdges(t *testing.T) {
 		first      []float64 // after the epoch
 	}{
 		{"rising", "", 0, []float64{1e8, 3e8}}, {"falling", "", 0, []float64{2e8, 4e8}}, {"both", "", 0, []float64{1e8, 2e8}},
-		{"rising", "rising edges only", phc.Both, []float64{1e8, 2e8}}, {"falling", "falling edges only", phc.Rising, []float64{1e8, 3e8}},
+		{"rising", "rising edges only", phc.Both, []float64{1e8, 2e8}},
+		{"falling", "falling edges only", phc.Rising, []float64{1e8, 3e8}},
 		{"both", "both edges", phc.Rising, []float64{1e8, 3e8}}, {"both", "", phc.Both, []float64{1e8, 2e8}},
 	} {
 		b := stamped(t, phctest.Config{Caps: phc.Caps{ExtTS: 1}, Stamps: c.stamps})

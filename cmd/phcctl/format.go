@@ -14,8 +14,8 @@ import (
 // minus is what a leading "-" of a number is turned into before flags are parsed, which would take it for one of theirs.
 const minus = "−"
 
-// protectNumbers has arguments such as "-5us" survive the parsing of flags. The values of flags survive by themselves, and nothing
-// is parsed behind "--".
+// protectNumbers has arguments such as "-5us" survive the parsing of flags. The values of flags survive by themselves, and
+// nothing is parsed behind "--".
 func protectNumbers(args []string, takesValue map[string]bool) []string {
 	protected := slices.Clone(args)
 	for i, arg := range args {
@@ -86,7 +86,8 @@ func parseTime(s string) (int64, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || t.Unix() < 0 || t.Year() > 2261 {
-		return 0, usagef("time %q: want now, nanoseconds since 1970-01-01, seconds like 1767225600s, or 2026-01-02T15:04:05.123456789Z, not before 1970", s)
+		return 0, usagef("time %q: want now, nanoseconds since 1970-01-01, seconds like 1767225600s, "+
+			"or 2026-01-02T15:04:05.123456789Z, not before 1970", s)
 	}
 	return t.UnixNano(), nil
 }
@@ -94,8 +95,8 @@ func parseTime(s string) (int64, error) {
 // likelyFrom is 1980-01-01 in ns since 1970: clocks are hardly set to a time before.
 const likelyFrom = 315_532_800_000_000_000
 
-// likelierUnit returns the unit in which a number without one is a likely time, such as the seconds that phc_ctl takes, and that time
-// in ns since 1970. It is not ok for what is a likely time in ns, or in no unit.
+// likelierUnit returns the unit in which a number without one is a likely time, such as the seconds that phc_ctl takes, and
+// that time in ns since 1970. It is not ok for what is a likely time in ns, or in no unit.
 func likelierUnit(s string) (unit string, meant int64, ok bool) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {

@@ -21,19 +21,22 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %v, %v", s, got, err)
 		}
 	}
-	for s, want := range map[string]float64{"50000": 50000, "-12.5": -12.5, "50ppm": 50000, "+1.5ppb": 1.5, minus + "2 ppm": -2000} {
+	for s, want := range map[string]float64{"50000": 50000, "-12.5": -12.5, "50ppm": 50000, "+1.5ppb": 1.5,
+		minus + "2 ppm": -2000} {
 		if got, err := parsePPB(s); got != want || err != nil {
 			t.Errorf("%s: %v, %v", s, got, err)
 		}
 	}
-	for s, want := range map[string]int64{"0": 0, "1700000000000000001": 1_700_000_000_000_000_001, "2023-11-14T22:13:20.000000001Z": 1_700_000_000_000_000_001,
-		"2023-11-14T23:13:20+01:00": 1_700_000_000_000_000_000, "7ns": 7, "1767225600s": 1_767_225_600_000_000_000, "5us": 5000, "5ms": 5_000_000,
+	for s, want := range map[string]int64{"0": 0, "1700000000000000001": 1_700_000_000_000_000_001,
+		"2023-11-14T22:13:20.000000001Z": 1_700_000_000_000_000_001, "2023-11-14T23:13:20+01:00": 1_700_000_000_000_000_000,
+		"7ns": 7, "1767225600s": 1_767_225_600_000_000_000, "5us": 5000, "5ms": 5_000_000,
 		"9214646399s": 9_214_646_399_000_000_000} {
 		if got, err := parseTime(s); got != want || err != nil {
 			t.Errorf("%s: %v, %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"", "-1", "1960-01-01T00:00:00Z", "2300-01-01T00:00:00Z", "9223372036854775807", "12:00", "9214646400s", "s", "-5s", "1.5s", "5 s", "5m"} {
+	for _, s := range []string{"", "-1", "1960-01-01T00:00:00Z", "2300-01-01T00:00:00Z", "9223372036854775807", "12:00",
+		"9214646400s", "s", "-5s", "1.5s", "5 s", "5m"} {
 		if got, err := parseTime(s); !errors.Is(err, errUsage) {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
@@ -41,8 +44,9 @@ func TestParse(t *testing.T) {
 }
 
 func TestLikelierUnit(t *testing.T) {
-	for s, want := range map[string]string{"315532800": "s", "315532799": "", "9214646399": "s", "9214646400": "", "1767225600000": "ms", "1767225600000000": "us",
-		"1767225600000000000": "", "0": "", "now": "", "": "", "1767225600s": "", "2026-01-01T00:00:00Z": ""} {
+	for s, want := range map[string]string{"315532800": "s", "315532799": "", "9214646399": "s", "9214646400": "",
+		"1767225600000": "ms", "1767225600000000": "us", "1767225600000000000": "", "0": "", "now": "", "": "", "1767225600s": "",
+		"2026-01-01T00:00:00Z": ""} {
 		if unit, _, ok := likelierUnit(s); ok != (want != "") || ok && unit != want {
 			t.Errorf("%q: %s, %v; want %q", s, unit, ok, want)
 		}
@@ -59,7 +63,8 @@ func TestSpan(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"5us", "-5", "50ppm", "now", "2023-11-14T22:13:20Z", "1e400", minus, "0x10", "9223372036854775808"} {
+	for _, s := range []string{"5us", "-5", "50ppm", "now", "2023-11-14T22:13:20Z", "1e400", minus, "0x10",
+		"9223372036854775808"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -78,8 +83,8 @@ func second[T any](_ T, err error) error { return err }
 
 func TestProtectNumbers(t *testing.T) {
 	takes := map[string]bool{"--count": true}
-	for line, want := range map[string]string{"adj ptp0 -5us": "adj ptp0 −5us", "cmp --count -5 -3": "cmp --count -5 −3", "cmp --watch -3": "cmp --watch −3",
-		"ptp0 -- adj -5us": "ptp0 -- adj -5us", "freq ptp0 -.5 -w": "freq ptp0 −.5 -w"} {
+	for line, want := range map[string]string{"adj ptp0 -5us": "adj ptp0 −5us", "cmp --count -5 -3": "cmp --count -5 −3",
+		"cmp --watch -3": "cmp --watch −3", "ptp0 -- adj -5us": "ptp0 -- adj -5us", "freq ptp0 -.5 -w": "freq ptp0 −.5 -w"} {
 		if got := strings.Join(protectNumbers(strings.Fields(line), takes), " "); got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)
 		}
@@ -87,7 +92,8 @@ func TestProtectNumbers(t *testing.T) {
 }
 
 func FuzzChain(f *testing.F) {
-	for _, s := range []string{"set now freq 0 wait 5s cmp", "set set", "set --tai now", "adj -5us get", "", "freq cmp", "set 5 5"} {
+	for _, s := range []string{"set now freq 0 wait 5s cmp", "set set", "set --tai now", "adj -5us get", "", "freq cmp",
+		"set 5 5"} {
 		f.Add(s)
 	}
 	ops := operations(&scaleFlags{})
@@ -122,7 +128,8 @@ func TestManual(t *testing.T) {
 			t.Errorf("a line of text would be taken for a request: %s", line)
 		}
 	}
-	for what, want := range map[string]bool{".SH \"EXIT STATUS\"": true, ".B 130\n": true, "completion SHELL": true, "powershell |": false, "fish": true, "\n.SS \"completion bash": false} {
+	for what, want := range map[string]bool{".SH \"EXIT STATUS\"": true, ".B 130\n": true, "completion SHELL": true,
+		"powershell |": false, "fish": true, "\n.SS \"completion bash": false} {
 		if strings.Contains(page, what) != want {
 			t.Errorf("%q in the manual: %v", what, !want)
 		}
@@ -155,9 +162,10 @@ func TestCompletion(t *testing.T) {
 		t.Error(b.out.String())
 	}
 	for args, want := range map[string]string{
-		"cmp ptp0 ": "system\n:4", "pins ptp0 set 0 ": "physync\n", "stability ptp0 --against ": "system\n", "pps ptp0 ": "on\noff\n:4", "pps ptp0 on ": ":4",
-		"pins ptp0 ": "set\n", "nic ": "eth0\n", "nic set ": "eth0\n", "nic set eth0 --tx ": "onestep-p2p\n", "nic set eth0 --rx ": "ntp\n",
-		"extts ptp0 0 --edge ": "both\n", "get ptp0 ": ":4", "nic set eth0 --tx o": "onestep\n",
+		"cmp ptp0 ": "system\n:4", "pins ptp0 set 0 ": "physync\n", "stability ptp0 --against ": "system\n",
+		"pps ptp0 ": "on\noff\n:4", "pps ptp0 on ": ":4", "pins ptp0 ": "set\n", "nic ": "eth0\n", "nic set ": "eth0\n",
+		"nic set eth0 --tx ": "onestep-p2p\n", "nic set eth0 --rx ": "ntp\n", "extts ptp0 0 --edge ": "both\n",
+		"get ptp0 ": ":4", "nic set eth0 --tx o": "onestep\n",
 	} {
 		b.run(append([]string{"__complete"}, strings.Split(args, " ")...)...)
 		if !strings.Contains(b.out.String(), want) {
@@ -170,9 +178,11 @@ func TestCompletion(t *testing.T) {
 func TestCompletionOfWords(t *testing.T) {
 	const ops = "adj caps cmp freq get phase set wait"
 	for args, want := range map[string]string{
-		"ptp0 -- ": ops, "ptp0 -- set ": "--tai --utc now " + ops, "ptp0 -- set --tai ": "--utc now " + ops, "ptp0 -- set now ": "--tai --utc " + ops,
-		"ptp0 -- set now --tai freq ": ops, "ptp0 -- adj ": "", "ptp0 -- adj 5us ": ops, "ptp0 -- get wait ": "",
-		"pins ptp0 set ": "SDP0 SDP1", "pins ptp0 get ": "", "pins ptp9 set ": "", "pins ptp0 set SDP0 ": "none extts perout physync", "pins ptp0 set SDP0 extts ": "",
+		"ptp0 -- ": ops, "ptp0 -- set ": "--tai --utc now " + ops, "ptp0 -- set --tai ": "--utc now " + ops,
+		"ptp0 -- set now ": "--tai --utc " + ops, "ptp0 -- set now --tai freq ": ops, "ptp0 -- adj ": "", "ptp0 -- adj 5us ": ops,
+		"ptp0 -- get wait ": "",
+		"pins ptp0 set ":    "SDP0 SDP1", "pins ptp0 get ": "", "pins ptp9 set ": "",
+		"pins ptp0 set SDP0 ": "none extts perout physync", "pins ptp0 set SDP0 extts ": "",
 	} {
 		b := newBench(t, phctest.Config{Caps: phc.Caps{Pins: 2}})
 		b.run(append([]string{"__complete"}, strings.Split(args, " ")...)...)

@@ -35,9 +35,12 @@ type heldError struct {
 
 func (e *heldError) Error() string {
 	if len(e.holders) == 0 {
-		return fmt.Sprintf("%s may be in use by a process that this user may not look into; be root, or add --force to change it all the same", e.what)
+		return fmt.Sprintf(
+			"%s may be in use by a process that this user may not look into; be root, or add --force to change it all the same",
+			e.what)
 	}
-	return fmt.Sprintf("%s may be steered by %s, which has it open; add --force to change it all the same", e.what, names(e.holders))
+	return fmt.Sprintf("%s may be steered by %s, which has it open; add --force to change it all the same",
+		e.what, names(e.holders))
 }
 
 // names lists processes.

@@ -12,7 +12,8 @@ import (
 )
 
 func TestHeld(t *testing.T) {
-	for _, args := range [][]string{{"adj", "ptp0", "1us"}, {"set", "ptp0", "now"}, {"freq", "ptp0", "5"}, {"ptp0", "--", "adj", "1us"}, {"vclocks", "ptp0", "1"}} {
+	for _, args := range [][]string{{"adj", "ptp0", "1us"}, {"set", "ptp0", "now"}, {"freq", "ptp0", "5"},
+		{"ptp0", "--", "adj", "1us"}, {"vclocks", "ptp0", "1"}} {
 		b := newBench(t, phctest.Config{MaxVirtualClocks: 2})
 		b.holders = []phc.Holder{{PID: 1, Command: "reader"}, {PID: 42, Command: "ptp4l", Writable: true}}
 		b.want(exitHeld, "/dev/ptp0 (fake) may be steered by ptp4l (pid 42)", args...)
@@ -31,8 +32,8 @@ func TestHeld(t *testing.T) {
 // Signals are others' too: nothing of theirs is changed without --force.
 func TestHeldSignals(t *testing.T) {
 	c := phctest.Config{Caps: phc.Caps{Pins: 1, ExtTS: 1, PerOut: 1, PPS: true}}
-	for _, args := range [][]string{{"pins", "ptp0", "set", "0", "none"}, {"perout", "ptp0", "0", "--off"}, {"perout", "ptp0", "0", "--period", "1s"},
-		{"pps", "ptp0", "off"}, {"extts", "ptp0", "0"}} {
+	for _, args := range [][]string{{"pins", "ptp0", "set", "0", "none"}, {"perout", "ptp0", "0", "--off"},
+		{"perout", "ptp0", "0", "--period", "1s"}, {"pps", "ptp0", "off"}, {"extts", "ptp0", "0"}} {
 		b := newBench(t, c)
 		b.clocks["/dev/ptp0"].RequestExtTS(0, phc.Rising)
 		b.holders = []phc.Holder{{PID: 42, Command: "ts2phc", Writable: true}}
@@ -55,7 +56,8 @@ func TestHeldSignals(t *testing.T) {
 			b.holders = []phc.Holder{{PID: 42, Command: "ts2phc", Writable: true}}
 		}
 		b.must("--force", "extts", "ptp0", "0", "--count", "2")
-		if got := b.clocks["/dev/ptp0"].Stamping(0); got != held || strings.Contains(b.err.String(), "stays on for ts2phc (pid 42)") != held {
+		if got := b.clocks["/dev/ptp0"].Stamping(0); got != held ||
+			strings.Contains(b.err.String(), "stays on for ts2phc (pid 42)") != held {
 			t.Errorf("held %v: the channel is on: %v; %s", held, got, b.err.String())
 		}
 	}
@@ -92,8 +94,9 @@ func TestHeldVirtual(t *testing.T) {
 
 // Looking leaves the clock open to others.
 func TestReadOnly(t *testing.T) {
-	for _, args := range [][]string{{"get", "ptp0"}, {"list"}, {"caps", "ptp0"}, {"cmp", "ptp0", "ptp1"}, {"freq", "ptp0"}, {"pins", "ptp0"},
-		{"stability", "ptp0", "--for", "5s"}, {"ptp0", "--", "get", "freq", "wait", "1s", "cmp"}, {"vclocks", "ptp0"}} {
+	for _, args := range [][]string{{"get", "ptp0"}, {"list"}, {"caps", "ptp0"}, {"cmp", "ptp0", "ptp1"}, {"freq", "ptp0"},
+		{"pins", "ptp0"}, {"stability", "ptp0", "--for", "5s"}, {"ptp0", "--", "get", "freq", "wait", "1s", "cmp"},
+		{"vclocks", "ptp0"}} {
 		b := newBench(t, phctest.Config{MaxVirtualClocks: 1})
 		if b.must(args...); b.written != 0 {
 			t.Errorf("%v opens a clock for writing", args)

@@ -228,7 +228,7 @@ func (a *app) look(i phc.Info, nics []nic.Capabilities) clockInfo {
 	if f, err := d.Frequency(); err == nil {
 		c.Frequency = &f
 	}
-	if o, err := a.measure(d, readings); err == nil {
+	if o, err := a.measure(d); err == nil {
 		c.Offset = &o
 	} else {
 		c.Error = err.Error()

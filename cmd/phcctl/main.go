@@ -10,9 +10,6 @@ import (
 	"syscall"
 )
 
-// version is set by the linker.
-var version = "devel"
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, newApp(), os.Args[1:])

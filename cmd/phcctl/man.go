@@ -112,7 +112,8 @@ func writeManual(w io.Writer, root *cobra.Command) error {
 	for _, s := range exitStatuses() {
 		m.line(".TP\n.B %d\n%s.", s.code, roff(strings.ToUpper(s.meaning[:1])+s.meaning[1:]))
 	}
-	m.line(".SH FILES\n.TP\n.I %s\nTells TAI \\- UTC, where neither \\-\\-tai\\-offset nor the kernel does.", roff(sysclock.DefaultLeapSeconds))
+	m.line(".SH FILES\n.TP\n.I %s\nTells TAI \\- UTC, where neither \\-\\-tai\\-offset nor the kernel does.",
+		roff(sysclock.DefaultLeapSeconds))
 	m.line(".SH EXAMPLES")
 	m.verbatim(root.Example)
 	return m.w.Flush()

@@ -25,7 +25,8 @@ import (
 func TestCompare(t *testing.T) {
 	b := newBench(t, phctest.Config{Frequency: 1000, Window: 100})
 	got := b.must("cmp", "ptp0", "--count", "5", "--interval", "2s")
-	if len(got) != 5 || got[4]["offset_ns"] != 8000.0 || math.Abs(got[4]["rate_ppb"].(float64)-1000) > 0.1 || got[0]["b"] != "system" {
+	if len(got) != 5 || got[4]["offset_ns"] != 8000.0 || math.Abs(got[4]["rate_ppb"].(float64)-1000) > 0.1 ||
+		got[0]["b"] != "system" {
 		t.Errorf("%v", got)
 	}
 	b = newBench(t, phctest.Config{Frequency: 1000, Window: 100})
@@ -42,7 +43,7 @@ func TestCompare(t *testing.T) {
 // A clock that vanishes while it is watched ends that with one clear line, and what was collected is there.
 func TestWatchVanish(t *testing.T) {
 	n := 0
-	b := newBench(t, phctest.Config{Fault: func(c phctest.Call) error {
+	b := newBench(t, phctest.Config{Fault: func(phctest.Call) error {
 		if n++; n > 3 {
 			return unix.ENODEV
 		}
@@ -70,7 +71,8 @@ func TestWatchInterrupted(t *testing.T) {
 		n++
 		return ctx.Err()
 	}
-	if code := run(ctx, b.app, []string{"cmp", "ptp0", "--watch", "--csv", "-"}); code != 0 || strings.Count(b.out.String(), "\n") != 4 {
+	if code := run(ctx, b.app, []string{"cmp", "ptp0", "--watch", "--csv", "-"}); code != 0 ||
+		strings.Count(b.out.String(), "\n") != 4 {
 		t.Errorf("status %d: %s%s", code, b.out.String(), b.err.String())
 	}
 }
@@ -133,7 +135,8 @@ func TestCSVThatFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	samples, err := b.app.collect(context.Background(), p, stabilityOptions{readings: 1, duration: time.Minute, interval: time.Second, csv: "-"})
+	samples, err := b.app.collect(context.Background(), p,
+		stabilityOptions{readings: 1, duration: time.Minute, interval: time.Second, csv: "-"})
 	if !errors.Is(err, unix.ENOSPC) || len(samples) != 3 || b.now != epoch+2e9 {
 		t.Errorf("%v after %d samples and %v", err, len(samples), time.Duration(b.now-epoch))
 	}
@@ -161,7 +164,8 @@ func TestStabilityUnknown(t *testing.T) {
 
 // By precise there is no window, and so no bound.
 func TestPreciseUncertainty(t *testing.T) {
-	for method, want := range map[clock.Method]string{clock.Precise: "± 1 ns or more (precise)", clock.Extended: "± 5 ns (extended)"} {
+	for method, want := range map[clock.Method]string{clock.Precise: "± 1 ns or more (precise)",
+		clock.Extended: "± 5 ns (extended)"} {
 		b := newBench(t, phctest.Config{Window: 10, Methods: []clock.Method{method}})
 		if b.run("get", "ptp0"); !strings.Contains(b.out.String(), want) {
 			t.Errorf("no %q in %s", want, b.out.String())
@@ -192,24 +196,31 @@ func TestPins(t *testing.T) {
 		t.Error(b.out.String())
 	}
 	b = newBench(t, c)
-	if got := b.must("perout", "ptp0", "0", "--period", "1s", "--duty", "25%", "--phase", "-1ms", "--pin", "0")[0]; got["high_ns"] != 250e6 || got["phase_ns"] != 999e6 ||
-		fmt.Sprint(got["pin_before"], got["pin"]) != "map[channel:0 function:none index:0 name:SDP0] map[channel:0 function:perout index:0 name:SDP0]" ||
-		b.clocks["/dev/ptp0"].Outputs()[0] != (unix.PtpPeroutRequest{Period: unix.PtpClockTime{Sec: 1}, StartOrPhase: unix.PtpClockTime{Nsec: 999e6},
-			On: unix.PtpClockTime{Nsec: 250e6}, Flags: unix.PTP_PEROUT_PHASE | unix.PTP_PEROUT_DUTY_CYCLE}) {
+	got = b.must("perout", "ptp0", "0", "--period", "1s", "--duty", "25%", "--phase", "-1ms", "--pin", "0")[0]
+	request := unix.PtpPeroutRequest{
+		Period: unix.PtpClockTime{Sec: 1}, StartOrPhase: unix.PtpClockTime{Nsec: 999e6}, On: unix.PtpClockTime{Nsec: 250e6},
+		Flags: unix.PTP_PEROUT_PHASE | unix.PTP_PEROUT_DUTY_CYCLE,
+	}
+	if got["high_ns"] != 250e6 || got["phase_ns"] != 999e6 ||
+		fmt.Sprint(got["pin_before"]) != "map[channel:0 function:none index:0 name:SDP0]" ||
+		fmt.Sprint(got["pin"]) != "map[channel:0 function:perout index:0 name:SDP0]" ||
+		b.clocks["/dev/ptp0"].Outputs()[0] != request {
 		t.Errorf("%v", got)
 	}
 	b = newBench(t, c)
 	if got := b.must("perout", "ptp0", "0", "--period", "1ms")[0]; got["start_ns"] != epoch+2e9 || got["phase_ns"] != 0.0 ||
-		b.clocks["/dev/ptp0"].Outputs()[0] != (unix.PtpPeroutRequest{Period: unix.PtpClockTime{Nsec: 1e6}, StartOrPhase: unix.PtpClockTime{Sec: epoch/1e9 + 2}}) {
+		b.clocks["/dev/ptp0"].Outputs()[0] != (unix.PtpPeroutRequest{Period: unix.PtpClockTime{Nsec: 1e6},
+			StartOrPhase: unix.PtpClockTime{Sec: epoch/1e9 + 2}}) {
 		t.Errorf("%v", got)
 	}
-	for _, args := range [][]string{{"--period", "0s"}, {}, {"--period", "1s", "--duty", "2"}, {"--period", "10ns", "--duty", "1%"},
-		{"--off", "--period", "1s"}} {
+	for _, args := range [][]string{{"--period", "0s"}, {}, {"--period", "1s", "--duty", "2"},
+		{"--period", "10ns", "--duty", "1%"}, {"--off", "--period", "1s"}} {
 		b = newBench(t, c)
 		b.want(exitUsage, "", append([]string{"perout", "ptp0", "0"}, args...)...)
 	}
 	newBench(t, c).must("perout", "ptp0", "0", "--off")
-	if got := newBench(t, c).must("pps", "ptp0", "on")[0]; got["pps"] != true || fmt.Sprint(got["source"]) != "map[device:/dev/pps0 pulses:7]" {
+	if got := newBench(t, c).must("pps", "ptp0", "on")[0]; got["pps"] != true ||
+		fmt.Sprint(got["source"]) != "map[device:/dev/pps0 pulses:7]" {
 		t.Errorf("%v", got)
 	}
 	newBench(t, c).want(exitUsage, "neither", "pps", "ptp0", "yes")
@@ -223,7 +234,7 @@ func TestPins(t *testing.T) {
 func TestStabilityVanish(t *testing.T) {
 	for calls, want := range map[int]bool{20: true, 2: false} {
 		n := 0
-		b := newBench(t, phctest.Config{WhitePhase: 5, Fault: func(c phctest.Call) error {
+		b := newBench(t, phctest.Config{WhitePhase: 5, Fault: func(phctest.Call) error {
 			if n++; n > calls {
 				return unix.ENODEV
 			}
@@ -249,7 +260,8 @@ func TestStabilityInterrupted(t *testing.T) {
 			n++
 			return ctx.Err()
 		}
-		if code := run(ctx, b.app, []string{"stability", "ptp0"}); code != want || strings.Contains(b.out.String(), "TAU") != (want == exitOK) {
+		if code := run(ctx, b.app, []string{"stability", "ptp0"}); code != want ||
+			strings.Contains(b.out.String(), "TAU") != (want == exitOK) {
 			t.Errorf("after %d: status %d: %s%s", sleeps, code, b.out.String(), b.err.String())
 		}
 		cancel()
@@ -402,7 +414,8 @@ func TestNICProvider(t *testing.T) {
 	if code := b.run("nic"); code != 0 {
 		t.Fatal(b.err.String())
 	}
-	for _, row := range []string{"stamped by       /dev/ptp3, approximate, by phy 1\n", "transmit stamps  1099511627776 taken, 2 lost\n"} {
+	for _, row := range []string{"stamped by       /dev/ptp3, approximate, by phy 1\n",
+		"transmit stamps  1099511627776 taken, 2 lost\n"} {
 		if !strings.Contains(b.out.String(), row) {
 			t.Errorf("no %q in\n%s", row, b.out.String())
 		}

@@ -21,7 +21,8 @@ func fakeNaming() *naming {
 		device: phc.Resolve,
 		list: func() ([]phc.Info, error) {
 			return []phc.Info{
-				{Index: 0, Device: "/dev/ptp0", Driver: "igb", Bus: "0000:01:00.0", Interfaces: []string{"odd", "eth0", "eth1"}, Parent: -1},
+				{Index: 0, Device: "/dev/ptp0", Driver: "igb", Bus: "0000:01:00.0", Interfaces: []string{"odd", "eth0", "eth1"},
+					Parent: -1},
 				{Index: 1, Device: "/dev/ptp1", Driver: "ptp0_virt", Bus: "virtual", Parent: 0},
 				{Index: 12, Device: "/dev/ptp12", Driver: "tbed", Bus: "tbed", Serial: "42", Parent: -1},
 			}, nil
@@ -66,12 +67,13 @@ func TestResolve(t *testing.T) {
 		"eth9":    `"eth9"` + neither,
 		"../x":    `"../x"` + neither,
 		"-1":      `"-1"` + neither,
-		"virtual": `"virtual"` + neither, "ptp0_virt:": `"ptp0_virt:"` + neither, "igb:52:54:00:aa:bb:cd": `"igb:52:54:00:aa:bb:cd"` + neither,
-		"lo":         "interface lo: no PTP hardware clock: its driver has registered none",
-		"veth0":      "interface veth0: no PTP hardware clock: driver veth has registered none",
-		"odd":        "interface odd: no PTP hardware clock: ETHTOOL_GET_TS_INFO of odd: operation not supported",
-		"/dev/null":  "/dev/null: no PTP hardware clock: it is no /dev/ptpN",
-		"/dev/no/it": "/dev/no/it: no PTP hardware clock: lstat /dev/no: no such file or directory",
+		"virtual": `"virtual"` + neither, "ptp0_virt:": `"ptp0_virt:"` + neither,
+		"igb:52:54:00:aa:bb:cd": `"igb:52:54:00:aa:bb:cd"` + neither,
+		"lo":                    "interface lo: no PTP hardware clock: its driver has registered none",
+		"veth0":                 "interface veth0: no PTP hardware clock: driver veth has registered none",
+		"odd":                   "interface odd: no PTP hardware clock: ETHTOOL_GET_TS_INFO of odd: operation not supported",
+		"/dev/null":             "/dev/null: no PTP hardware clock: it is no /dev/ptpN",
+		"/dev/no/it":            "/dev/no/it: no PTP hardware clock: lstat /dev/no: no such file or directory",
 	} {
 		if got, err := n.resolve(name); !errors.Is(err, phc.ErrNotPHC) || err.Error() != want {
 			t.Errorf("%q: %d, %v; want %s", name, got, err, want)
@@ -82,7 +84,8 @@ func TestResolve(t *testing.T) {
 func TestResolveAmbiguous(t *testing.T) {
 	n := fakeNaming()
 	n.list = func() ([]phc.Info, error) {
-		return []phc.Info{{Index: 0, Device: "/dev/ptp0", Bus: "card", Parent: -1}, {Index: 1, Device: "/dev/ptp1", Bus: "card", Parent: -1}}, nil
+		return []phc.Info{{Index: 0, Device: "/dev/ptp0", Bus: "card", Parent: -1},
+			{Index: 1, Device: "/dev/ptp1", Bus: "card", Parent: -1}}, nil
 	}
 	const want = "card: ambiguous name: it is of /dev/ptp0, /dev/ptp1"
 	if _, err := n.resolve("card"); !errors.Is(err, errAmbiguous) || err.Error() != want {

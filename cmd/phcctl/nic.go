@@ -29,7 +29,8 @@ func (a *app) nicCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use: "nic [INTERFACE...]", Short: "what timestamping network interfaces can do, and how it is configured",
 		Example: "  phcctl nic\n  phcctl nic eth0 --json\n  phcctl nic set eth0 --tx on --rx ptp-v2-event",
-		Long: "Show what each interface, or those named, can timestamp by hardware and by the kernel, its hardware clock, who on the\n" +
+		Long: "" +
+			"Show what each interface, or those named, can timestamp by hardware and by the kernel, its hardware clock, who on the\n" +
 			"way to the wire takes the stamps (Linux 6.14), how it is configured now, and how the transmit stamps have fared since\n" +
 			"the driver was loaded, where the driver counts that (Linux 6.10).",
 		Args: between(0, -1), ValidArgsFunction: a.completeInterface,
@@ -50,7 +51,8 @@ func (a *app) nicCommand() *cobra.Command {
 			}
 			return a.completeInterface(c, args, s)
 		},
-		Long: "Configure which packets a NIC stamps, and print what the driver really granted, which may be more than was asked for.\n" +
+		Long: "" +
+			"Configure which packets a NIC stamps, and print what the driver really granted, which may be more than was asked for.\n" +
 			"The half that is not given stays as it is; a driver that cannot tell how it is configured needs both. It needs\n" +
 			"CAP_NET_ADMIN, and --force where a process has the NIC's clock open for writing.",
 		Example: "  phcctl nic set eth0 --tx on --rx all\n  phcctl nic set eth0 --tx off --rx none",

@@ -27,8 +27,8 @@ type offset struct {
 }
 
 // measure compares a clock with the system clock.
-func (a *app) measure(d *phc.Device, n int) (offset, error) {
-	c, err := d.Compare(n)
+func (a *app) measure(d *phc.Device) (offset, error) {
+	c, err := d.Compare(readings)
 	if err != nil {
 		return offset{}, err
 	}
@@ -131,14 +131,14 @@ func (a *app) moving(d *phc.Device, did string, asked any, do func(before offset
 	if err := a.mayChange(d); err != nil {
 		return nil, err
 	}
-	before, err := a.measure(d, readings)
+	before, err := a.measure(d)
 	if err != nil {
 		return nil, err
 	}
 	if err := do(before); err != nil {
 		return nil, err
 	}
-	after, err := a.measure(d, readings)
+	after, err := a.measure(d)
 	if err != nil {
 		return nil, fmt.Errorf("%s is done, but: %w", did, err)
 	}

@@ -70,13 +70,16 @@ func (a *app) peroutCommand() *cobra.Command {
 		}
 		return a.with(a.open, name, func(d *phc.Device) (result, error) { return a.perout(d, channel, o, out) })
 	})
-	c.Long = "Start a periodic signal, or stop it. With --phase it is aligned to whole multiples of the period on the clock, plus the\n" +
-		"phase; without, it begins at a whole second soon. Where the clock has programmable pins, one must have the function\n" +
-		"perout with this channel: see phcctl pins, or give --pin."
-	c.Example = "  phcctl perout eth0 0 --period 1s --pin 1\n  phcctl perout eth0 0 --period 100ms --phase 10ms --duty 25%\n  phcctl perout eth0 0 --off"
+	c.Long =
+		"Start a periodic signal, or stop it. With --phase it is aligned to whole multiples of the period on the clock, plus the\n" +
+			"phase; without, it begins at a whole second soon. Where the clock has programmable pins, one must have the function\n" +
+			"perout with this channel: see phcctl pins, or give --pin."
+	c.Example = "  phcctl perout eth0 0 --period 1s --pin 1\n" +
+		"  phcctl perout eth0 0 --period 100ms --phase 10ms --duty 25%\n  phcctl perout eth0 0 --off"
 	f := c.Flags()
 	f.StringVar(&o.period, "period", "", "period of the signal, like 1s")
-	f.StringVar(&o.phase, "phase", "", "phase against whole multiples of the period on the clock, like 100us; shorter than the period")
+	f.StringVar(&o.phase, "phase", "",
+		"phase against whole multiples of the period on the clock, like 100us; shorter than the period")
 	f.StringVar(&o.duty, "duty", "", "share of the period that the signal is high, like 0.25 or 25%")
 	f.BoolVar(&o.off, "off", false, "stop the signal")
 	f.IntVar(&o.pin, "pin", -1, "give this pin to the output first")

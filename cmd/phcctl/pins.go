@@ -49,7 +49,8 @@ func (a *app) pinsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "pins DEV [set PIN FUNCTION [CHANNEL]]", Short: "show or set a clock's pins",
 		Example: "  phcctl pins eth0\n  phcctl pins eth0 set SDP0 extts 0\n  phcctl pins eth0 set 1 none",
-		Long: "Show the programmable pins, or give a pin (number or name) a function: none, extts (external timestamps), perout\n" +
+		Long: "" +
+			"Show the programmable pins, or give a pin (number or name) a function: none, extts (external timestamps), perout\n" +
 			"(periodic output) or physync, and the channel of that, 0 if left out. The kernel takes the channel from the pin that\n" +
 			"had it. What the pin did before is shown below.",
 		Args: between(1, 5), ValidArgsFunction: a.completePin,

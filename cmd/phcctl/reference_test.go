@@ -26,7 +26,8 @@ func TestReference(t *testing.T) {
 		if c.Name() == "help" || c.Name() == "completion" {
 			return
 		}
-		if name := strings.TrimPrefix(c.CommandPath(), "phcctl "); c.HasParent() && !strings.Contains(text, "`"+name) && name != "pins set" {
+		if name := strings.TrimPrefix(c.CommandPath(), "phcctl "); c.HasParent() && !strings.Contains(text, "`"+name) &&
+			name != "pins set" {
 			t.Errorf("phcctl.md lacks the command %s", name)
 		}
 		c.LocalFlags().VisitAll(func(f *pflag.Flag) {

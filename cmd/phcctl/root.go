@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/internal/plain"
+	"github.com/lockstep-time/lockstep/internal/version"
 	"github.com/lockstep-time/lockstep/phc"
 )
 
@@ -81,7 +82,7 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "phcctl [DEV -- OPERATION...]",
 		Short: "look at and set PTP hardware clocks",
-		Long:  rootHelp + "\n\n" + statusHelp(), Version: version,
+		Long:  rootHelp + "\n\n" + statusHelp(), Version: version.String(),
 		Example: "  phcctl list\n  phcctl eth0 -- set now --tai freq 0 wait 5s cmp\n" +
 			"  phcctl stability eth0 --for 10m --plot eth0.svg",
 		Args:              cobra.ArbitraryArgs,
@@ -107,8 +108,10 @@ func (a *app) command() *cobra.Command {
 	root.SetErr(a.err)
 	scale.add(root.Flags(), "set: ")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object a line")
-	root.PersistentFlags().BoolVar(&a.force, "force", false, "change a clock even if a process may be steering it, and ask nothing")
-	root.PersistentFlags().IntVar(&a.taiSeconds, "tai-offset", 0, "TAI − UTC in seconds, instead of what the kernel or the leap-seconds list says")
+	root.PersistentFlags().BoolVar(&a.force, "force", false,
+		"change a clock even if a process may be steering it, and ask nothing")
+	root.PersistentFlags().IntVar(&a.taiSeconds, "tai-offset", 0,
+		"TAI − UTC in seconds, instead of what the kernel or the leap-seconds list says")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddCommand(a.lookCommands()...)
 	root.AddCommand(a.clockCommands()...)
@@ -153,8 +156,10 @@ func ownCompletion(root *cobra.Command) {
 			continue
 		}
 		c.Use, c.Short = "completion SHELL", "print a completion script for bash, zsh, fish or powershell"
-		c.Long = "Print the script by which a shell (bash, zsh, fish or powershell) completes commands, clocks, interfaces and flags."
-		c.Example = "  phcctl completion bash >/etc/bash_completion.d/phcctl\n  phcctl completion zsh >/usr/share/zsh/site-functions/_phcctl"
+		c.Long =
+			"Print the script by which a shell (bash, zsh, fish or powershell) completes commands, clocks, interfaces and flags."
+		c.Example = "  phcctl completion bash >/etc/bash_completion.d/phcctl\n" +
+			"  phcctl completion zsh >/usr/share/zsh/site-functions/_phcctl"
 		c.Args = func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("completion needs a shell: bash, zsh, fish or powershell")

@@ -98,7 +98,8 @@ func (a *app) checkUnit(ctx context.Context, d *phc.Device, s setting) error {
 	if !ok {
 		return nil
 	}
-	question := fmt.Sprintf("%s is nanoseconds since 1970: this sets %v to %s, not to %s", s.text, identify(d), calendar(s.ns), calendar(meant))
+	question := fmt.Sprintf("%s is nanoseconds since 1970: this sets %v to %s, not to %s",
+		s.text, identify(d), calendar(s.ns), calendar(meant))
 	return a.ask(ctx, question, fmt.Sprintf("did you mean %s%s? If not, write %sns", s.text, unit, s.text))
 }
 
@@ -108,8 +109,8 @@ func near(offset, scale int64) bool { return time.Duration(offset-scale).Abs() <
 // likelyTAI is what TAI − UTC has been since 2017, in seconds, for the case that nobody knows.
 const likelyTAI = 37
 
-// checkScale asks when a clock would land in what is mostly the wrong scale: on UTC where it kept TAI, more or less, or beyond TAI by
-// TAI − UTC once more. Offsets are those to the system clock.
+// checkScale asks when a clock would land in what is mostly the wrong scale: on UTC where it kept TAI, more or less, or
+// beyond TAI by TAI − UTC once more. Offsets are those to the system clock.
 func (a *app) checkScale(ctx context.Context, d *phc.Device, is, want int64, s setting) error {
 	seconds, known := a.tai()
 	if !known {
@@ -128,7 +129,8 @@ func (a *app) checkScale(ctx context.Context, d *phc.Device, is, want int64, s s
 			hint = "TAI − UTC seems to have been added twice"
 		}
 	case near(want, 0) && !s.utc && time.Duration(is-tai).Abs() < time.Duration(tai/2):
-		question = fmt.Sprintf("this sets %v to UTC, while it keeps TAI now, being %s ahead of the system clock", identify(d), span(is))
+		question = fmt.Sprintf("this sets %v to UTC, while it keeps TAI now, being %s ahead of the system clock",
+			identify(d), span(is))
 		hint = "add --tai if the time is UTC and the clock is to keep TAI, or --utc if it is to keep UTC"
 	default:
 		return nil
@@ -151,7 +153,7 @@ func (a *app) reach(d *phc.Device, is, want int64) error {
 		if err != nil {
 			return err
 		}
-		o, err := a.measure(d, readings)
+		o, err := a.measure(d)
 		if err != nil {
 			return err
 		}

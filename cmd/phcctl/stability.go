@@ -57,7 +57,8 @@ func (s *stabilityInfo) text(w io.Writer) {
 	}
 	t.Flush()
 	if s.Interpolated > 0 {
-		fmt.Fprintf(w, "interpolated, no sample having come in time: %d; where those are many, small taus read low\n", s.Interpolated)
+		fmt.Fprintf(w, "interpolated, no sample having come in time: %d; where those are many, small taus read low\n",
+			s.Interpolated)
 	}
 }
 
@@ -80,8 +81,10 @@ func (a *app) stabilityCommand() *cobra.Command {
 	var s stabilityOptions
 	var against string
 	c := &cobra.Command{
-		Use: "stability DEV", Short: "Allan deviation, time deviation and MTIE of a clock", Args: between(1, 1), ValidArgsFunction: a.complete,
-		Long: "Collect comparisons and print, over averaging times tau, the overlapping Allan deviation, the time deviation and the\n" +
+		Use: "stability DEV", Short: "Allan deviation, time deviation and MTIE of a clock", Args: between(1, 1),
+		ValidArgsFunction: a.complete,
+		Long: "" +
+			"Collect comparisons and print, over averaging times tau, the overlapping Allan deviation, the time deviation and the\n" +
 			"maximum time interval error (ITU-T G.810). The clock's mean rate is taken out of the latter. An interrupt ends the\n" +
 			"collection early, and what there is by then counts. The noise of the comparisons themselves is part of what is shown;\n" +
 			"it is what dominates at small tau.",

@@ -68,7 +68,8 @@ func (p *progress) show(n int) {
 	n = min(n, p.total)
 	filled := width * n / p.total
 	left := (time.Duration(p.total-n) * p.interval).Round(time.Second)
-	fmt.Fprintf(p.w, "\r[%s%s] %d of %d, %v left\033[K", strings.Repeat("#", filled), strings.Repeat(".", width-filled), n, p.total, left)
+	fmt.Fprintf(p.w, "\r[%s%s] %d of %d, %v left\033[K",
+		strings.Repeat("#", filled), strings.Repeat(".", width-filled), n, p.total, left)
 }
 
 func (p *progress) end() {

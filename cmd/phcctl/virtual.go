@@ -29,8 +29,10 @@ func (v *vclockInfo) text(w io.Writer) {
 
 func (a *app) vclocksCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "vclocks DEV [N]", Short: "show or set the number of virtual clocks", Example: "  phcctl vclocks eth0 2\n  phcctl vclocks eth0 0",
-		Long: "Show or set how many virtual clocks run on top of a clock: clocks of their own number that can be steered each on its\n" +
+		Use: "vclocks DEV [N]", Short: "show or set the number of virtual clocks",
+		Example: "  phcctl vclocks eth0 2\n  phcctl vclocks eth0 0",
+		Long: "" +
+			"Show or set how many virtual clocks run on top of a clock: clocks of their own number that can be steered each on its\n" +
 			"own. While there are any, the clock itself runs free, and whoever steers it is refused. Virtual clocks are not removed\n" +
 			"while a process has one of them open, but with --force.",
 		Args: between(1, 2), ValidArgsFunction: a.complete,

@@ -46,8 +46,10 @@ func (a *app) cmpCommand() *cobra.Command {
 	var w watchOptions
 	var endless bool
 	c := &cobra.Command{
-		Use: "cmp A [B]", Short: "compare a clock with the system clock or another", Args: between(1, 2), ValidArgsFunction: a.completePair,
-		Long: "Compare clock A with B, the system clock if left out. Two hardware clocks are compared by way of the system clock.\n" +
+		Use: "cmp A [B]", Short: "compare a clock with the system clock or another", Args: between(1, 2),
+		ValidArgsFunction: a.completePair,
+		Long: "" +
+			"Compare clock A with B, the system clock if left out. Two hardware clocks are compared by way of the system clock.\n" +
 			"The uncertainty is half of the mean window of the tightest readings, which are averaged. By precise, where the hardware latches both,\n" +
 			"there is none, and the kernel states no bound: it is the unit of the readings then, 1 ns, and the error may be larger.\n" +
 			"Watching, it also shows A's rate against B.\n" +

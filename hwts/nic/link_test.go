@@ -179,7 +179,8 @@ func TestParseNoStatistics(t *testing.T) {
 			ae.Nested(unix.ETHTOOL_A_TSINFO_STATS, func(ae *netlink.AttributeEncoder) error { fill(ae); return nil })
 		})
 	}
-	if got, err := parseTSInfo(nest(func(*netlink.AttributeEncoder) {})); err != nil || got.statistics != nil || got.provider != nil {
+	if got, err := parseTSInfo(nest(func(*netlink.AttributeEncoder) {})); err != nil || got.statistics != nil ||
+		got.provider != nil {
 		t.Errorf("empty: got %+v, %v", got, err)
 	}
 	if _, err := parseTSInfo(nest(func(ae *netlink.AttributeEncoder) { ae.Uint16(statLost, 1) })); err == nil {

@@ -215,7 +215,8 @@ func (p *prober) byIndex(index int) *link {
 func (p *prober) askTSInfo(ifname string) (tsInfo, error) {
 	if p.generic != nil {
 		// Kernels before 6.10 refuse the flag for statistics.
-		for _, flags := range [...]uint32{unix.ETHTOOL_FLAG_COMPACT_BITSETS | unix.ETHTOOL_FLAG_STATS, unix.ETHTOOL_FLAG_COMPACT_BITSETS} {
+		for _, flags := range [...]uint32{unix.ETHTOOL_FLAG_COMPACT_BITSETS | unix.ETHTOOL_FLAG_STATS,
+			unix.ETHTOOL_FLAG_COMPACT_BITSETS} {
 			if info, err := requestTSInfo(p.generic, p.family, ifname, flags); err == nil {
 				return info, nil
 			}

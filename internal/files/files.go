@@ -63,9 +63,10 @@ func Replace(path string) (*os.File, error) {
 }
 
 // Create opens a file that a person has named, to be written from its beginning, as os.Create does, but gives nobody else a
-// say in where that goes. A regular file of this user's is removed and made anew with its mode, and so is any for root, with the
-// mode of a new file if it was another user's; another name of it keeps its content. Devices are opened as they are. Links are
-// followed, and named pipes opened, if this user or root has made them; it fails with ErrLink or ErrPipe for others.
+// say in where that goes. A regular file of this user's is removed and made anew with its mode, and so is any for root, with
+// the mode of a new file if it was another user's; another name of it keeps its content. Devices are opened as they are.
+// Links are followed, and named pipes opened, if this user or root has made them; it fails with ErrLink or ErrPipe for
+// others.
 func Create(path string) (*os.File, error) {
 	info, err := os.Lstat(path)
 	switch {

@@ -38,13 +38,13 @@ func link(t *testing.T, target, path string) string {
 	return path
 }
 
-// put writes by way of what was opened.
-func put(t *testing.T, f *os.File, err error, text string) {
+// put writes "new" by way of what was opened.
+func put(t *testing.T, f *os.File, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = io.WriteString(f, text)
+	_, err = io.WriteString(f, "new")
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestReplace(t *testing.T) {
 			secret := write(t, path+".secret", "secret", 0o644)
 			prepare(path, secret)
 			f, err := files.Replace(path)
-			put(t, f, err, "new")
+			put(t, f, err)
 			if mode := content(t, path, "new"); mode != 0o600 {
 				t.Errorf("mode %v", mode)
 			}
@@ -128,7 +128,7 @@ func TestCreateMakesFilesAnew(t *testing.T) {
 		t.Error(err)
 	}
 	f, err := files.Create(path)
-	put(t, f, err, "new")
+	put(t, f, err)
 	if mode := content(t, path, "new"); mode != 0o604 {
 		t.Errorf("mode %v is not the old one", mode)
 	}
@@ -141,7 +141,7 @@ func TestCreateMakesFilesAnew(t *testing.T) {
 		t.Errorf("to ask whether it can be written has made it: %v", err)
 	}
 	f, err = files.Create(absent)
-	put(t, f, err, "new")
+	put(t, f, err)
 	content(t, absent, "new")
 }
 
@@ -153,7 +153,7 @@ func TestCreateByLinks(t *testing.T) {
 		t.Error(err)
 	}
 	f, err := files.Create(own)
-	put(t, f, err, "new")
+	put(t, f, err)
 	content(t, target, "new")
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make links of others: the rest is not tested")
@@ -185,7 +185,7 @@ func TestCreateOfAnothersFile(t *testing.T) {
 	}
 	defer theirs.Close()
 	f, err := files.Create(path)
-	put(t, f, err, "new")
+	put(t, f, err)
 	content(t, path, "new")
 	if b, err := io.ReadAll(theirs); err != nil || string(b) != "old" {
 		t.Errorf("the other user sees %q, %v", b, err)
@@ -206,7 +206,7 @@ func TestCreateLeavesPipesAndDevices(t *testing.T) {
 	}
 	defer reader.Close()
 	f, err := files.Create(path)
-	put(t, f, err, "new")
+	put(t, f, err)
 	if b, err := io.ReadAll(reader); err != nil || string(b) != "new" {
 		t.Errorf("%q, %v came through the pipe", b, err)
 	}

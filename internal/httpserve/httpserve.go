@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package httpserve runs an HTTP server until it is told to stop, with a bounded number of connections that are shared fairly.
+// Package httpserve runs an HTTP server until it is told to stop, with a bounded number of connections that are shared
+// fairly.
 package httpserve
 
 import (

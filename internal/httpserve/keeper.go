@@ -170,7 +170,8 @@ func (k *keeper) handler(next http.Handler) http.Handler {
 }
 
 // connContext adds the connection to the context that next, unless nil, makes for it.
-func (k *keeper) connContext(next func(context.Context, net.Conn) context.Context) func(context.Context, net.Conn) context.Context {
+func (k *keeper) connContext(next func(context.Context, net.Conn) context.Context) func(context.Context,
+	net.Conn) context.Context {
 	return func(ctx context.Context, c net.Conn) context.Context {
 		if next != nil {
 			ctx = next(ctx, c)

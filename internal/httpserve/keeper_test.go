@@ -118,7 +118,8 @@ func TestBusyTooLate(t *testing.T) {
 		t.Errorf("closed are %v", closed)
 	}
 	defer func() {
-		if got := recover(); got != http.ErrAbortHandler {
+		got := recover()
+		if err, _ := got.(error); !errors.Is(err, http.ErrAbortHandler) {
 			t.Errorf("the handler ended with %v", got)
 		}
 	}()

@@ -91,7 +91,8 @@ func TestFind(t *testing.T) {
 // TestHolderCannotSpeakToTheTerminal: any process may call itself whatever it likes.
 func TestHolderCannotSpeakToTheTerminal(t *testing.T) {
 	for comm, want := range map[string]string{
-		"ptp4l\n": "process 7 (ptp4l)", "\x1b]0;x\a\n": "process 7 (?]0;x?)", "\u009b31m\x7f\n": "process 7 (?31m?)", "\xff\n": "process 7 (?)",
+		"ptp4l\n": "process 7 (ptp4l)", "\x1b]0;x\a\n": "process 7 (?]0;x?)", "\u009b31m\x7f\n": "process 7 (?31m?)",
+		"\xff\n": "process 7 (?)",
 	} {
 		if got := describe(7, []byte(comm), true); got != want {
 			t.Errorf("%q: %q, want %q", comm, got, want)

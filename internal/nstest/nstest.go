@@ -59,7 +59,8 @@ func isolated(t *testing.T, flags uintptr) *exec.Cmd {
 }
 
 // rtnetlink does one request, and skips the test if the kernel cannot.
-func rtnetlink(t *testing.T, typ netlink.HeaderType, flags netlink.HeaderFlags, body []byte, attributes func(*netlink.AttributeEncoder)) {
+func rtnetlink(t *testing.T, typ netlink.HeaderType, flags netlink.HeaderFlags, body []byte,
+	attributes func(*netlink.AttributeEncoder)) {
 	t.Helper()
 	conn, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 	if err != nil {
@@ -87,17 +88,18 @@ func rtnetlink(t *testing.T, typ netlink.HeaderType, flags netlink.HeaderFlags, 
 // makeLink makes an interface of a kind, and sets it up.
 func makeLink(t *testing.T, name, kind, parent string, data func(*netlink.AttributeEncoder) error) {
 	t.Helper()
-	rtnetlink(t, unix.RTM_NEWLINK, netlink.Create|netlink.Excl, make([]byte, unix.SizeofIfInfomsg), func(ae *netlink.AttributeEncoder) {
-		ae.String(unix.IFLA_IFNAME, name)
-		if parent != "" {
-			ae.Uint32(unix.IFLA_LINK, uint32(Index(t, parent)))
-		}
-		ae.Nested(unix.IFLA_LINKINFO, func(ae *netlink.AttributeEncoder) error {
-			ae.String(unix.IFLA_INFO_KIND, kind)
-			ae.Nested(unix.IFLA_INFO_DATA, data)
-			return nil
+	rtnetlink(t, unix.RTM_NEWLINK, netlink.Create|netlink.Excl, make([]byte, unix.SizeofIfInfomsg),
+		func(ae *netlink.AttributeEncoder) {
+			ae.String(unix.IFLA_IFNAME, name)
+			if parent != "" {
+				ae.Uint32(unix.IFLA_LINK, uint32(Index(t, parent)))
+			}
+			ae.Nested(unix.IFLA_LINKINFO, func(ae *netlink.AttributeEncoder) error {
+				ae.String(unix.IFLA_INFO_KIND, kind)
+				ae.Nested(unix.IFLA_INFO_DATA, data)
+				return nil
+			})
 		})
-	})
 	SetUp(t, name)
 }
 

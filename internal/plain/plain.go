@@ -32,8 +32,8 @@ func shown(r rune) rune {
 	return r
 }
 
-// Longest is how many characters Short returns at most. The names that the kernel gives are shorter, and so is a sentence that
-// says what is wrong; more would only push everything else off the screen.
+// Longest is how many characters Short returns at most. The names that the kernel gives are shorter, and so is a sentence
+// that says what is wrong; more would only push everything else off the screen.
 const Longest = 256
 
 // Short is Text of Longest characters at most: the last one is an ellipsis where there are more.
@@ -47,8 +47,8 @@ func Short(s string) string {
 	return Text(s)
 }
 
-// JSON returns a JSON text with \u escapes for what encoding/json leaves as it is although terminals obey it: U+007F to U+009F,
-// which only strings can have. Where there is nothing to do it returns b.
+// JSON returns a JSON text with \u escapes for what encoding/json leaves as it is although terminals obey it: U+007F to
+// U+009F, which only strings can have. Where there is nothing to do it returns b.
 func JSON(b []byte) []byte {
 	i := control(b)
 	if i < 0 {

@@ -39,7 +39,8 @@ type Config struct {
 	WhitePhase float64
 	// Tick is the unit of its readings in ns; 0 and 1 both mean nanoseconds.
 	Tick int64
-	// Quantum is the unit of its frequency correction in ppb (119.2 on an Intel 82576); the rest is cut off, as its driver does.
+	// Quantum is the unit of its frequency correction in ppb (119.2 on an Intel 82576); the rest is cut off, as its driver
+	// does.
 	Quantum float64
 	// Window is the width of a reading's window at best; Latency the mean of an exponentially distributed addition to it.
 	Window, Latency time.Duration
@@ -49,8 +50,8 @@ type Config struct {
 	Caps phc.Caps
 	// Methods of comparing that it has; by default Extended and Basic.
 	Methods []clock.Method
-	// Stamps are the edges that its hardware stamps whatever it is asked for (Both on an Intel i210), so that it refuses to stamp
-	// others strictly; 0: those that it is asked for.
+	// Stamps are the edges that its hardware stamps whatever it is asked for (Both on an Intel i210), so that it refuses to
+	// stamp others strictly; 0: those that it is asked for.
 	Stamps phc.Edge
 	// MaxVirtualClocks there may be; 0 means a kernel without.
 	MaxVirtualClocks int
@@ -139,8 +140,8 @@ func (c *Clock) Error() time.Duration {
 	return time.Duration(c.kernel.osc.ns - now)
 }
 
-// Adjustment returns the correction of the oscillator's frequency that the hardware makes, in ppb: what was last set, cut off
-// to the hardware's unit.
+// Adjustment returns the correction of the oscillator's frequency that the hardware makes, in ppb: what was last set, cut
+// off to the hardware's unit.
 func (c *Clock) Adjustment() float64 {
 	c.kernel.mu.Lock()
 	defer c.kernel.mu.Unlock()
@@ -154,10 +155,10 @@ type kernel struct {
 	once   sync.Once
 	closed chan struct{}
 
-	mu     sync.Mutex // guards what follows
-	osc    oscillator
-	dialed int64 // the frequency in the kernel's unit, as last set
-	pins   []unix.PtpPinDesc
+	mu      sync.Mutex // guards what follows
+	osc     oscillator
+	dialled int64 // the frequency in the kernel's unit, as last set
+	pins    []unix.PtpPinDesc
 	// channels and outputs that are on, with what was asked of them; a channel by its flags.
 	channels map[uint32]uint32
 	outputs  map[uint32]unix.PtpPeroutRequest
@@ -243,15 +244,15 @@ func (k *kernel) AdjTime(t *unix.Timex) error {
 		}
 		k.osc.shift(int64(t.Time.Sec)*1e9+int64(t.Time.Usec), 0)
 	case t.Modes&unix.ADJ_FREQUENCY != 0:
-		k.dialed = int64(t.Freq)
-		k.osc.adjustment = k.quantise(float64(k.dialed) / perPPB)
+		k.dialled = int64(t.Freq)
+		k.osc.adjustment = k.quantise(float64(k.dialled) / perPPB)
 	case t.Modes&unix.ADJ_OFFSET != 0:
 		if !k.config.Caps.AdjustPhase {
 			return unix.EOPNOTSUPP
 		}
 		k.osc.shift(int64(t.Offset), 0)
 	}
-	store(&t.Freq, k.dialed)
+	store(&t.Freq, k.dialled)
 	return nil
 }
 

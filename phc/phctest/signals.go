@@ -12,8 +12,8 @@ import (
 	"github.com/lockstep-time/lockstep/phc"
 )
 
-// Edge gives a channel's signal an edge, Rising or Falling, at what the clock reads now. It reports whether there was an event of
-// it: the channel must have been asked for with that edge and be selected, and the queue of 128 events not be full.
+// Edge gives a channel's signal an edge, Rising or Falling, at what the clock reads now. It reports whether there was an
+// event of it: the channel must have been asked for with that edge and be selected, and the queue of 128 events not be full.
 func (c *Clock) Edge(channel int, edge phc.Edge) bool {
 	c.kernel.mu.Lock()
 	defer c.kernel.mu.Unlock()
@@ -24,8 +24,8 @@ func (c *Clock) Edge(channel int, edge phc.Edge) bool {
 	return c.kernel.deliver(unix.PtpExttsEvent{T: clockTime(c.kernel.register()), Index: uint32(channel)})
 }
 
-// Measure gives a channel an offset of its signal. It reports whether there was an event of it, as Edge does; the channel must have
-// been asked for offsets.
+// Measure gives a channel an offset of its signal. It reports whether there was an event of it, as Edge does; the channel
+// must have been asked for offsets.
 func (c *Clock) Measure(channel int, offset time.Duration) bool {
 	c.kernel.mu.Lock()
 	defer c.kernel.mu.Unlock()

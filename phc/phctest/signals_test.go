@@ -3,6 +3,7 @@
 package phctest
 
 import (
+	"errors"
 	"testing"
 	"unsafe"
 
@@ -30,7 +31,7 @@ func TestKernelChecksExtTS(t *testing.T) {
 		{unix.PTP_EXTTS_REQUEST, unix.PtpExttsRequest{Index: 2}, unix.EINVAL},
 	} {
 		f := New(Config{Now: func() int64 { return 0 }, Caps: phc.Caps{ExtTS: 2, PerOut: 1}})
-		if err := f.kernel.Ioctl(c.req, unsafe.Pointer(&c.r)); err != c.want {
+		if err := f.kernel.Ioctl(c.req, unsafe.Pointer(&c.r)); !errors.Is(err, c.want) {
 			t.Errorf("%#x %+v: %v, want %v", c.req, c.r, err, c.want)
 		}
 	}
@@ -44,16 +45,18 @@ func TestKernelChecksPerOut(t *testing.T) {
 		want error
 	}{
 		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, On: half, Flags: unix.PTP_PEROUT_DUTY_CYCLE}, nil},
-		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: half, On: second, Flags: unix.PTP_PEROUT_DUTY_CYCLE}, unix.ERANGE},
+		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: half, On: second, Flags: unix.PTP_PEROUT_DUTY_CYCLE},
+			unix.ERANGE},
 		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, On: half}, unix.EINVAL},
-		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, StartOrPhase: second, Flags: unix.PTP_PEROUT_PHASE}, unix.ERANGE},
+		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, StartOrPhase: second, Flags: unix.PTP_PEROUT_PHASE},
+			unix.ERANGE},
 		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, StartOrPhase: second}, nil},
 		{unix.PTP_PEROUT_REQUEST2, unix.PtpPeroutRequest{Period: second, Flags: 1 << 3}, unix.EINVAL},
 		{unix.PTP_PEROUT_REQUEST, unix.PtpPeroutRequest{Period: second, Flags: 1 << 3}, nil},
 		{unix.PTP_PEROUT_REQUEST, unix.PtpPeroutRequest{Period: second, Index: 1}, unix.EINVAL},
 	} {
 		f := New(Config{Now: func() int64 { return 0 }, Caps: phc.Caps{ExtTS: 2, PerOut: 1}})
-		if err := f.kernel.Ioctl(c.req, unsafe.Pointer(&c.r)); err != c.want {
+		if err := f.kernel.Ioctl(c.req, unsafe.Pointer(&c.r)); !errors.Is(err, c.want) {
 			t.Errorf("%#x %+v: %v, want %v", c.req, c.r, err, c.want)
 		}
 	}

@@ -12,11 +12,11 @@ type Sample struct {
 	At, Phase int64
 }
 
-// Resample makes a series of phases, one every interval from the first sample on, of samples that were taken about every interval.
-// Phases are relative to the first sample's, so that none is lost to rounding, and stay what they were measured to be but for
-// the mean rate over the time that each came early or late: interpolating would average neighbours, and so their noise. It
-// interpolates, linearly, only where no sample is within an eighth of an interval, and counts how often; that is everywhere if
-// the samples are not about interval apart. Samples that do not advance in time are skipped.
+// Resample makes a series of phases, one every interval from the first sample on, of samples that were taken about every
+// interval. Phases are relative to the first sample's, so that none is lost to rounding, and stay what they were measured to
+// be but for the mean rate over the time that each came early or late: interpolating would average neighbours, and so their
+// noise. It interpolates, linearly, only where no sample is within an eighth of an interval, and counts how often; that is
+// everywhere if the samples are not about interval apart. Samples that do not advance in time are skipped.
 func Resample(samples []Sample, interval time.Duration) (phases []float64, interpolated int) {
 	if len(samples) == 0 || interval <= 0 {
 		return nil, 0
@@ -67,8 +67,8 @@ func advancing(samples []Sample) []Sample {
 	return kept
 }
 
-// place gives each sample its number in the series, and returns how far apart those are by the clock of the samples, which need not
-// run at the rate of the timer that took them.
+// place gives each sample its number in the series, and returns how far apart those are by the clock of the samples, which
+// need not run at the rate of the timer that took them.
 func place(samples []Sample, interval float64) (slots []int, step float64) {
 	slots = make([]int, len(samples))
 	for i := 1; i < len(samples); i++ {

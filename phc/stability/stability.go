@@ -32,7 +32,8 @@ type Point struct {
 // interval, up to half of the series. Only differences matter, so any constant may have been subtracted.
 func Analyse(phases []float64, interval time.Duration) ([]Point, error) {
 	if len(phases) < 4 || interval <= 0 {
-		return nil, fmt.Errorf("stability of %d samples every %v: %w: 4 are needed, at a positive interval", len(phases), interval, ErrTooFew)
+		return nil, fmt.Errorf("stability of %d samples every %v: %w: 4 are needed, at a positive interval",
+			len(phases), interval, ErrTooFew)
 	}
 	var points []Point
 	for m := 1; m <= (len(phases)-1)/2; m *= 2 {
@@ -48,8 +49,8 @@ func Analyse(phases []float64, interval time.Duration) ([]Point, error) {
 	return points, nil
 }
 
-// ADEV returns the overlapping Allan deviation at m times interval, and the number of terms; both are 0 if there are fewer than
-// 2m + 1 phases.
+// ADEV returns the overlapping Allan deviation at m times interval, and the number of terms; both are 0 if there are fewer
+// than 2m + 1 phases.
 func ADEV(phases []float64, interval time.Duration, m int) (deviation float64, n int) {
 	n = len(phases) - 2*m
 	if m < 1 || n < 1 {
@@ -63,7 +64,8 @@ func ADEV(phases []float64, interval time.Duration, m int) (deviation float64, n
 	return math.Sqrt(sum/(2*float64(n))) / (float64(m) * float64(interval)), n
 }
 
-// TDEV returns the time deviation at an averaging time of m intervals, in the unit of the phases; 0 if there are fewer than 3m.
+// TDEV returns the time deviation at an averaging time of m intervals, in the unit of the phases; 0 if there are fewer than
+// 3m.
 func TDEV(phases []float64, m int) float64 {
 	n := len(phases) - 3*m + 1
 	if m < 1 || n < 1 {

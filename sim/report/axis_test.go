@@ -31,7 +31,8 @@ func TestErrorAxis(t *testing.T) {
 	if at := log.Normalize(-most, most, 50); at < 0.55 || at > 0.75 {
 		t.Errorf("50 ns are at %g of the axis", at)
 	}
-	if low, middle, high := log.Normalize(-most, most, -most), log.Normalize(-most, most, 0), log.Normalize(-most, most, most); low != 0 || middle != 0.5 || high != 1 {
+	low, middle, high := log.Normalize(-most, most, -most), log.Normalize(-most, most, 0), log.Normalize(-most, most, most)
+	if low != 0 || middle != 0.5 || high != 1 {
 		t.Errorf("the axis has its ends at %g and %g, and 0 at %g", low, high, middle)
 	}
 }

@@ -23,74 +23,117 @@ const delay = `delay = "(+ 1e-7 (* 1e-7 (exponential)))"`
 func TestBounds(t *testing.T) {
 	refused(t, []refusal{
 		{"infinite", delay, `delay = "(* 1e308 1e308)"`, "x.toml:29: link[0].delay: value 1 is +Inf; allowed: at most 1000 s"},
-		{"infinite after a while", delay, `delay = "(sum 100)"`, "x.toml:29: link[0].delay: value 11 is 1100; allowed: at most 1000 s"},
+		{"infinite after a while", delay, `delay = "(sum 100)"`,
+			"x.toml:29: link[0].delay: value 11 is 1100; allowed: at most 1000 s"},
 		{"not a number", delay, `delay = "(% 1 0)"`, "x.toml:29: link[0].delay: value 1 is NaN"},
-		{"variable of a packet", `"(+ 1e-5 (sum (* 1e-9 (normal))))"`, `"(* 1e-9 length)"`, "x.toml:21: host[0].system.frequency: it has no variable length; allowed: time"},
-		{"variable of a correction", delay, `delay = "(* 2 delay)"`, "it has no variable delay; allowed: time from to port length subnet"},
-		{"no such file", delay, `delay = "(file nothing.txt)"`, "x.toml:29: link[0].delay: read values: stat nothing.txt: no such file"},
+		{"variable of a packet", `"(+ 1e-5 (sum (* 1e-9 (normal))))"`, `"(* 1e-9 length)"`,
+			"x.toml:21: host[0].system.frequency: it has no variable length; allowed: time"},
+		{"variable of a correction", delay, `delay = "(* 2 delay)"`,
+			"it has no variable delay; allowed: time from to port length subnet"},
+		{"no such file", delay, `delay = "(file nothing.txt)"`,
+			"x.toml:29: link[0].delay: read values: stat nothing.txt: no such file"},
 		{"device", delay, `delay = "(file /dev/zero)"`, "/dev/zero is not a regular file; allowed: a file of at most 16 MiB"},
-		{"many hosts", `name = "client"`, "name = \"client\"\ncount = 1000000", "x.toml:13: host[0].count: 1000000; allowed: 1 to 256"},
-		{"more hosts than can be counted", `name = "client"`, "name = \"client\"\ncount = 9223372036854775807", "x.toml:13: host[0].count: 9223372036854775807"},
+		{"many hosts", `name = "client"`, "name = \"client\"\ncount = 1000000",
+			"x.toml:13: host[0].count: 1000000; allowed: 1 to 256"},
+		{"more hosts than can be counted", `name = "client"`, "name = \"client\"\ncount = 9223372036854775807",
+			"x.toml:13: host[0].count: 9223372036854775807"},
 		{"too large a number", `name = "client"`, "name = \"client\"\ncount = 92233720368547758070", "x.toml:13: "},
-		{"less than one host", `name = "client"`, "name = \"client\"\ncount = 0", "x.toml:13: host[0].count: 0; allowed: 1 to 256"},
-		{"hosts of the same name", `name = "client"`, "name = \"client\"\ncount = 2\n[[host]]\nname = \"client-2\"", `x.toml:15: host[1].name: "client-2" is a host already`},
-		{"many sections", `[[event]]`, strings.Repeat("[[hub]]\n", 100_000) + "[[event]]", "x.toml:31: hub: 100000 sections; allowed: at most 256"},
-		{"many pairs", "[[event]]", `[[link]]` + strings.Repeat("\nfrom = [\"gm\"]\nto = [\"client\"]\ndelay = \"1\"\n[[link]]", 999) +
+		{"less than one host", `name = "client"`, "name = \"client\"\ncount = 0",
+			"x.toml:13: host[0].count: 0; allowed: 1 to 256"},
+		{"hosts of the same name", `name = "client"`, "name = \"client\"\ncount = 2\n[[host]]\nname = \"client-2\"",
+			`x.toml:15: host[1].name: "client-2" is a host already`},
+		{"many sections", `[[event]]`, strings.Repeat("[[hub]]\n", 100_000) + "[[event]]",
+			"x.toml:31: hub: 100000 sections; allowed: at most 256"},
+		{"many pairs", "[[event]]", `[[link]]` + strings.Repeat("\nfrom = [\"gm\"]\nto = [\"client\"]\ndelay = \"1\"\n[[link]]",
+			999) +
 			"\nfrom = [\"*\"]\nto = [\"*\"]\ndelay = \"1\"\n[[event]]", "link: 1001 sections; allowed: at most 1000"},
-		{"long list", `from = ["*"]`, `from = ["*"` + strings.Repeat(`,"*"`, 300) + "]", "x.toml:27: link[0].from: 301 names; allowed: a list of 1 to 256"},
-		{"no interval", `name = "gm"`, "name = \"gm\"\nsync_interval = \"0s\"", "x.toml:6: grandmaster[0].sync_interval: 0s; allowed: a power of two seconds"},
-		{"interval too short", `name = "gm"`, "name = \"gm\"\nsync_interval = \"1ns\"", "x.toml:6: grandmaster[0].sync_interval: 1ns; allowed: a power"},
-		{"negative delay of Follow_Up", `name = "gm"`, "name = \"gm\"\nfollow_up_delay = \"-1s\"", "x.toml:6: grandmaster[0].follow_up_delay: -1s; allowed: 0s to"},
+		{"long list", `from = ["*"]`, `from = ["*"` + strings.Repeat(`,"*"`, 300) + "]",
+			"x.toml:27: link[0].from: 301 names; allowed: a list of 1 to 256"},
+		{"no interval", `name = "gm"`, "name = \"gm\"\nsync_interval = \"0s\"",
+			"x.toml:6: grandmaster[0].sync_interval: 0s; allowed: a power of two seconds"},
+		{"interval too short", `name = "gm"`, "name = \"gm\"\nsync_interval = \"1ns\"",
+			"x.toml:6: grandmaster[0].sync_interval: 1ns; allowed: a power"},
+		{"negative delay of Follow_Up", `name = "gm"`, "name = \"gm\"\nfollow_up_delay = \"-1s\"",
+			"x.toml:6: grandmaster[0].follow_up_delay: -1s; allowed: 0s to"},
 		{"domain", `name = "gm"`, "name = \"gm\"\ndomain = 200", "x.toml:6: grandmaster[0].domain: 200; allowed: 0 to 127"},
-		{"negative root delay", `name = "ntp1"`, "name = \"ntp1\"\nroot_delay = \"-1s\"", "x.toml:9: server[0].root_delay: -1s; allowed: 0s to"},
-		{"kiss", `name = "ntp1"`, "name = \"ntp1\"\nkiss = \"GOAWAY\"", `x.toml:9: server[0].kiss: "GOAWAY"; allowed: four characters`},
-		{"start after the end", `name = "client"`, "name = \"client\"\nstart = \"61s\"", "x.toml:13: host[0].start: 1m1s; allowed: 0s to 1m0s"},
-		{"far future", `title = "a test"`, "start = 9999-01-01T00:00:00Z", "x.toml:1: start: 9999-01-01T00:00:00Z; allowed: 1970 to 2099"},
+		{"negative root delay", `name = "ntp1"`, "name = \"ntp1\"\nroot_delay = \"-1s\"",
+			"x.toml:9: server[0].root_delay: -1s; allowed: 0s to"},
+		{"kiss", `name = "ntp1"`, "name = \"ntp1\"\nkiss = \"GOAWAY\"",
+			`x.toml:9: server[0].kiss: "GOAWAY"; allowed: four characters`},
+		{"start after the end", `name = "client"`, "name = \"client\"\nstart = \"61s\"",
+			"x.toml:13: host[0].start: 1m1s; allowed: 0s to 1m0s"},
+		{"far future", `title = "a test"`, "start = 9999-01-01T00:00:00Z",
+			"x.toml:1: start: 9999-01-01T00:00:00Z; allowed: 1970 to 2099"},
 		{"events", `title = "a test"`, "max_events = 0", "x.toml:1: max_events: 0; allowed: 1 to 100000000000"},
 		{"longer than a century", `"100ms"`, `"40000d"`, `"40000d" is not a duration`},
-		{"extension", "grandmaster = \"gm\"\nshift = \"10us\"", "link = \"all\"\nextend = \"1h\"", "x.toml:34: event[0].extend: 1h0m0s; allowed: -16m40s to 16m40s"},
+		{"extension", "grandmaster = \"gm\"\nshift = \"10us\"", "link = \"all\"\nextend = \"1h\"",
+			"x.toml:34: event[0].extend: 1h0m0s; allowed: -16m40s to 16m40s"},
 		{"nan", `[[host.phc]]`, "wander = nan\n[[host.phc]]", "x.toml:22: host[0].system.wander: NaN; allowed: 0 to 1e+06"},
 		{"negative limit", `rms = "1us"`, "rms = \"1us\"\nmax = \"-1us\"", "x.toml:40: limit[0].max: -1µs; allowed: 1ns to"},
 		{"coverage", `rms = "1us"`, "coverage = 99.9", "x.toml:39: limit[0].coverage: 99.9; allowed: more than 0, at most 1"},
-		{"an instant and a window", `rms = "1us"`, "rms = \"1us\"\nat = \"35s\"", "x.toml:40: limit[0].at: an instant and a window; allowed: at, or from and to"},
-		{"configuration on one line", "[[event]]", "[[host]]\nname = \"b\"\nconfig = \"x = 1\"\n[[event]]", "x.toml:33: config: x: unknown key"},
-		{"event of a clock that is not there", "grandmaster = \"gm\"\nshift = \"10us\"", "host = \"client\"\nclock = \"ptp1\"\nstep = \"1s\"",
+		{"an instant and a window", `rms = "1us"`, "rms = \"1us\"\nat = \"35s\"",
+			"x.toml:40: limit[0].at: an instant and a window; allowed: at, or from and to"},
+		{"configuration on one line", "[[event]]", "[[host]]\nname = \"b\"\nconfig = \"x = 1\"\n[[event]]",
+			"x.toml:33: config: x: unknown key"},
+		{"event of a clock that is not there", "grandmaster = \"gm\"\nshift = \"10us\"",
+			"host = \"client\"\nclock = \"ptp1\"\nstep = \"1s\"",
 			"x.toml:34: event[0].clock: client has no ptp1"},
-		{"event of an interface that is not there", "grandmaster = \"gm\"\nshift = \"10us\"", "host = \"client\"\ninterface = \"eth1\"\nup = true",
+		{"event of an interface that is not there", "grandmaster = \"gm\"\nshift = \"10us\"",
+			"host = \"client\"\ninterface = \"eth1\"\nup = true",
 			`x.toml:34: event[0].interface: there is no PTP port on "eth1"; allowed: eth0`},
 		{"no such clock", `rms = "1us"`, "rms = \"1us\"\nclock = \"ptp0x\"", `"ptp0x" is not a clock`},
-		{"joins nothing", `from = ["*"]` + "\n" + `to = ["client"]`, "from = [\"ntp1\"]\nto = [\"client:eth0\"]", "x.toml:25: link[0]: it joins nothing; allowed: grandmasters with PTP ports or hubs"},
-		{"hub alone", "[[event]]", "[[hub]]\nname = \"h\"\n[[event]]", "x.toml:31: hub[0]: 0 grandmasters and 1 ports of hosts; allowed: 1 or more of both"},
-		{"no such switch", `from = ["*"]`, "from = [\"*\"]\nthrough = [\"s\"]", `x.toml:28: link[0].through: there is no switch "s"`},
-		{"unused switch", "[[event]]", "[[switch]]\nname = \"s\"\nresidence = \"1e-6\"\n[[event]]", "x.toml:31: switch[0]: no link goes through s"},
-		{"kind of switch", "[[event]]", "[[switch]]\nname = \"s\"\ntransparent = \"yes\"\n[[event]]", `"yes" is not a kind of transparent clock: none, one-step, two-step`},
-		{"same address", "[[host]]", "[[server]]\nname = \"n\"\naddress = \"192.0.2.1\"\n[[host]]", "x.toml:13: server[1].address: 192.0.2.1 is that of ntp1"},
+		{"joins nothing", `from = ["*"]` + "\n" + `to = ["client"]`, "from = [\"ntp1\"]\nto = [\"client:eth0\"]",
+			"x.toml:25: link[0]: it joins nothing; allowed: grandmasters with PTP ports or hubs"},
+		{"hub alone", "[[event]]", "[[hub]]\nname = \"h\"\n[[event]]",
+			"x.toml:31: hub[0]: 0 grandmasters and 1 ports of hosts; allowed: 1 or more of both"},
+		{"no such switch", `from = ["*"]`, "from = [\"*\"]\nthrough = [\"s\"]",
+			`x.toml:28: link[0].through: there is no switch "s"`},
+		{"unused switch", "[[event]]", "[[switch]]\nname = \"s\"\nresidence = \"1e-6\"\n[[event]]",
+			"x.toml:31: switch[0]: no link goes through s"},
+		{"kind of switch", "[[event]]", "[[switch]]\nname = \"s\"\ntransparent = \"yes\"\n[[event]]",
+			`"yes" is not a kind of transparent clock: none, one-step, two-step`},
+		{"same address", "[[host]]", "[[server]]\nname = \"n\"\naddress = \"192.0.2.1\"\n[[host]]",
+			"x.toml:13: server[1].address: 192.0.2.1 is that of ntp1"},
 	})
 }
 
 // TestImpossibleValues: so are values that no clock, packet or limit can have, and numbers where a text belongs.
 func TestImpossibleValues(t *testing.T) {
 	refused(t, []refusal{
-		{"lost for ever", delay, `delay = "(+ 1 -2)"`, "x.toml:29: link[0].delay: it is always -1, so that everything is lost; allowed: 0 or more, at least sometimes"},
-		{"frequency", `"(+ 1e-5 (sum (* 1e-9 (normal))))"`, `"5"`, "x.toml:21: host[0].system.frequency: value 1 is 5; allowed: -0.2 to 0.2"},
-		{"step", `[[host.phc]]`, "step = \"1e9\"\n[[host.phc]]", "x.toml:22: host[0].system.step: value 1 is 1e+09; allowed: -3.1"},
-		{"one leg", `[[host.phc]]`, "[[host.phc]]\nwindow_before = \"1e-6\"", "x.toml:23: host[0].phc[0].window_before: window_before and window_after belong together; allowed: both"},
-		{"legs and a window", `[[host.phc]]`, "[[host.phc]]\nwindow = \"1e-6\"\nwindow_after = \"1e-6\"\nwindow_before = \"1e-6\"", "x.toml:25: host[0].phc[0].window_before: "},
-		{"stamps before they are taken", `[[host.phc]]`, "[[host.phc]]\nstamp_delay = \"-1e-6\"", "x.toml:23: host[0].phc[0].stamp_delay: value 1 is -1e-06; allowed: 0 to 1000 s"},
-		{"more stamps lost than there are", `[[host.phc]]`, "[[host.phc]]\nstamp_loss = 2", "x.toml:23: host[0].phc[0].stamp_loss: 2; allowed: 0 to 1"},
+		{"lost for ever", delay, `delay = "(+ 1 -2)"`,
+			"x.toml:29: link[0].delay: it is always -1, so that everything is lost; allowed: 0 or more, at least sometimes"},
+		{"frequency", `"(+ 1e-5 (sum (* 1e-9 (normal))))"`, `"5"`,
+			"x.toml:21: host[0].system.frequency: value 1 is 5; allowed: -0.2 to 0.2"},
+		{"step", `[[host.phc]]`, "step = \"1e9\"\n[[host.phc]]",
+			"x.toml:22: host[0].system.step: value 1 is 1e+09; allowed: -3.1"},
+		{"one leg", `[[host.phc]]`, "[[host.phc]]\nwindow_before = \"1e-6\"",
+			"x.toml:23: host[0].phc[0].window_before: window_before and window_after belong together; allowed: both"},
+		{"legs and a window", `[[host.phc]]`, "[[host.phc]]\nwindow = \"1e-6\"\nwindow_after = \"1e-6\"\nwindow_before = \"1e-6\"",
+			"x.toml:25: host[0].phc[0].window_before: "},
+		{"stamps before they are taken", `[[host.phc]]`, "[[host.phc]]\nstamp_delay = \"-1e-6\"",
+			"x.toml:23: host[0].phc[0].stamp_delay: value 1 is -1e-06; allowed: 0 to 1000 s"},
+		{"more stamps lost than there are", `[[host.phc]]`, "[[host.phc]]\nstamp_loss = 2",
+			"x.toml:23: host[0].phc[0].stamp_loss: 2; allowed: 0 to 1"},
 		{"update", `[[host.phc]]`, "[[host.phc]]\nupdate = \"1us\"", "x.toml:23: host[0].phc[0].update: 1µs; allowed: 1ms to 1s"},
-		{"frequency of a grandmaster", `name = "gm"`, "name = \"gm\"\nfrequency = \"1\"", "x.toml:6: grandmaster[0].frequency: value 1 is 1; allowed: -0.2 to 0.2"},
-		{"step of a server", `name = "ntp1"`, "name = \"ntp1\"\nstep = \"port\"", "x.toml:9: server[0].step: it has no variable port; allowed: time"},
-		{"negative window", `[[host.phc]]`, "[[host.phc]]\nwindow = \"-1e-6\"", "x.toml:23: host[0].phc[0].window: value 1 is -1e-06; allowed: 0 to 1 s"},
+		{"frequency of a grandmaster", `name = "gm"`, "name = \"gm\"\nfrequency = \"1\"",
+			"x.toml:6: grandmaster[0].frequency: value 1 is 1; allowed: -0.2 to 0.2"},
+		{"step of a server", `name = "ntp1"`, "name = \"ntp1\"\nstep = \"port\"",
+			"x.toml:9: server[0].step: it has no variable port; allowed: time"},
+		{"negative window", `[[host.phc]]`, "[[host.phc]]\nwindow = \"-1e-6\"",
+			"x.toml:23: host[0].phc[0].window: value 1 is -1e-06; allowed: 0 to 1 s"},
 		{"duration without a unit", `"60s"`, `60`, `x.toml:2: duration: 60 has no unit; allowed: a text with one, such as "60s"`},
 		{"text without a unit", `"60s"`, `"60"`, `x.toml:2: duration: 60 has no unit; allowed: a text with one, such as "60s"`},
-		{"start without a unit", `name = "client"`, "name = \"client\"\nstart = 9", `x.toml:13: host.start: 9 has no unit; allowed: a text with one, such as "9s"`},
-		{"limit without a unit", `rms = "1us"`, "max = 5000", `x.toml:39: limit.max: 5000 has no unit; allowed: a text with one, such as "5000s"`},
+		{"start without a unit", `name = "client"`, "name = \"client\"\nstart = 9",
+			`x.toml:13: host.start: 9 has no unit; allowed: a text with one, such as "9s"`},
+		{"limit without a unit", `rms = "1us"`, "max = 5000",
+			`x.toml:39: limit.max: 5000 has no unit; allowed: a text with one, such as "5000s"`},
 		{"number for a leap second", `title = "a test"`, "leap = 1", `x.toml:1: leap: "1" is not a leap second`},
 		{"number for a clock", `rms = "1us"`, "rms = \"1us\"\nclock = 3", `x.toml:40: limit.clock: "3" is not a clock`},
 		{"limit of nothing", `rms = "1us"`, "rms = \"1us\"\nmax = \"0s\"", "x.toml:40: limit[0].max: 0s; allowed: 1ns to"},
-		{"sync without a time", `rms = "1us"`, "rms = \"1us\"\nsync_within = \"1us\"", "limit[0].sync: sync and sync_within belong together"},
-		{"frequency limit of nothing", `rms = "1us"`, "frequency_max = 0", "x.toml:39: limit[0].frequency_max: 0; allowed: more than 0"},
+		{"sync without a time", `rms = "1us"`, "rms = \"1us\"\nsync_within = \"1us\"",
+			"limit[0].sync: sync and sync_within belong together"},
+		{"frequency limit of nothing", `rms = "1us"`, "frequency_max = 0",
+			"x.toml:39: limit[0].frequency_max: 0; allowed: more than 0"},
 	})
 }
 
@@ -136,10 +179,11 @@ func TestValues(t *testing.T) {
 	write("half.txt", strings.Repeat("1 ", 4<<20+1))
 	write("half2.txt", strings.Repeat("1 ", 4<<20+1))
 	for expression, want := range map[string]string{
-		`(file "good.txt")`:                    "",
-		`(file good.txt)`:                      "",
-		`(file ` + dir + `/good.txt)`:          "",
-		`(file bad.txt)`:                       `bad.txt:2: "fast" is not a finite number; allowed: a file of at most 16 MiB of numbers`,
+		`(file "good.txt")`:           "",
+		`(file good.txt)`:             "",
+		`(file ` + dir + `/good.txt)`: "",
+		`(file bad.txt)`: `bad.txt:2: "fast" is not a finite number; ` +
+			`allowed: a file of at most 16 MiB of numbers`,
 		`(file empty.txt)`:                     `empty.txt:1: there are no numbers`,
 		`(file large.txt)`:                     `large.txt: the files of values have more than 16 MiB all together`,
 		`(+ (file half.txt) (file half2.txt))`: `half2.txt: the files of values have more than 16 MiB all together`,
@@ -147,7 +191,8 @@ func TestValues(t *testing.T) {
 	} {
 		text := strings.Replace(good, `"(+ 1e-7 (* 1e-7 (exponential)))"`, "'"+expression+"'", 1)
 		s, err := scenario.Parse(filepath.Join(dir, "x.toml"), []byte(text))
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "x.toml:29: link[0].delay: ")) {
+		if want == "" && err != nil || want != "" &&
+			(err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "x.toml:29: link[0].delay: ")) {
 			t.Errorf("%s: %v, want %q", expression, err, want)
 		}
 		if err == nil && !strings.Contains(expression, "half") {
@@ -175,7 +220,8 @@ func TestTooManyEvents(t *testing.T) {
 	}
 	_, err = scenario.RunAll(context.Background(), []*scenario.Scenario{s}, scenario.Options{Seeds: 3, Jobs: 1})
 	var p *scenario.Problem
-	if want := "x.toml:1: max_events: seed 1 ended after the work of 500 events, at "; !errors.As(err, &p) || !strings.Contains(fmt.Sprint(err), want) {
+	if want := "x.toml:1: max_events: seed 1 ended after the work of 500 events, at "; !errors.As(err, &p) ||
+		!strings.Contains(fmt.Sprint(err), want) {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }
@@ -188,7 +234,8 @@ func TestExpensiveExpression(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = scenario.RunAll(context.Background(), []*scenario.Scenario{s}, scenario.Options{Seeds: 1, Jobs: 1})
-	if want := "x.toml:1: max_events: seed 1 ended after the work of 10000 events, at "; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "x.toml:1: max_events: seed 1 ended after the work of 10000 events, at "; err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("error %v, want %s", err, want)
 	}
 }

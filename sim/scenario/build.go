@@ -76,7 +76,8 @@ func (b *built) addHosts(h *host) {
 		c := sim.HostConfig{Config: h.parsed, System: h.System.clock()}
 		for _, p := range h.PHCs {
 			c.PHCs = append(c.PHCs, sim.PHCConfig{ClockConfig: p.oscillator.clock(), Interfaces: p.Interfaces,
-				Crossing: sim.CrossingConfig{Window: p.Window.Program, Asymmetry: p.Asymmetry, Before: p.Before.Program, After: p.After.Program,
+				Crossing: sim.CrossingConfig{Window: p.Window.Program, Asymmetry: p.Asymmetry, Before: p.Before.Program,
+					After:        p.After.Program,
 					ReadingNoise: p.ReadingNoise.Program, Noise: p.Noise.Program}})
 		}
 		n := b.world.NewHost(name, c)
@@ -100,7 +101,8 @@ func (d *deviation) wrong() bool {
 }
 
 func (d *deviation) clock() sim.ClockConfig {
-	return sim.ClockConfig{Offset: d.Offset.d, Oscillator: sim.Oscillator{Wander: d.Wander, Expression: d.Frequency.Program, Step: d.Step.Program}}
+	return sim.ClockConfig{Offset: d.Offset.d,
+		Oscillator: sim.Oscillator{Wander: d.Wander, Expression: d.Frequency.Program, Step: d.Step.Program}}
 }
 
 // Run simulates the scenario once. progress, if not nil, is told how much more of the simulated time has passed. It fails

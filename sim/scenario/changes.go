@@ -109,7 +109,8 @@ func (c *checker) changeValues(at string, e *change) {
 
 // hostChange checks a change of hosts: that what it is about is there.
 func (c *checker) hostChange(at string, e *change) {
-	c.must(e.Daemon == "" || e.Daemon == "kill" || e.Daemon == "start", at+".daemon", fmt.Sprintf("%q", clip(e.Daemon)), "kill start")
+	c.must(e.Daemon == "" || e.Daemon == "kill" || e.Daemon == "start", at+".daemon", fmt.Sprintf("%q",
+		clip(e.Daemon)), "kill start")
 	c.must((e.Step == nil) == (e.Clock.ID == 0), at+".step", "step and clock belong together", "both")
 	c.must((e.Up == nil) == (e.Interface == ""), at+".up", "up and interface belong together", "both")
 	c.hasClock(at, e.Host, e.Clock.ID)

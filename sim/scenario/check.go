@@ -69,7 +69,8 @@ func (c *checker) check() {
 	}
 	c.must(s.UTCOffset >= 0 && s.UTCOffset <= 255, "utc_offset", fmt.Sprint(s.UTCOffset), "0 to 255")
 	c.must(s.Start.Year() >= 1970 && s.Start.Year() < 2100, "start", s.Start.Format(time.RFC3339), "1970 to 2099")
-	c.must(s.MaxEvents >= 1 && s.MaxEvents <= mostEvents, "max_events", fmt.Sprint(s.MaxEvents), fmt.Sprintf("1 to %d", uint64(mostEvents)))
+	c.must(s.MaxEvents >= 1 && s.MaxEvents <= mostEvents, "max_events", fmt.Sprint(s.MaxEvents), fmt.Sprintf("1 to %d",
+		uint64(mostEvents)))
 	s.maxEventsLine = c.lines.at("max_events")
 	c.must(len(s.Hosts) > 0, "host", "no host", "sections [[host]]")
 	if !c.sizes() {
@@ -176,12 +177,14 @@ func (c *checker) answers(at string, a *answers) {
 		key  string
 		d    *span
 		most time.Duration
-	}{{"root_delay", a.RootDelay, maxMargin}, {"root_dispersion", a.RootDispersion, maxMargin}, {"min_interval", a.MinInterval, maxDuration}} {
+	}{{"root_delay", a.RootDelay, maxMargin}, {"root_dispersion", a.RootDispersion, maxMargin},
+		{"min_interval", a.MinInterval, maxDuration}} {
 		if x.d != nil {
 			c.within(at+"."+x.key, *x.d, 0, x.most)
 		}
 	}
-	c.must(len(a.kiss()) == 0 || len(a.kiss()) == 4, at+".kiss", fmt.Sprintf("%q", clip(a.kiss())), "four characters, such as RATE or DENY")
+	c.must(len(a.kiss()) == 0 || len(a.kiss()) == 4, at+".kiss", fmt.Sprintf("%q",
+		clip(a.kiss())), "four characters, such as RATE or DENY")
 }
 
 // logOf returns the nearest exponent of two, of seconds.
@@ -196,7 +199,8 @@ func (c *checker) server(i int, s *server) {
 		_, err := netip.ParseAddr(s.Address)
 		c.must(err == nil, at+".address", fmt.Sprintf("%q is not an IP address", clip(s.Address)), "such as 192.0.2.1")
 		for k := range i {
-			c.must(c.scenario.Servers[k].Address != s.Address, at+".address", clip(s.Address)+" is that of "+c.scenario.Servers[k].Name, "another one")
+			c.must(c.scenario.Servers[k].Address != s.Address, at+".address",
+				clip(s.Address)+" is that of "+c.scenario.Servers[k].Name, "another one")
 		}
 	}
 	c.answers(at, &s.answers)
@@ -235,8 +239,8 @@ func (c *checker) host(i int, h *host) {
 		c.expression(path+".window_before", &p.Before, sim.Window)
 		c.expression(path+".window_after", &p.After, sim.Window)
 		legs := p.Before.Program != nil && p.After.Program != nil && p.Window.Program == nil && p.Asymmetry == 0
-		c.must(legs || p.Before.Program == nil && p.After.Program == nil, path+".window_before", "window_before and window_after belong together",
-			"both, in place of window and asymmetry")
+		c.must(legs || p.Before.Program == nil && p.After.Program == nil, path+".window_before",
+			"window_before and window_after belong together", "both, in place of window and asymmetry")
 		c.expression(path+".reading_noise", &p.ReadingNoise, sim.Noise)
 		c.expression(path+".crossing_noise", &p.Noise, sim.Noise)
 	}
@@ -281,7 +285,8 @@ func (c *checker) total() bool {
 	for i := range s.Hosts {
 		nodes += s.Hosts[i].Count
 	}
-	ok := c.must(nodes <= maxNodes, "host", fmt.Sprintf("%d hosts, servers, grandmasters and hubs", nodes), fmt.Sprintf("at most %d", maxNodes))
+	ok := c.must(nodes <= maxNodes, "host", fmt.Sprintf("%d hosts, servers, grandmasters and hubs",
+		nodes), fmt.Sprintf("at most %d", maxNodes))
 	most := time.Duration(maxSamples/max(s.clocks(), 1)) * time.Second
 	return c.must(s.Duration.d <= most, "duration", fmt.Sprintf("%v for %d clocks", s.Duration.d, s.clocks()),
 		fmt.Sprintf("at most %v for so many clocks", most)) && ok
@@ -381,7 +386,8 @@ func (c *checker) limit(i int, l *Limit) {
 	if l.From != nil && l.To != nil {
 		c.must(l.To.d >= l.From.d, at+".to", l.To.d.String(), "not before from")
 	}
-	known := []status.State{status.Starting, status.Acquiring, status.Locked, status.Holdover, status.Unsynchronised, status.Panicked}
+	known := []status.State{status.Starting, status.Acquiring, status.Locked, status.Holdover, status.Unsynchronised,
+		status.Panicked}
 	for _, want := range l.States {
 		c.must(slices.Contains(known, status.State(want)), at+".states", fmt.Sprintf("%q", clip(want)), fmt.Sprint(known))
 	}
@@ -414,7 +420,8 @@ func (c *checker) limit(i int, l *Limit) {
 
 // verdicts checks a limit on what hosts think of their sources, which are recorded for it.
 func (c *checker) verdicts(at string, l *Limit) {
-	c.must((l.Of == "") == (len(l.Verdicts) == 0), at+".verdicts", "of and verdicts belong together", `both, as in of = "ptp:eth0"`)
+	c.must((l.Of == "") == (len(l.Verdicts) == 0), at+".verdicts", "of and verdicts belong together",
+		`both, as in of = "ptp:eth0"`)
 	if len(l.Verdicts) == 0 {
 		return
 	}

@@ -68,7 +68,8 @@ func (c *checker) connected() {
 	for i := range s.Hubs {
 		n := s.Hubs[i].Name
 		c.must(w.masters[n] > 0 && w.ports[n] > 0, fmt.Sprintf("hub[%d]", i),
-			fmt.Sprintf("%d grandmasters and %d ports of hosts", w.masters[n], w.ports[n]), "1 or more of both, by sections [[link]] to and from "+n)
+			fmt.Sprintf("%d grandmasters and %d ports of hosts",
+				w.masters[n], w.ports[n]), "1 or more of both, by sections [[link]] to and from "+n)
 	}
 	for i := range s.Hosts {
 		c.wired(w, i, &s.Hosts[i])
@@ -129,11 +130,13 @@ func (c *checker) served(w *wiring, at, host, asked string) {
 			found = append(found, v.Name)
 		}
 	}
-	if !c.must(len(found) > 0, at, "there is no server "+clip(asked), strings.Join(all, " ")+`; a section [[server]] with dead = true for one that does not answer`) {
+	if !c.must(len(found) > 0, at, "there is no server "+clip(asked),
+		strings.Join(all, " ")+`; a section [[server]] with dead = true for one that does not answer`) {
 		return
 	}
 	c.must(slices.ContainsFunc(found, func(n string) bool { return slices.Contains(w.servers[host], n) }), at,
-		fmt.Sprintf("no link joins %s with %s", host, clip(asked)), fmt.Sprintf(`a section [[link]] with from = ["%s"], to = ["%s"]`, found[0], host))
+		fmt.Sprintf("no link joins %s with %s", host, clip(asked)),
+		fmt.Sprintf(`a section [[link]] with from = ["%s"], to = ["%s"]`, found[0], host))
 }
 
 // interfaces checks that the configuration uses the interfaces of a host's PHCs, and that each has one PHC.
@@ -153,7 +156,8 @@ func (c *checker) interfaces(at string, h *host) {
 	for k := range h.PHCs {
 		for _, n := range h.PHCs[k].Interfaces {
 			path := fmt.Sprintf("%s.phc[%d].interfaces", at, k)
-			c.must(slices.Contains(used, n), path, fmt.Sprintf("nothing in the configuration uses %q", clip(n)), strings.Join(used, " "))
+			c.must(slices.Contains(used, n), path, fmt.Sprintf("nothing in the configuration uses %q",
+				clip(n)), strings.Join(used, " "))
 			c.must(!had[n], path, fmt.Sprintf("%q has a PHC already", clip(n)), "each interface once")
 			had[n] = true
 		}

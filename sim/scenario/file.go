@@ -66,7 +66,8 @@ func (s *Scenario) Honest() bool {
 		return false
 	}
 	for i := range s.Hosts {
-		if s.Hosts[i].System.Step.Program != nil || slices.ContainsFunc(s.Hosts[i].PHCs, func(p phcSpec) bool { return p.Step.Program != nil }) {
+		if s.Hosts[i].System.Step.Program != nil ||
+			slices.ContainsFunc(s.Hosts[i].PHCs, func(p phcSpec) bool { return p.Step.Program != nil }) {
 			return false
 		}
 	}
@@ -266,7 +267,9 @@ func (s *span) UnmarshalText(b []byte) error {
 		return wrong(b, "%s has no unit; allowed: a text with one, such as \"%ss\"", clip(text), clip(text))
 	}
 	if err != nil || d > maxSpan/days || d < -maxSpan/days {
-		return wrong(b, "%q is not a duration such as \"150ns\", \"1.5us\", \"20ms\", \"-3s\", \"2h\" or \"1d\" of at most a century", clip(string(b)))
+		return wrong(b,
+			"%q is not a duration such as \"150ns\", \"1.5us\", \"20ms\", \"-3s\", \"2h\" or \"1d\" of at most a century",
+			clip(string(b)))
 	}
 	s.d = d * days
 	return nil

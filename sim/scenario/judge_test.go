@@ -15,7 +15,8 @@ func TestCoverage(t *testing.T) {
 		sample  sim.Sample
 		n, held int
 	}{
-		{"within", sim.Sample{Error: 5, MaxError: 10, Bounded: true}, 1, 1}, {"beyond", sim.Sample{Error: -50, MaxError: 10, Bounded: true}, 1, 0},
+		{"within", sim.Sample{Error: 5, MaxError: 10, Bounded: true}, 1, 1},
+		{"beyond", sim.Sample{Error: -50, MaxError: 10, Bounded: true}, 1, 0},
 		{"locked without a bound", sim.Sample{Locked: true}, 1, 0}, {"nothing known yet", sim.Sample{}, 0, 0},
 	} {
 		n, held := coverage([]sim.Sample{c.sample})

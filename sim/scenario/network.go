@@ -128,7 +128,8 @@ func (c *checker) bridge(i int, b *bridge) {
 	at := fmt.Sprintf("switch[%d]", i)
 	c.named(at, b.Name, "switch")
 	c.oscillator(at, &b.oscillator, 1)
-	if c.must(b.Residence.Program != nil, at+".residence", "missing", "an expression in seconds, such as (* 2e-5 (exponential))") {
+	if c.must(b.Residence.Program != nil, at+".residence", "missing",
+		"an expression in seconds, such as (* 2e-5 (exponential))") {
 		c.expression(at+".residence", &b.Residence, sim.Delay)
 	}
 	c.expression(at+".back", &b.Back, sim.Delay)
@@ -144,7 +145,8 @@ func (c *checker) link(i int, l *link) {
 	if l.Name == "" {
 		l.Name = fmt.Sprintf("link%d", i+1)
 	}
-	if !c.must(l.Delay.Program != nil, at+".delay", "missing", "an expression in seconds, such as (+ 1e-4 (* 1e-5 (exponential)))") {
+	if !c.must(l.Delay.Program != nil, at+".delay", "missing",
+		"an expression in seconds, such as (+ 1e-4 (* 1e-5 (exponential)))") {
 		return
 	}
 	c.expression(at+".delay", &l.Delay, sim.Delay)
@@ -168,7 +170,8 @@ func (c *checker) link(i int, l *link) {
 				x.what+": "+strings.Join(x.all, " "))
 		}
 	}
-	c.must(len(l.Through) <= maxThrough, at+".through", fmt.Sprintf("%d switches", len(l.Through)), fmt.Sprintf("at most %d", maxThrough))
+	c.must(len(l.Through) <= maxThrough, at+".through", fmt.Sprintf("%d switches", len(l.Through)), fmt.Sprintf("at most %d",
+		maxThrough))
 	for _, name := range l.Through {
 		known := slices.ContainsFunc(c.scenario.Switches, func(b bridge) bool { return b.Name == name })
 		c.must(known, at+".through", fmt.Sprintf("there is no switch %q", clip(name)), strings.Join(c.scenario.switchNames(), " "))

@@ -174,7 +174,8 @@ func rows(s *Scenario, figures [][]float64) (list []Row) {
 	for i := range s.Limits {
 		l := &s.Limits[i]
 		for _, c := range l.criteria() {
-			r := Row{Limit: l.Name, What: c.name, Unit: c.unit, Bound: c.limit, Least: c.least, Each: c.each, Aim: l.Aim, Peers: l.Peers,
+			r := Row{Limit: l.Name, What: c.name, Unit: c.unit, Bound: c.limit, Least: c.least, Each: c.each, Aim: l.Aim,
+				Peers:         l.Peers,
 				Informational: l.Informational}
 			for _, f := range figures {
 				r.Values = append(r.Values, f[k])

@@ -59,8 +59,10 @@ rms = "1us"
 
 func TestProblems(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
-		{"unknown key", `duration = "60s"`, "duration = \"60s\"\nlenght = 3", "x.toml:3: lenght: unknown key; allowed: description duration event"},
-		{"unknown key in a list", `address = "192.0.2.1"` + "\n\n", "adress = \"192.0.2.1\"\n\n", "x.toml:9: server.adress: unknown key; allowed: address dead"},
+		{"unknown key", `duration = "60s"`, "duration = \"60s\"\nlenght = 3",
+			"x.toml:3: lenght: unknown key; allowed: description duration event"},
+		{"unknown key in a list", `address = "192.0.2.1"` + "\n\n", "adress = \"192.0.2.1\"\n\n",
+			"x.toml:9: server.adress: unknown key; allowed: address dead"},
 		{"not TOML", `title = "a test"`, `title = "a test`, "x.toml:1: "},
 		{"no duration", `duration = "60s"`, "", "x.toml: duration: 0s; allowed: 1s to 2400h0m0s"},
 		{"negative duration", `"60s"`, `"-60s"`, "x.toml:2: duration: -1m0s; allowed: 1s to"},
@@ -68,36 +70,48 @@ func TestProblems(t *testing.T) {
 		{"much memory", `"60s"`, `"2000h"` + "\n#", "x.toml:2: "},
 		{"impossible expression", `(* 1e-7 (exponential))`, `(* 1e-7 (exponentail))`, `unknown function`},
 		{"no delay", `delay = "(+ 1e-7 (* 1e-7 (exponential)))"`, "", "x.toml:25: link[0].delay: missing"},
-		{"not connected", `to = ["client"]`, `to = ["server"]`, `x.toml:28: link[0].to: there is no "server"; allowed: hosts, host:interface and hubs: client client:eth0`},
+		{"not connected", `to = ["client"]`, `to = ["server"]`,
+			`x.toml:28: link[0].to: there is no "server"; allowed: hosts, host:interface and hubs: client client:eth0`},
 		{"no link", "[[link]]\nname = \"all\"\nfrom = [\"*\"]\nto = [\"client\"]\ndelay = \"(+ 1e-7 (* 1e-7 (exponential)))\"", "",
 			`x.toml:13: host[0].config: no link joins client with 192.0.2.1; allowed: a section [[link]] with from = ["ntp1"], to = ["client"]`},
 		{"PTP port without a link", `from = ["*"]`, `from = ["ntp1"]`,
 			`x.toml:13: host[0].config: no link leads to the PTP port eth0 of client; allowed: a section [[link]] from a grandmaster or hub with to = ["client:eth0"]`},
-		{"grandmaster without a link", `from = ["*"]`, `from = ["ntp1"]`, `x.toml:4: grandmaster[0]: no link leads from gm; allowed: a section [[link]] with from = ["gm"]`},
+		{"grandmaster without a link", `from = ["*"]`, `from = ["ntp1"]`,
+			`x.toml:4: grandmaster[0]: no link leads from gm; allowed: a section [[link]] with from = ["gm"]`},
 		{"server without a link", `from = ["*"]`, `from = ["gm"]`, "x.toml:7: server[0]: no link leads from ntp1"},
 		{"no such server", "[[ntp.server]]\naddress = \"192.0.2.1\"", "[[ntp.server]]\naddress = \"192.0.2.9\"",
 			"x.toml:13: host[0].config: there is no server 192.0.2.9; allowed: ntp1 192.0.2.1; a section [[server]] with dead = true"},
-		{"no such pool", "[[ntp.server]]\naddress = \"192.0.2.1\"", "[[ntp.pool]]\nname = \"pool.example\"", "there is no server pool.example"},
-		{"hub without a grandmaster", "[[event]]", "[[hub]]\nname = \"h\"\n[[link]]\nfrom = [\"h\"]\nto = [\"client\"]\ndelay = \"0\"\n[[event]]",
+		{"no such pool", "[[ntp.server]]\naddress = \"192.0.2.1\"", "[[ntp.pool]]\nname = \"pool.example\"",
+			"there is no server pool.example"},
+		{"hub without a grandmaster", "[[event]]",
+			"[[hub]]\nname = \"h\"\n[[link]]\nfrom = [\"h\"]\nto = [\"client\"]\ndelay = \"0\"\n[[event]]",
 			"x.toml:31: hub[0]: 0 grandmasters and 2 ports of hosts; allowed: 1 or more of both"},
 		{"host without a source", "[[event]]", "[[host]]\nname = \"b\"\n[[event]]", "x.toml:31: host[1].config: b has no source"},
-		{"PHC of no interface", `interfaces = ["eth0"]`, `interfaces = ["eth7"]`, `x.toml:23: host[0].phc[0].interfaces: nothing in the configuration uses "eth7"; allowed: eth0`},
-		{"interface with two PHCs", `interfaces = ["eth0"]`, "interfaces = [\"eth0\"]\n[[host.phc]]\ninterfaces = [\"eth0\"]", `x.toml:25: host[0].phc[1].interfaces: "eth0" has a PHC already`},
+		{"PHC of no interface", `interfaces = ["eth0"]`, `interfaces = ["eth7"]`,
+			`x.toml:23: host[0].phc[0].interfaces: nothing in the configuration uses "eth7"; allowed: eth0`},
+		{"interface with two PHCs", `interfaces = ["eth0"]`, "interfaces = [\"eth0\"]\n[[host.phc]]\ninterfaces = [\"eth0\"]",
+			`x.toml:25: host[0].phc[1].interfaces: "eth0" has a PHC already`},
 		{"same name", `name = "ntp1"`, `name = "gm"`, `x.toml:8: server[0].name: "gm" is a grandmaster already`},
-		{"bad address", `address = "192.0.2.1"` + "\n\n", `address = "192.0.2"` + "\n\n", `x.toml:9: server[0].address: "192.0.2" is not an IP address`},
+		{"bad address", `address = "192.0.2.1"` + "\n\n", `address = "192.0.2"` + "\n\n",
+			`x.toml:9: server[0].address: "192.0.2" is not an IP address`},
 		{"configuration", `interface = "eth0"`, `interfase = "eth0"`, `x.toml:15: config: `},
-		{"event on nothing", `grandmaster = "gm"` + "\nshift", `grandmaster = "gm2"` + "\nshift", `x.toml:33: event[0].grandmaster: there is no grandmaster "gm2"; allowed: gm`},
-		{"event of another kind", `shift = "10us"`, `cut = true`, `x.toml:34: event[0].cut: that is nothing of a grandmaster; allowed: shift drift leap`},
+		{"event on nothing", `grandmaster = "gm"` + "\nshift", `grandmaster = "gm2"` + "\nshift",
+			`x.toml:33: event[0].grandmaster: there is no grandmaster "gm2"; allowed: gm`},
+		{"event of another kind", `shift = "10us"`, `cut = true`,
+			`x.toml:34: event[0].cut: that is nothing of a grandmaster; allowed: shift drift leap`},
 		{"event after the end", `at = "40s"`, `at = "61s"`, `x.toml:32: event[0].at: 1m1s; allowed: 0s to 1m0s`},
-		{"two things", `grandmaster = "gm"` + "\nshift", "grandmaster = \"gm\"\nlink = \"all\"\nshift", "x.toml:31: event[0]: it happens to 2 things"},
+		{"two things", `grandmaster = "gm"` + "\nshift", "grandmaster = \"gm\"\nlink = \"all\"\nshift",
+			"x.toml:31: event[0]: it happens to 2 things"},
 		{"empty limit", `rms = "1us"`, "", "x.toml:36: limit[0]: it limits nothing; allowed: rms max"},
 		{"limit backwards", `to = "39s"`, `to = "29s"`, "x.toml:38: limit[0].to: 29s; allowed: not before from"},
 		{"no such state", `rms = "1us"`, `states = ["lokced"]`, `x.toml:39: limit[0].states: "lokced"`},
 		{"no such clock", `rms = "1us"`, "rms = \"1us\"\nclock = \"ptp3\"", "limit[0].clock: client has no ptp3"},
-		{"verdicts of nothing", `rms = "1us"`, `verdicts = ["falseticker"]`, "limit[0].verdicts: of and verdicts belong together; allowed: both"},
+		{"verdicts of nothing", `rms = "1us"`, `verdicts = ["falseticker"]`,
+			"limit[0].verdicts: of and verdicts belong together; allowed: both"},
 		{"requests", `rms = "1us"`, "requests = -1", "x.toml:39: limit[0].requests: less than 0; allowed: 0 or more"},
 		{"probability", `name = "all"`, "name = \"all\"\nloss = 1.5", "x.toml:27: link[0].loss: 1.5; allowed: 0 to 1"},
-		{"too many hosts", `name = "client"`, "name = \"client\"\ncount = 1000", "x.toml:13: host[0].count: 1000; allowed: 1 to 256"},
+		{"too many hosts", `name = "client"`, "name = \"client\"\ncount = 1000",
+			"x.toml:13: host[0].count: 1000; allowed: 1 to 256"},
 	} {
 		text := strings.Replace(good, c.old, c.new, 1)
 		if text == good {
@@ -228,7 +242,8 @@ func TestCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := scenario.RunAll(ctx, []*scenario.Scenario{s}, scenario.Options{Seeds: 100, Jobs: 2}); !errors.Is(err, context.Canceled) {
+	_, err = scenario.RunAll(ctx, []*scenario.Scenario{s}, scenario.Options{Seeds: 100, Jobs: 2})
+	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

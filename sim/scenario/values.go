@@ -74,7 +74,8 @@ func (c *checker) expression(at string, e *expression, q sim.Quantity) {
 	}
 	p, err := e.WithFiles(c.values.read)
 	if err != nil {
-		c.add(at, oneLine(err.Error()), fmt.Sprintf("a file of at most %d MiB of numbers with white space between them", maxValues>>20))
+		c.add(at, oneLine(err.Error()), fmt.Sprintf("a file of at most %d MiB of numbers with white space between them",
+			maxValues>>20))
 		return
 	}
 	e.Program = p

@@ -231,7 +231,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("connect to %s: %w; use sudo, or join the group that owns the socket", c.socket, fs.ErrPermission)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return fmt.Errorf("%w: %s was closed before it answered, as it is when it has too many connections: %v",
+		return fmt.Errorf("%w: %s was closed before it answered, as it is when it has too many connections: %w",
 			ErrNotReady, c.socket, err)
 	}
 	return fmt.Errorf("ask lockstepd on %s: %w", c.socket, shown{err})

@@ -49,7 +49,8 @@ func against(t *testing.T, answer func(c net.Conn)) *control.Client {
 // silent checks that the error names the socket, and came after the time given.
 func silent(t *testing.T, err error, begin time.Time, want time.Duration) {
 	t.Helper()
-	if after := time.Since(begin); !errors.Is(err, control.ErrNoAnswer) || !strings.Contains(err.Error(), "/run/test.sock") || after != want {
+	if after := time.Since(begin); !errors.Is(err, control.ErrNoAnswer) || !strings.Contains(err.Error(), "/run/test.sock") ||
+		after != want {
 		t.Errorf("got %v after %v, want ErrNoAnswer with the socket after %v", err, after, want)
 	}
 }
@@ -86,7 +87,8 @@ func TestClientWithDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := against(t, func(net.Conn) {}).Status(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, control.ErrNoAnswer) {
+		if _, err := against(t, func(net.Conn) {}).Status(ctx); !errors.Is(err, context.DeadlineExceeded) ||
+			errors.Is(err, control.ErrNoAnswer) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -258,7 +260,8 @@ func TestStrangers(t *testing.T) {
 				_, _ = io.WriteString(conn, c.answer)
 				conn.Close()
 			})
-			if _, err := client.Status(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "/run/test.sock") {
+			if _, err := client.Status(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) ||
+				!strings.Contains(err.Error(), "/run/test.sock") {
 				t.Errorf("got %v, want the socket and %q", err, c.says)
 			}
 		})

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/lockstep-time/lockstep/internal/httpserve"
@@ -24,13 +26,7 @@ type Server struct {
 	watchers watchers
 	peer     func(context.Context) httpserve.Peer // whose a request is, by its context
 	patience time.Duration                        // with a watcher that does not read; shorter in tests
-	routes   map[string]route
-}
-
-// route is the one method that a path takes, and what answers it.
-type route struct {
-	method string
-	handle http.HandlerFunc
+	mux      *http.ServeMux
 }
 
 // NewServer returns a Server that shows what snapshot returns, which is nil while there is nothing to show.
@@ -39,15 +35,30 @@ type route struct {
 // takes what goes wrong.
 func NewServer(snapshot func() *status.Snapshot, resume func(context.Context) error, log *slog.Logger) *Server {
 	s := &Server{snapshot: snapshot, resume: resume, log: log, peer: httpserve.PeerOf, patience: writeTimeout}
-	s.routes = map[string]route{
-		"/v1/status":  {http.MethodGet, s.show(func(s *status.Snapshot) any { return s })},
-		"/v1/sources": {http.MethodGet, s.show(func(s *status.Snapshot) any { return s.Sources })},
-		"/v1/clocks":  {http.MethodGet, s.show(func(s *status.Snapshot) any { return s.Clocks })},
-		"/v1/ports":   {http.MethodGet, s.show(func(s *status.Snapshot) any { return s.Ports })},
-		"/v1/watch":   {http.MethodGet, s.watch},
-		"/v1/resume":  {http.MethodPost, s.serveResume},
-	}
+	s.mux = s.routes()
 	return s
+}
+
+// routes returns what answers each path. A refusal is JSON as any other answer, so it has a pattern too.
+func (s *Server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for pattern, handle := range map[string]http.HandlerFunc{
+		"GET /v1/status":  s.show(func(s *status.Snapshot) any { return s }),
+		"GET /v1/sources": s.show(func(s *status.Snapshot) any { return s.Sources }),
+		"GET /v1/clocks":  s.show(func(s *status.Snapshot) any { return s.Clocks }),
+		"GET /v1/ports":   s.show(func(s *status.Snapshot) any { return s.Ports }),
+		"GET /v1/watch":   s.watch,
+		"POST /v1/resume": s.serveResume,
+	} {
+		method, name, _ := strings.Cut(pattern, " ")
+		mux.HandleFunc(pattern, handle)
+		mux.HandleFunc(name, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", method)
+			s.fail(w, http.StatusMethodNotAllowed, "this path takes "+method+" only")
+		})
+	}
+	mux.HandleFunc("/", s.notFound)
+	return mux
 }
 
 // Serve answers requests on l until ctx is cancelled, then ends the watches, lets the other requests finish for a second,
@@ -70,17 +81,18 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = r.Clone(r.Context())
 	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
-	route, ok := s.routes[r.URL.Path]
-	switch {
-	case !ok:
-		s.fail(w, http.StatusNotFound, "no such path")
-	case r.Method != route.method && (r.Method != http.MethodHead || route.method != http.MethodGet):
-		w.Header().Set("Allow", route.method)
-		s.fail(w, http.StatusMethodNotAllowed, "this path takes "+route.method+" only")
-	default:
-		route.handle(w, r)
+	r.URL.RawPath = "" // however it was escaped, it is the same path
+	if p := r.URL.Path; !strings.HasPrefix(p, "/") || p != path.Clean(p) {
+		s.notFound(w, r) // the mux would redirect, or refuse without JSON
+		return
 	}
+	s.mux.ServeHTTP(w, r)
+}
+
+func (s *Server) notFound(w http.ResponseWriter, _ *http.Request) {
+	s.fail(w, http.StatusNotFound, "no such path")
 }
 
 // show returns a handler that answers with a part of the snapshot.

@@ -52,6 +52,13 @@ func TestPartsOfTheSnapshot(t *testing.T) {
 		if d := cmp.Diff(string(want)+"\n", w.Body.String()); w.Code != 200 || d != "" {
 			t.Errorf("%s: %d, (-want +got):\n%s", path, w.Code, d)
 		}
+		if got := ask(server, "HEAD", path); got.Code != 200 || got.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("HEAD %s: %d, %v", path, got.Code, got.Header())
+		}
+		escaped := ask(server, "GET", strings.ReplaceAll(path, "/v1/s", "/v1%2F%73"))
+		if escaped.Code != 200 || escaped.Body.String() != w.Body.String() {
+			t.Errorf("%s, escaped: %d", path, escaped.Code)
+		}
 		if got := w.Header().Get("Content-Type"); got != "application/json" {
 			t.Errorf("%s: content type %q", path, got)
 		}
@@ -69,10 +76,13 @@ func TestRefusals(t *testing.T) {
 	}{
 		"unknown path":   {statustest.Locked(), nil, "GET", "/v1/nothing", 404, "no such path"},
 		"unclean path":   {statustest.Locked(), nil, "GET", "//v1/status", 404, "no such path"},
+		"trailing slash": {statustest.Locked(), nil, "GET", "/v1/status/", 404, "no such path"},
+		"no path":        {statustest.Locked(), nil, "OPTIONS", "*", 404, "no such path"},
 		"wrong method":   {statustest.Locked(), nil, "DELETE", "/v1/status", 405, "takes GET only"},
 		"resume by GET":  {statustest.Locked(), nil, "GET", "/v1/resume", 405, "takes POST only"},
 		"read-only":      {statustest.Panicked(), nil, "POST", "/v1/resume", 403, "read-only"},
-		"resume refused": {statustest.Locked(), func(context.Context) error { return refused }, "POST", "/v1/resume", 409, "not in a panic"},
+		"resume refused": {statustest.Locked(), func(context.Context) error { return refused }, "POST", "/v1/resume", 409,
+			"not in a panic"},
 		"too early":      {nil, nil, "GET", "/v1/status", 503, "starting"},
 		"bad interval":   {statustest.Locked(), nil, "GET", "/v1/watch?interval=1", 400, "interval"},
 		"short interval": {statustest.Locked(), nil, "GET", "/v1/watch?interval=99ms", 400, "from 100ms to 1h0m0s"},
@@ -108,7 +118,8 @@ func TestResume(t *testing.T) {
 // A daemon that does not get to resume is not waited for without end.
 func TestLateResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := control.NewServer(show(statustest.Panicked()), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, quiet)
+		server := control.NewServer(show(statustest.Panicked()),
+			func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, quiet)
 		begin := time.Now()
 		if w := ask(server, "POST", "/v1/resume"); w.Code != 503 || time.Since(begin) != control.ResumeTimeout {
 			t.Errorf("got %d %s after %v", w.Code, w.Body, time.Since(begin))
@@ -133,6 +144,7 @@ func FuzzRequest(f *testing.F) {
 		"GET /v1/watch?interval=100ms HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET /v1/watch?interval=9999999999999h HTTP/1.1\r\nHost: x\r\n\r\n",
 		"POST /v1/resume HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n{}\n",
+		"POST /v1%2Fresume HTTP/1.1\r\nHost: x\r\n\r\n",
 		"POST /v1/resume?x=%zz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
 		"GET http://other/v1/../v1/status HTTP/1.1\r\nHost: x\r\n\r\n",
 		"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -171,9 +183,11 @@ func TestAnswersCannotSpeakToTheTerminal(t *testing.T) {
 	s := statustest.Locked()
 	s.Reason, s.Clocks[0].Error, s.Sources[0].Name = "\u009b31m\x7f", "\x1b]0;x\a", "\u0085"
 	server := control.NewServer(show(s), func(context.Context) error { return errors.New("\u009b31m\x7f") }, quiet)
-	for _, c := range [][2]string{{"GET", "/v1/status"}, {"GET", "/v1/sources"}, {"GET", "/v1/clocks"}, {"POST", "/v1/resume"}} {
+	for _, c := range [][2]string{{"GET", "/v1/status"}, {"GET", "/v1/sources"}, {"GET", "/v1/clocks"},
+		{"POST", "/v1/resume"}} {
 		w := ask(server, c[0], c[1])
-		if body := w.Body.String(); strings.ContainsFunc(strings.TrimSuffix(body, "\n"), unicode.IsControl) || !json.Valid([]byte(body)) {
+		if body := w.Body.String(); strings.ContainsFunc(strings.TrimSuffix(body, "\n"), unicode.IsControl) ||
+			!json.Valid([]byte(body)) {
 			t.Errorf("%s: %q", c[1], body)
 		}
 	}

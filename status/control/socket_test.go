@@ -130,7 +130,8 @@ func TestListenStealsNothing(t *testing.T) {
 }
 
 func TestListenFails(t *testing.T) {
-	for _, path := range []string{"", "@abstract", filepath.Join(t.TempDir(), "absent", "s"), filepath.Join(t.TempDir(), strings.Repeat("x", 108))} {
+	for _, path := range []string{"", "@abstract", filepath.Join(t.TempDir(), "absent", "s"),
+		filepath.Join(t.TempDir(), strings.Repeat("x", 108))} {
 		if l, err := control.Listen(path, 0o600); err == nil {
 			l.Close()
 			t.Errorf("Listen(%q) succeeded", path)

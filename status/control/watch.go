@@ -129,14 +129,13 @@ type essence struct {
 	selected source.ID
 	reason   string
 	steps    uint64
-	events   int
-	event    string // the latest; its time moves as the clock is set
+	event    uint64 // the number of the latest
 }
 
 func essenceOf(s *status.Snapshot) essence {
 	e := essence{state: s.State, selected: s.Selected, reason: s.Reason, steps: s.Steps}
 	if n := len(s.Events); n > 0 {
-		e.events, e.event = n, s.Events[n-1].Text
+		e.event = s.Events[n-1].Number
 	}
 	return e
 }

@@ -46,7 +46,7 @@ func New(snapshot func() *status.Snapshot) *Exporter {
 			"Round-trip delays of the samples of the source.", "source", 100*time.Nanosecond),
 	}
 	e.registry.MustRegister(
-		&collector{snapshot: snapshot, offsets: e.offsets, delays: e.delays},
+		newCollector(snapshot, e.offsets, e.delays),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

@@ -29,6 +29,8 @@ import (
 
 const doc = "../../docs/reference/metrics.md"
 
+//go:generate go test -run TestDocumentation -update
+
 var update = flag.Bool("update", false, "write the table of docs/reference/metrics.md anew")
 
 func show(s *status.Snapshot) func() *status.Snapshot {
@@ -86,7 +88,8 @@ func TestDocumentation(t *testing.T) {
 		for _, l := range f.GetMetric()[0].GetLabel() {
 			labels = append(labels, l.GetName())
 		}
-		table += fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
+		table += fmt.Sprintf("| `%s` | %s | %s | %s |\n",
+			name, strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
 	}
 	b, err := os.ReadFile(doc)
 	if err != nil {
@@ -226,13 +229,24 @@ func BenchmarkObserve(b *testing.B) {
 	}
 }
 
+func BenchmarkGather(b *testing.B) {
+	e := full()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := e.Gatherer().Gather(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestHandlerHasOneWay(t *testing.T) {
 	h := full().Handler()
 	for _, c := range []struct {
 		method, path string
 		want         int
 	}{
-		{"GET", "/metrics", 200}, {"HEAD", "/metrics", 200}, {"POST", "/metrics", 405}, {"GET", "/", 404}, {"GET", "/debug/pprof/", 404},
+		{"GET", "/metrics", 200}, {"HEAD", "/metrics", 200}, {"POST", "/metrics", 405}, {"GET", "/", 404},
+		{"GET", "/debug/pprof/", 404},
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
@@ -260,7 +274,8 @@ func TestServe(t *testing.T) {
 	if err := errors.Join(err, answer.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"lockstep_maxerror_seconds 1.243e-06\n", "\ngo_goroutines ", "\nprocess_resident_memory_bytes "} {
+	for _, line := range []string{"lockstep_maxerror_seconds 1.243e-06\n", "\ngo_goroutines ",
+		"\nprocess_resident_memory_bytes "} {
 		if !strings.Contains(string(body), line) {
 			t.Errorf("no %q in the answer", line)
 		}

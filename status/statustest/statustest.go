@@ -36,11 +36,11 @@ func Locked() *status.Snapshot {
 		Ports:   ports(),
 		Steps:   2,
 		Overrun: 5,
-		Events: []status.Event{
-			{Time: Now.Add(-3*time.Hour - 12*time.Minute), Text: "started, frequency -30110.7 ppb from the state file"},
-			{Time: Now.Add(-3*time.Hour - 11*time.Minute - 58*time.Second), Text: "ptp0 stepped by -37.3 s"},
-			{Time: Now.Add(-3*time.Hour - 11*time.Minute - 53*time.Second), Text: "locked to ptp:eth0"},
-			{Time: Now.Add(-42 * time.Minute), Text: "ntp:192.0.2.3 is a falseticker: 1.02 ms from the others"},
+		Events: []status.PastEvent{
+			{Number: 1, Time: Now.Add(-3*time.Hour - 12*time.Minute), Text: "started, frequency -30110.7 ppb from the state file"},
+			{Number: 2, Time: Now.Add(-3*time.Hour - 11*time.Minute - 58*time.Second), Text: "ptp0 stepped by -37.3 s"},
+			{Number: 3, Time: Now.Add(-3*time.Hour - 11*time.Minute - 53*time.Second), Text: "locked to ptp:eth0"},
+			{Number: 4, Time: Now.Add(-42 * time.Minute), Text: "ntp:192.0.2.3 is a falseticker: 1.02 ms from the others"},
 		},
 	}
 }

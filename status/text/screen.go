@@ -157,7 +157,7 @@ func Line(s *status.Snapshot) string {
 }
 
 // EventLine returns an event on one line, without its end.
-func EventLine(e status.Event) string {
+func EventLine(e status.PastEvent) string {
 	return e.Time.UTC().Format("2006-01-02T15:04:05.000Z") + " * " + clean(e.Text)
 }
 

@@ -23,8 +23,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
 	snapshots = map[string]func() *status.Snapshot{
-		"locked": statustest.Locked, "holdover": statustest.Holdover, "starting": statustest.Starting, "panic": statustest.Panicked,
-		"ring": ring, "empty": func() *status.Snapshot { return new(status.Snapshot) },
+		"locked": statustest.Locked, "holdover": statustest.Holdover, "starting": statustest.Starting,
+		"panic": statustest.Panicked, "ring": ring, "empty": func() *status.Snapshot { return new(status.Snapshot) },
 	}
 	screens = map[string]func(*status.Snapshot, text.Style) string{
 		"status": text.Status, "sources": text.Sources, "clocks": text.Clocks, "ports": text.Ports,
@@ -128,7 +128,8 @@ func TestHostileText(t *testing.T) {
 	}
 	for i := range s.Sources {
 		r := &s.Sources[i]
-		r.ID, r.Kind, r.Name, r.Address, r.State, r.Reason, r.Reference, r.Timestamps = evil, evil, evil, evil+"a", evil, evil, evil, evil
+		r.ID, r.Kind, r.Name, r.Address, r.State, r.Reason, r.Reference, r.Timestamps = evil, evil, evil, evil+"a", evil, evil,
+			evil, evil
 	}
 	for i := range s.Ports {
 		p := &s.Ports[i]

@@ -58,12 +58,12 @@ func Sources(s *status.Snapshot, style Style) string {
 	p.sources(s)
 	for i := range s.Sources {
 		p.WriteByte('\n')
-		p.source(s, &s.Sources[i])
+		p.source(&s.Sources[i])
 	}
 	return p.String()
 }
 
-func (p *page) source(s *status.Snapshot, src *status.Source) {
+func (p *page) source(src *status.Source) {
 	p.put(bold, clean(string(src.ID)))
 	about := " " + strings.ToUpper(clean(src.Kind))
 	if !strings.HasSuffix(string(src.ID), ":"+src.Name) {
@@ -87,7 +87,7 @@ func (p *page) source(s *status.Snapshot, src *status.Source) {
 		p.fact("delay", Span(src.Delay))
 	}
 	p.fact("estimate", estimate(&src.Estimate))
-	p.fact("samples", samples(s, src))
+	p.fact("samples", samples(src))
 	if src.Kiss != "" {
 		p.fact("kiss", clean(src.Kiss))
 	}
@@ -106,10 +106,11 @@ func estimate(e *status.Estimate) string {
 	if e.Samples == 0 {
 		return ""
 	}
-	return fmt.Sprintf("offset %s ± %s, frequency %s ± %.1f", Offset(e.Offset), Span(e.OffsetSD), Frequency(e.Frequency), e.FrequencySD)
+	return fmt.Sprintf("offset %s ± %s, frequency %s ± %.1f",
+		Offset(e.Offset), Span(e.OffsetSD), Frequency(e.Frequency), e.FrequencySD)
 }
 
-func samples(s *status.Snapshot, src *status.Source) string {
+func samples(src *status.Source) string {
 	text := fmt.Sprintf("%d, %d rejected", src.Samples, src.Rejected)
 	if src.Interval > 0 {
 		text += ", one per " + Interval(src.Interval)

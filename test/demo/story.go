@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/status"
+	"github.com/lockstep-time/lockstep/test/peers"
 )
 
 // options of a demonstration.
@@ -48,7 +49,8 @@ var (
 func chapters() []chapter {
 	return []chapter{
 		{name: "grandmaster and NTP server", doing: "A grandmaster and an NTP server start; the clock is 80 ms and 40 ppm wrong.",
-			next: "the grandmaster stops", begin: (*story).startSources, kind: "ptp", within: 15 * time.Second, share: 0.25, steps: true},
+			next: "the grandmaster stops", begin: (*story).startSources, kind: "ptp", within: 15 * time.Second, share: 0.25,
+			steps: true},
 		{name: "without the grandmaster", doing: "The grandmaster has stopped: NTP has to take over.",
 			next: "the grandmaster returns", begin: (*story).stopGrandmaster, kind: "ntp", within: 10 * time.Second, share: 0.35},
 		{name: "the grandmaster is back", doing: "The grandmaster is back: it has to be followed again.",
@@ -62,8 +64,8 @@ type story struct {
 	ports  ports
 	client *client
 	view   view
-	master *grandmaster
-	ntp    *ntpServer
+	master *peers.Grandmaster
+	ntp    *peers.NTPServer
 
 	snapshots chan *status.Snapshot
 	truth     truth
@@ -226,12 +228,12 @@ func (s *story) startSources() error {
 		return err
 	}
 	var err error
-	s.ntp, err = newNTPServer(s.ports.ntp)
+	s.ntp, err = newNTPServer(s.ports)
 	return err
 }
 
 func (s *story) startGrandmaster() (err error) {
-	s.master, err = newGrandmaster(s.ports.event, s.ports.general)
+	s.master, err = newGrandmaster(s.ports)
 	return err
 }
 

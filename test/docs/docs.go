@@ -35,8 +35,9 @@ func describe(b *strings.Builder, c *cobra.Command) {
 	if text == "" {
 		text = c.Short + "."
 	}
+	flags := c.LocalFlags().FlagUsages() // first, since it also adds the flags of the parents, which UseLine needs
 	fmt.Fprintf(b, "### %s\n\n```text\n%s\n\nUsage: %s\n", c.CommandPath(), strings.TrimSpace(text), c.UseLine())
-	if flags := c.LocalFlags().FlagUsages(); flags != "" {
+	if flags != "" {
 		fmt.Fprintf(b, "\n%s\n", strings.TrimRight(flags, "\n"))
 	}
 	b.WriteString("```\n\n")

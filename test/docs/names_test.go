@@ -33,7 +33,8 @@ const troubleshooting = "docs/guide/troubleshooting.md"
 func TestTroubleshooting(t *testing.T) {
 	text := read(t, troubleshooting)
 	var names []string
-	for _, s := range []status.State{status.Starting, status.Acquiring, status.Locked, status.Holdover, status.Unsynchronised, status.Panicked} {
+	for _, s := range []status.State{status.Starting, status.Acquiring, status.Locked, status.Holdover, status.Unsynchronised,
+		status.Panicked} {
 		names = append(names, string(s))
 	}
 	for s := source.State(0); s.String() != "unknown"; s++ {
@@ -71,6 +72,30 @@ func reasons() (all []string) {
 	}
 }
 
+// TestCodes: the reference has every kind of event and every code of a reason.
+func TestCodes(t *testing.T) {
+	const name = "docs/reference/json.md"
+	text := read(t, name)
+	var names []string
+	for k := status.EventKind(1); k.String() != "unknown"; k++ {
+		names = append(names, k.String())
+	}
+	for c := source.Code(0); c.String() != "unknown"; c++ {
+		names = append(names, c.String())
+	}
+	for c := status.ReasonCode(0); c.String() != "unknown"; c++ {
+		names = append(names, c.String())
+	}
+	if len(names) < 65 {
+		t.Errorf("only %d names", len(names))
+	}
+	for _, n := range names {
+		if !strings.Contains(text, "`"+n+"`") {
+			t.Errorf("%s lacks `%s`", name, n)
+		}
+	}
+}
+
 // A row of a table of fields begins with their names in code.
 var (
 	row   = regexp.MustCompile("(?m)^\\| `[^|]*")
@@ -81,8 +106,8 @@ var (
 func TestJSON(t *testing.T) {
 	const name = "docs/reference/json.md"
 	text := read(t, name)
-	for _, v := range []any{status.Snapshot{}, status.UTCOffset{}, status.Clock{}, status.Source{}, status.Estimate{}, status.Port{},
-		status.Socket{}, status.Event{}} {
+	for _, v := range []any{status.Snapshot{}, status.UTCOffset{}, status.Clock{}, status.Source{}, status.Estimate{},
+		status.Port{}, status.Socket{}, status.PastEvent{}} {
 		typ := reflect.TypeOf(v)
 		_, section, found := strings.Cut(text, "\n### "+typ.Name()+"\n")
 		if !found {

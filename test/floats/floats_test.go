@@ -49,7 +49,8 @@ func TestConversionsSaturate(t *testing.T) {
 				case strings.Contains(line(t, files.Position(c.Pos())), marker):
 					known++
 				default:
-					t.Errorf("%v: %s is undefined where an integer does not hold the number: use clock.Nanoseconds or clock.Int64, or say %q why it does",
+					t.Errorf(
+						"%v: %s is undefined where an integer does not hold the number: use clock.Nanoseconds or clock.Int64, or say %q why it does",
 						files.Position(c.Pos()), types.ExprString(c), marker)
 				}
 			}
@@ -63,7 +64,8 @@ func TestConversionsSaturate(t *testing.T) {
 // packages returns the files of the compiled packages by import path, and those of the sources of the module's own.
 func packages(t *testing.T) (exports map[string]string, own map[string][]string) {
 	const module = "github.com/lockstep-time/lockstep/"
-	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}\t{{.Dir}}\t{{join .GoFiles \" \"}}", "./...")
+	list := exec.Command("go", "list", "-export", "-deps", "-f",
+		"{{.ImportPath}}\t{{.Export}}\t{{.Dir}}\t{{join .GoFiles \" \"}}", "./...")
 	list.Dir = "../.."
 	list.Stderr = os.Stderr
 	out, err := list.Output()

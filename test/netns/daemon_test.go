@@ -264,7 +264,8 @@ func show(v any) string {
 // ctl runs lockstepctl.
 func (d *daemon) ctl(t *testing.T, args ...string) (int, string) {
 	t.Helper()
-	p := d.ns.start(t, exec.Command(program("lockstepctl"), append([]string{"--socket", filepath.Join(d.dir, "socket")}, args...)...))
+	p := d.ns.start(t, exec.Command(program("lockstepctl"),
+		append([]string{"--socket", filepath.Join(d.dir, "socket")}, args...)...))
 	return p.end(t), p.log.String()
 }
 

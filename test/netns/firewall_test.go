@@ -48,11 +48,12 @@ func TestFirewall(t *testing.T) {
 	udp, _ := documentedRules(t)
 	w := newCable(t)
 	w.host.filter(t, udp)
-	newGrandmaster(t, w).answerByUnicast()
+	newGrandmaster(t, w).AnswerByUnicast()
 	newNTPServer(t, w)
 	w.peers.address(t, "eth1", anotherPeer)
 	d := newDaemon(t, w.host, ptpPort, ntpAssociation)
-	before := d.await(t, "both sources are heard", func(s *status.Snapshot) bool { return settled(s) && s.Sources[1].Samples > 0 })
+	before := d.await(t, "both sources are heard",
+		func(s *status.Snapshot) bool { return settled(s) && s.Sources[1].Samples > 0 })
 	f := newForger(stranger(), stranger())
 	f.attack(t, datagrams(t, w.peers, anyPort(attacker), hwts.UDP4.Primary(hwts.EventPort).UDP),
 		datagrams(t, w.peers, anyPort(attacker), hwts.UDP4.Primary(hwts.GeneralPort).UDP))

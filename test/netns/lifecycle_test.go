@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/ptp/ptptest"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/control"
 )
@@ -313,7 +314,7 @@ func TestNoConfiguration(t *testing.T) {
 func TestServiceManager(t *testing.T) {
 	w := newCable(t)
 	g := newGrandmaster(t, w)
-	g.silence(true)
+	g.Change(func(m *ptptest.Master) { m.Faults.Silent = true })
 	dir := t.TempDir()
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
 	if err != nil {
@@ -342,7 +343,7 @@ func TestServiceManager(t *testing.T) {
 	if strings.Contains(said.String(), "READY=1") {
 		t.Fatalf("ready without a source:\n%s", said.String())
 	}
-	g.silence(false)
+	g.Change(func(m *ptptest.Master) { m.Faults.Silent = false })
 	d.awaitLocked(t)
 	saying("READY=1\n")
 	d.signal(t, syscall.SIGHUP)
@@ -364,16 +365,19 @@ func TestMetricsAndJSON(t *testing.T) {
 	if v := metric(t, text, `lockstep_state{state="locked"}`); v != 1 {
 		t.Errorf("state locked is %v", v)
 	}
-	if v := metric(t, text, `lockstep_clock_frequency_adjustment_ratio{clock="system"}`); !near(v, 1-frequencyError/1e9, momentWithin/1e9) {
-		t.Errorf("frequency ratio %v", v)
+	ratio := metric(t, text, `lockstep_clock_frequency_adjustment_ratio{clock="system"}`)
+	if !near(ratio, 1-frequencyError/1e9, momentWithin/1e9) {
+		t.Errorf("frequency ratio %v", ratio)
 	}
 	if v := metric(t, text, `lockstep_source_samples_total{source="ptp:eth0"}`); v == 0 {
 		t.Error("no samples")
 	}
-	if v := metric(t, text, `lockstep_port_transmit_timestamps_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
+	if v := metric(t, text,
+		`lockstep_port_transmit_timestamps_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
 		t.Error("no transmit timestamps")
 	}
-	if v := metric(t, text, `lockstep_port_received_datagrams_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
+	if v := metric(t, text,
+		`lockstep_port_received_datagrams_total{domain="0",port="eth0",result="used",sdo_id="0",transport="udp4"}`); v == 0 {
 		t.Error("no datagrams")
 	}
 	metric(t, text, "lockstep_overrun_total")

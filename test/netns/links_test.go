@@ -91,7 +91,8 @@ func TestNothingLeaks(t *testing.T) {
 	reloads := 0
 	disturb := func() {
 		reloads++
-		d.configure(t, configuration(d.dir, ptpPort+fmt.Sprintf("delay_filter = %d\n", 9+reloads%2), ntpAssociation, metricsSection))
+		d.configure(t, configuration(d.dir, ptpPort+fmt.Sprintf("delay_filter = %d\n",
+			9+reloads%2), ntpAssociation, metricsSection))
 		d.signal(t, syscall.SIGHUP)
 		w.host.setUp(t, "eth0", false)
 		d.await(t, "the port is faulty", portIs("faulty"))

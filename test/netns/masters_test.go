@@ -38,7 +38,7 @@ func TestAllowedMasters(t *testing.T) {
 func TestHybridMaster(t *testing.T) {
 	w := newCable(t)
 	g := newGrandmaster(t, w)
-	g.answerByUnicast()
+	g.AnswerByUnicast()
 	d := newDaemon(t, w.host, ptpPort)
 	s := d.awaitSettled(t)
 	if p := s.Ports[0]; p.State != "slave" || p.Received[wire.MessageDelayResp.String()] == 0 || p.Conflict != "" {
@@ -48,7 +48,8 @@ func TestHybridMaster(t *testing.T) {
 	d.configure(t, configuration(d.dir, ptpPort, ptpPort+"domain = 1\n"))
 	d.signal(t, syscall.SIGHUP)
 	d.await(t, "the master's answers reach its port", func(s *status.Snapshot) bool {
-		return len(s.Ports) == 2 && s.Ports[1].State == "listening" && s.Ports[0].State == "slave" && s.Ports[0].Received[wire.MessageDelayResp.String()] > 16
+		return len(s.Ports) == 2 && s.Ports[1].State == "listening" && s.Ports[0].State == "slave" &&
+			s.Ports[0].Received[wire.MessageDelayResp.String()] > 16
 	})
 }
 
@@ -58,9 +59,11 @@ func TestGroupThatCannotBeJoined(t *testing.T) {
 	w.host.sysctl(t, "ipv4/igmp_max_memberships", "0")
 	d := newDaemon(t, w.host, ptpPort)
 	d.await(t, "the source says why", func(s *status.Snapshot) bool {
-		return strings.Contains(s.Sources[0].Reason, "join 224.0.1.129") && strings.Contains(s.Sources[0].Reason, "igmp_max_memberships")
+		return strings.Contains(s.Sources[0].Reason, "join 224.0.1.129") &&
+			strings.Contains(s.Sources[0].Reason, "igmp_max_memberships")
 	})
-	if code, out := d.ctl(t, "sources"); code != 0 || !strings.Contains(strings.Join(strings.Fields(out), " "), "join 224.0.1.129") {
+	if code, out := d.ctl(t, "sources"); code != 0 ||
+		!strings.Contains(strings.Join(strings.Fields(out), " "), "join 224.0.1.129") {
 		t.Errorf("lockstepctl sources: exit status %d:\n%s", code, out)
 	}
 	w.host.sysctl(t, "ipv4/igmp_max_memberships", "20")

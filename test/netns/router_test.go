@@ -42,7 +42,8 @@ func (n *namespace) defaultRoute(t *testing.T, by netip.Addr) {
 	if by.Is6() {
 		family = unix.AF_INET6
 	}
-	body := []byte{family, 0, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST, 0, 0, 0, 0}
+	body := []byte{family, 0, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, unix.RT_SCOPE_UNIVERSE, unix.RTN_UNICAST, 0, 0, 0,
+		0}
 	n.request(t, unix.RTM_NEWROUTE, netlink.Create|netlink.Excl, body, func(ae *netlink.AttributeEncoder) {
 		ae.Bytes(unix.RTA_GATEWAY, by.AsSlice())
 	})

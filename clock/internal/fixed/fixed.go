@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package fixed has rates, and fractions of a nanosecond, as fixed-point numbers of 62 binary places. Products of a
-// span and a rate have 128 bits, so that what is lost to rounding does not add up: 2^-62 per nanosecond is less than 1 ns in a
-// hundred years.
+// span and a rate have 128 bits, so that what is lost to rounding does not add up: 2^-62 per nanosecond is less than 1 ns in
+// a hundred years.
 package fixed
 
 import (
