@@ -87,6 +87,11 @@ func (d *driver) Resolve(pool int, name string) {
 	d.names = setName(d.names, pool, name)
 }
 
+// PortSocket, AssociationSocket and Overrun are zero: there are no sockets.
+func (d *driver) PortSocket(int) status.Socket        { return status.Socket{} }
+func (d *driver) AssociationSocket(int) status.Socket { return status.Socket{} }
+func (d *driver) Overrun() uint64                     { return 0 }
+
 func setName(names []string, i int, name string) []string {
 	for len(names) <= i {
 		names = append(names, "")
