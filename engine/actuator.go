@@ -57,6 +57,7 @@ func (a *actuator) Changed(id clock.ID, what discipline.Change, d time.Duration)
 	switch what {
 	case discipline.Stepped:
 		e.steps++
+		e.moved(now, id)
 		e.tell(now, status.ClockStepped, id.String(), off)
 	case discipline.Locked:
 		e.tell(now, status.ClockLocked, id.String(), off)
@@ -64,6 +65,7 @@ func (a *actuator) Changed(id clock.ID, what discipline.Change, d time.Duration)
 		e.tell(now, status.ClockLost, id.String(), off)
 	case discipline.Jumped:
 		e.tell(now, status.ClockSet, id.String(), off)
+		e.moved(now, id)
 		if id == clock.System {
 			e.rearmLeap(now)
 		}
@@ -71,4 +73,10 @@ func (a *actuator) Changed(id clock.ID, what discipline.Change, d time.Duration)
 		e.tell(now, status.ClockPanicked, id.String(), off)
 		e.setState(now, status.Panicked, status.Reason{Code: status.PanicThreshold, Clock: id, A: d})
 	}
+}
+
+// moved has readings of the clock from before told from those after.
+func (e *Engine) moved(now clock.Mono, id clock.ID) {
+	e.epochs[id]++
+	e.offerSoon(now)
 }

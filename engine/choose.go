@@ -246,6 +246,7 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	old := e.leader
 	e.leader, e.proven = s, e.proven && s == old
 	e.tellNeeds(now)
+	e.offerSoon(now)
 	if s == nil {
 		e.lostAt = now
 		e.tree.Follow(now, 0)

@@ -10,10 +10,12 @@ package engine
 import (
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
+	"github.com/lockstep-time/lockstep/offer"
 	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
@@ -102,7 +104,11 @@ type Engine struct {
 	own         source.Own
 	nextSelect  clock.Mono
 	nextCompare clock.Mono
-	nextKernel  clock.Mono
+	nextOffer   clock.Mono
+	offer       atomic.Pointer[offer.Offer]
+	epochs      map[clock.ID]uint64 // of the clocks, see offer.Line
+	leapPassed  bool                // the system clock has passed a leap second, at leapAt
+	leapAt      clock.Mono
 
 	leader      *tracked
 	frequencies map[string]float64 // learned, by the names of the clocks
@@ -132,7 +138,6 @@ type pastEvent struct {
 
 const (
 	selectInterval  = time.Second
-	kernelInterval  = time.Second
 	keptEvents      = 32
 	compareInterval = 125 * time.Millisecond
 	answerTimeout   = 2 * time.Second // after which a comparison is asked for again
@@ -151,7 +156,7 @@ func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engin
 	cfg.Tree.Interval = compareInterval
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
 		nextSelect: env.Start, nextCompare: env.Start,
-		nextKernel: env.Start.Add(kernelInterval), comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
+		nextOffer: env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{}, comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
 		asked: map[clock.ID]clock.Mono{}, now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
 	if e.frequencies == nil {
 		e.frequencies = map[string]float64{}
@@ -254,15 +259,14 @@ func (e *Engine) Wake(now clock.Mono) {
 	if e.nextSelect <= now {
 		e.choose(now)
 	}
-	if e.nextKernel <= now {
-		e.nextKernel = now.Add(kernelInterval)
-		e.tellKernel(now)
+	if e.nextOffer <= now {
+		e.tellKernel(e.makeOffer(now))
 	}
 }
 
 // NextWake returns when Wake has to be called next.
 func (e *Engine) NextWake() clock.Mono {
-	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextKernel)
+	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextOffer)
 	for _, s := range e.sources {
 		next = min(next, s.source.NextWake())
 	}

@@ -99,4 +99,5 @@ func (e *Engine) setState(now clock.Mono, s status.State, why status.Reason) {
 		e.changed = now
 	}
 	e.state, e.reason = s, why
+	e.offerSoon(now)
 }

@@ -8,23 +8,27 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/status"
+	"github.com/lockstep-time/lockstep/offer"
 )
 
-// tellKernel has the kernel know what the daemon knows of the system clock.
-func (e *Engine) tellKernel(now clock.Mono) {
-	if !e.tree.Steers(clock.System) {
+// unknownError is a maximum error with which the kernel takes the clock for unsynchronised.
+const unknownError = 16 * time.Second
+
+// leapTime is how long the kernel may take to carry out a leap second after the clock has passed it: one tick, 10 ms at the
+// most, and the rest for a clock that is not where it is believed to be. Told before that that there is none, it would not.
+const leapTime = 500 * time.Millisecond
+
+// tellKernel has the kernel know what is offered of the system clock.
+func (e *Engine) tellKernel(o *offer.Offer) {
+	if !e.tree.Steers(clock.System) || e.leapPassed && o.Made.Sub(e.leapAt) < leapTime {
 		return
 	}
-	s := clock.Status{MaxError: 16 * time.Second, EstError: 16 * time.Second, TAIOffset: e.scales.Offset().Seconds,
-		TAIOffsetValid: e.scales.Offset().Known, Leap: e.scales.Armed()}
-	if bound, ok := e.tree.MaxError(now, clock.System); ok {
-		s.MaxError = bound
-		if est, ok := e.tree.Estimate(now, clock.System); ok {
-			s.EstError = clock.Nanoseconds(min(math.Abs(est.Offset)+est.Sigma(), 16e9))
-		}
-		s.Synchronized = e.state == status.Locked || e.state == status.Holdover ||
-			e.state == status.Acquiring && e.tree.Trusted(clock.System)
+	e.leapPassed = false
+	s := clock.Status{MaxError: unknownError, EstError: unknownError, TAIOffset: o.UTCOffset.Seconds,
+		TAIOffsetValid: o.UTCOffset.Known, Leap: o.Leap}
+	if l, ok := o.Line(clock.System); ok {
+		s.MaxError, s.Synchronized = l.MaxError, o.Synchronized
+		s.EstError = clock.Nanoseconds(min(math.Abs(l.Offset)+l.Sigma, float64(unknownError)))
 	}
 	e.driver.SetKernel(s)
 }

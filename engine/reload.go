@@ -23,6 +23,8 @@ func (e *Engine) Successor(now clock.Mono, cfg Config, env Env, driver Driver) *
 	n.events, n.told, n.steps, n.learned = e.events, e.told, e.steps, e.learned
 	n.scales.Adopt(e.scales)
 	n.doubted = e.doubted
+	n.epochs = e.epochs
+	n.offer.Store(e.offer.Load())
 	n.state, n.reason, n.changed, n.lostAt = e.state, e.reason, e.changed, now
 	n.env.Start = e.env.Start
 	n.findUTCOffset(now)

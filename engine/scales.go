@@ -77,12 +77,13 @@ func (e *Engine) reviewLeap(now clock.Mono) {
 // rearmLeap has the leap second armed anew: the system clock was set.
 func (e *Engine) rearmLeap(now clock.Mono) {
 	if e.scales.Rearm(now) {
-		e.nextKernel = now
+		e.offerSoon(now)
 	}
 }
 
 // tellOfScale tells of a change of time scales or leap seconds.
 func (e *Engine) tellOfScale(now clock.Mono, ev timescale.Event) {
+	e.offerSoon(now)
 	seconds := slog.Int("seconds", ev.Offset.Seconds)
 	origin := slog.Any("origin", ev.Offset.Origin)
 	reason := slog.Any("reason", ev.Advice)
@@ -106,6 +107,7 @@ func (e *Engine) tellOfScale(now clock.Mono, ev timescale.Event) {
 	case timescale.LeapTakenOver:
 		e.tell(now, status.LeapTakenOver, "", slog.Int("leap", int(ev.Leap)))
 	case timescale.LeapCarriedOut:
+		e.leapPassed, e.leapAt = true, now
 		fields := []slog.Attr{slog.Int("leap", int(ev.Leap))}
 		if ev.Offset.Known {
 			fields = append(fields, seconds)

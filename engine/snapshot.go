@@ -27,10 +27,8 @@ func (e *Engine) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]D
 	if e.leader != nil {
 		s.Selected = e.leader.ID
 	}
-	shown := e.shown()
-	if est, ok := e.tree.Estimate(now, shown); ok {
-		s.Offset = clock.Nanoseconds(est.Offset)
-		s.MaxError, _ = e.tree.MaxError(now, shown)
+	if l, ok := e.makeOffer(now).Line(e.shown()); ok {
+		s.Offset, s.MaxError = clock.Nanoseconds(l.Offset), l.MaxError
 	}
 	for _, r := range e.tree.Reports(now, nil) {
 		s.Clocks = append(s.Clocks, e.clockStatus(r, devices[r.ID], when))

@@ -135,6 +135,9 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// perOffer is how many allocations an offer takes: itself and its lines.
+const perOffer = 2
+
 // heap returns the bytes in use.
 func heap() int64 {
 	var m runtime.MemStats
@@ -143,7 +146,8 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestSteadyState allocates nothing while the host is locked, but for the state that is saved once a minute.
+// TestSteadyState allocates nothing while the host is locked, but for the offer made once a second, which is never changed,
+// and the state that is saved once a minute.
 func TestSteadyState(t *testing.T) {
 	often := strings.ReplaceAll(threeServers, "address", "min_poll = \"1s\"\nmax_poll = \"1s\"\naddress")
 	for _, c := range []struct{ name, text string }{{"PTP", onePort}, {"NTP", often}, {"PTP and NTP", onePort + often}} {
@@ -158,8 +162,8 @@ func TestSteadyState(t *testing.T) {
 					s.world.Run(now)
 				}))
 			}
-			if least != 0 {
-				t.Errorf("%g allocations in 20 s", least)
+			if least > 20*perOffer {
+				t.Errorf("%g allocations in 20 s, with 20 offers", least)
 			}
 		})
 	}

@@ -43,6 +43,7 @@ var house = []floor{
 	{"servo", "estimate"},
 	{"source", "clock"},
 	{"timescale", "clock"},
+	{"offer", "clock timescale"},
 	{"discipline", "clock estimate servo source"},
 	{"ptp/wire", ""},
 	{"ptp", "clock ptp/wire"},
@@ -53,7 +54,7 @@ var house = []floor{
 	{"status/text", "internal/plain status"},
 	{"status/metrics", "internal/httpserve source status"},
 	{"status/control", "internal/httpserve internal/lockfile internal/plain source status"},
-	{"engine", "clock discipline estimate servo source status timescale"},
+	{"engine", "clock discipline estimate offer servo source status timescale"},
 	{"host", "clock configs discipline engine estimate ntp ptp ptp/wire source status timescale"},
 	{"daemon", "clock clock/sysclock configs engine host hwts hwts/nic internal/files internal/lockfile internal/sdnotify " +
 		"phc ptp ptp/wire source status status/control status/metrics"},
