@@ -94,7 +94,7 @@ func (p *port) status(now clock.Mono) status.Port {
 	s.State, s.MeanPathDelay = st.State.String(), st.MeanPathDelay
 	if p.has {
 		s.Parent, s.Grandmaster, s.Timescale = p.parent.Port.String(), p.parent.Grandmaster.String(), "ARB"
-		if p.time.PTPTimescale {
+		if p.parent.Time.PTPTimescale {
 			s.Timescale = "PTP"
 		}
 	}

@@ -31,11 +31,10 @@ type port struct {
 	info    PortInfo
 	err     error // why it is not
 	why     string
-	time    wire.TimeProperties
 	parent  ptp.Parent
 	has     bool // a parent
 	stepped bool // its clock, since the last message was received
-	rank    int  // among the ports, by the best master clock algorithm
+	rank    int  // how many other ports have a better master
 	sync    time.Duration
 	sample  source.Sample // the latest, here so that none is allocated
 	samples int           // since the last restart
@@ -85,8 +84,9 @@ func (h *Host) OpenPort(now clock.Mono, n int, info PortInfo) {
 	p.backward.valid, p.has = false, false
 	p.restart(source.NewClock)
 	rng, first := h.chance()
-	p.core = ptp.NewPort(ptp.Config{Identity: info.Identity, Clock: info.Clock, Domain: p.cfg.Domain, SdoID: p.cfg.SdoID,
-		Masters: p.cfg.MasterIDs(), FirstSequenceID: first, MinorVersion: 1, AnnounceReceiptTimeout: int(p.cfg.AnnounceReceiptTimeout),
+	instance := ptp.NewInstance(ptp.InstanceConfig{Identity: info.Identity.Clock, Domain: p.cfg.Domain, SdoID: p.cfg.SdoID})
+	p.core = instance.AddPort(info.Identity.Port, ptp.PortConfig{Clock: info.Clock, Masters: p.cfg.MasterIDs(),
+		FirstSequenceID: first, MinorVersion: 1, AnnounceReceiptTimeout: int(p.cfg.AnnounceReceiptTimeout),
 		LogDelayReqInterval: p.cfg.LogDelayRequestInterval(), DelayAsymmetry: p.cfg.DelayAsymmetry,
 		DelayFilter: p.cfg.DelayFilter, DelayTolerance: delayTolerance(info.Hardware)},
 		rng, p)
@@ -178,8 +178,8 @@ func (h *Host) PortLink(now clock.Mono, n int, up bool, speed uint64) {
 func (p *port) SendEvent(b []byte) (uint32, error) { return p.host.driver.SendEvent(p.index, b) }
 
 // StateChanged implements ptp.Output.
-func (p *port) StateChanged(old, new ptp.State, why string) {
-	p.sink.Event(p.host.now, status.NewEvent(status.PortChanged, p.cfg.Interface, slog.Any("from", old), slog.Any("to", new),
+func (p *port) StateChanged(from, to ptp.State, why string) {
+	p.sink.Event(p.host.now, status.NewEvent(status.PortChanged, p.cfg.Interface, slog.Any("from", from), slog.Any("to", to),
 		slog.String("reason", why)))
 	p.sink.StandingChanged(p.host.now)
 }
@@ -204,10 +204,10 @@ func (p *port) ParentChanged(parent *ptp.Parent) {
 	switch { // also after a while without any parent: what was measured is of the former one
 	case parent.Grandmaster != p.parent.Grandmaster:
 		p.restart(source.NewMaster)
-	case parent.Time.PTPTimescale != p.time.PTPTimescale:
+	case parent.Time.PTPTimescale != p.parent.Time.PTPTimescale:
 		p.restart(source.NewScale)
 	}
-	p.has, p.parent, p.time = true, *parent, parent.Time
+	p.has, p.parent = true, *parent
 	p.host.rankPorts()
 	p.sink.ClaimChanged(p.host.now)
 }
@@ -269,12 +269,13 @@ func (p *port) Claim() timescale.Claim {
 		return timescale.Claim{}
 	}
 	c := timescale.Claim{Scale: clock.Arbitrary, Reference: binary.BigEndian.Uint64(p.parent.Grandmaster[:])}
-	if p.time.PTPTimescale {
-		c.Scale, c.Offset, c.OffsetValid = clock.TAI, int(p.time.UTCOffset), p.time.UTCOffsetValid
+	t := &p.parent.Time
+	if t.PTPTimescale {
+		c.Scale, c.Offset, c.OffsetValid = clock.TAI, int(t.UTCOffset), t.UTCOffsetValid
 	}
 	switch {
-	case p.time.Leap61 == p.time.Leap59:
-	case p.time.Leap61:
+	case t.Leap61 == t.Leap59:
+	case t.Leap61:
 		c.Leap = clock.LeapInsert
 	default:
 		c.Leap = clock.LeapDelete
@@ -318,28 +319,13 @@ func (p *port) NextWake() clock.Mono {
 	return p.core.NextWake()
 }
 
-// rankPorts orders the PTP ports by the best master clock algorithm (IEEE 1588-2019 §9.3.4).
+// rankPorts orders the PTP ports by their masters.
 func (h *Host) rankPorts() {
-	for _, p := range h.ports {
-		p.rank = 0
-		if !p.has {
-			continue
-		}
-		mine := p.dataSet()
-		for _, o := range h.ports {
-			if o == p || !o.has {
-				continue
-			}
-			theirs := o.dataSet()
-			if ptp.Compare(&theirs, &mine) < 0 {
-				p.rank++
-			}
-		}
+	cores := make([]*ptp.Port, len(h.ports))
+	for i, p := range h.ports {
+		cores[i] = p.core
 	}
-}
-
-func (p *port) dataSet() ptp.DataSet {
-	return ptp.DataSet{Priority1: p.parent.Priority1, Quality: p.parent.Quality, Priority2: p.parent.Priority2,
-		Grandmaster: p.parent.Grandmaster, StepsRemoved: p.parent.StepsRemoved, Sender: p.parent.Port,
-		Receiver: p.info.Identity}
+	for i, rank := range ptp.Rank(cores) {
+		h.ports[i].rank = rank
+	}
 }

@@ -73,7 +73,7 @@ func TestAllowedMasters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := newNet(t, 70, ptp.Config{Masters: []ptp.MasterID{{Clock: wire.ClockIdentity{9}}, id}})
+		n := newNet(t, 70, ptp.PortConfig{Masters: []ptp.MasterID{{Clock: wire.ClockIdentity{9}}, id}})
 		n.addMaster(1, ptptest.Config{})
 		better := n.addMaster(2, ptptest.Config{})
 		better.master.Properties.Priority1 = 1
@@ -94,7 +94,7 @@ func TestAllowedMAC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := newNet(t, 71, ptp.Config{Masters: []ptp.MasterID{id}})
+	n := newNet(t, 71, ptp.PortConfig{Masters: []ptp.MasterID{id}})
 	for seq := range uint16(4) {
 		for _, last := range []byte{1, 66} {
 			a := announce(last, seq)
@@ -133,7 +133,7 @@ func TestUnicast(t *testing.T) {
 
 // Delay_Req messages are numbered from a sequenceId that the caller draws.
 func TestDelayReqSequence(t *testing.T) {
-	n := newNet(t, 1, ptp.Config{FirstSequenceID: 65534})
+	n := newNet(t, 1, ptp.PortConfig{FirstSequenceID: 65534})
 	n.addMaster(1, ptptest.Config{})
 	n.run(20 * time.Second)
 	for id, want := range []uint16{65534, 65535, 0, 1} {

@@ -22,7 +22,7 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 		return r
 	}
 	if p.impersonated(&m, from) {
-		return p.otherAddress(now, from)
+		return p.refuseAddress(now, from)
 	}
 	row := p.masters.find(m.Source, from)
 	if row < 0 {
@@ -51,10 +51,10 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 	f.heard = min(f.heard+1, 2)
 	before := f.announce
 	f.announce = parentOf(&m, from)
-	f.data = dataSetOf(&m, p.cfg.Identity)
+	f.data = dataSetOf(&m, p.identity)
 	f.interval = f.announce.AnnounceInterval
 	if row == p.parent {
-		p.announceBy, p.graced = now.Add(p.announceTimeoutInterval(f.interval)), false
+		p.announceBy, p.graceUsed = now.Add(p.announceTimeoutInterval(f.interval)), false
 	}
 	if p.elect(now) == row && f.announce != before {
 		p.out.ParentChanged(&f.announce)
@@ -62,7 +62,7 @@ func (p *Port) onAnnounce(now clock.Mono, b []byte, from Address) Reason {
 	return accepted
 }
 
-// admit gives a row to a master that has none. Once all are taken, a stranger has to announce himself twice.
+// admit gives a row to a master that has none. When all are taken, an unknown master has to announce itself twice.
 func (p *Port) admit(now clock.Mono, m *wire.Announce, from Address) (row int, r Reason) {
 	t := &p.masters
 	f := foreignMaster{used: true, announce: parentOf(m, from)}
@@ -70,11 +70,11 @@ func (p *Port) admit(now clock.Mono, m *wire.Announce, from Address) (row int, r
 	f.syncs = p.parent >= 0 && t.rows[p.parent].announce.Port == m.Source && t.sends(from)
 	row = t.free(now, p.parent)
 	if row < 0 && !f.syncs && !p.former.has(m.Source, from) {
-		first, again := t.crowd.meet(now, m, from, foreignWindow*f.interval, p.rng)
+		first, again := t.unknown.hear(now, m, from, foreignWindow*f.interval, p.rng)
 		if !again {
 			return -1, ReasonTableFull
 		}
-		if !t.stranger.take(now, strangerEach, strangerBurst) {
+		if !t.admissions.take(now, admissionEach, admissionBurst) {
 			return -1, ReasonRate
 		}
 		f.sequence = sequence{started: true, last: first.seq, at: first.at}
@@ -97,7 +97,7 @@ func (p *Port) eligible(now clock.Mono, m *wire.Announce, from Address) Reason {
 		return ReasonStepsRemoved
 	case m.Flags.Has(wire.FlagAlternateMaster):
 		return ReasonAlternateMaster
-	case m.Grandmaster == p.cfg.Identity.Clock:
+	case m.Grandmaster == p.identity.Clock:
 		return ReasonOwn
 	}
 	return accepted
@@ -117,18 +117,18 @@ func (p *Port) impersonated(m *wire.Announce, from Address) bool {
 	}
 	f := &p.masters.rows[p.parent]
 	a := &f.announce
-	return a.Port.Clock == m.Source.Clock && a.Address != from && !f.useless && p.former.has(a.Port, a.Address)
+	return a.Port.Clock == m.Source.Clock && a.Address != from && !f.unusable && p.former.has(a.Port, a.Address)
 }
 
 // otherAddress refuses a message with the parent's clock identity from another address. As long as the parent is heard it
 // cannot have moved there.
-func (p *Port) otherAddress(now clock.Mono, from Address) Reason {
+func (p *Port) refuseAddress(now clock.Mono, from Address) Reason {
 	p.conflicting(now, ConflictAddress, from)
 	return ReasonAddress
 }
 
 // elect takes the best master as parent (state decision, IEEE 1588-2019 §9.3.3: a client goes only the way of decision
-// code S1). It returns the parent's row if that stays as it was, -1 if there is none or the change has been told.
+// code S1). It returns the parent's row if that stays as it was, -1 if there is none or Output has been called.
 func (p *Port) elect(now clock.Mono) int {
 	if late := p.parent; now >= p.announceBy {
 		if p.announceTimeout(now); p.parent != late {
@@ -152,7 +152,7 @@ func (p *Port) follow(now clock.Mono, row int, why string) {
 	p.parent = row
 	f := &p.masters.rows[row]
 	p.announceBy = now.Add(p.announceTimeoutInterval(f.interval))
-	p.usedBy = now.Add(firstUse)
+	p.usableBy = now.Add(firstUsable)
 	p.out.ParentChanged(&f.announce)
 	p.setState(Uncalibrated, why)
 }
@@ -164,8 +164,8 @@ func (p *Port) announceTimeoutInterval(interval time.Duration) time.Duration {
 }
 
 func (p *Port) announceTimeout(now clock.Mono) {
-	if !p.graced && now.Sub(p.announceBy) > lateWake {
-		p.graced, p.announceBy = true, now.Add(grace)
+	if !p.graceUsed && now.Sub(p.announceBy) > lateWake {
+		p.graceUsed, p.announceBy = true, now.Add(grace)
 		return
 	}
 	p.masters.rows[p.parent] = foreignMaster{}

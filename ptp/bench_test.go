@@ -3,7 +3,6 @@
 package ptp_test
 
 import (
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -42,7 +41,7 @@ type exchanger struct {
 
 func newExchanger() *exchanger {
 	e := &exchanger{buf: make([]byte, 0, 128), addr: at4([4]byte{10, 0, 0, 1})}
-	e.port = ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), &e.out)
+	e.port = newPort(&e.out)
 	e.announce, e.sync = announce(1, 0), sync(1, 0)
 	e.sync.Flags |= wire.FlagTwoStep
 	e.followUp.Header, e.resp.Header, e.resp.Requesting = e.sync.Header, e.sync.Header, clientPort

@@ -9,15 +9,10 @@ import (
 	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
-// Config says how a Port works. The zero value of a field stands for its default.
-type Config struct {
-	// Identity of the port; the clock identity must not be one of another device.
-	Identity wire.PortIdentity
+// PortConfig says how a Port works. The zero value of a field stands for its default.
+type PortConfig struct {
 	// Clock is the clock by which messages are timestamped. If zero, the first timestamp tells.
 	Clock clock.ID
-	// Domain and SdoID are those of the messages to follow; others are refused.
-	Domain uint8
-	SdoID  uint16
 	// Masters that may be followed; empty: any. What others announce is refused.
 	Masters []MasterID
 	// FirstSequenceID is the sequenceId of the first Delay_Req. Draw it at random, so that only those who see the requests
@@ -41,7 +36,7 @@ type Config struct {
 	DelayTolerance time.Duration
 }
 
-// Defaults and bounds of Config.
+// Defaults and bounds of PortConfig.
 const (
 	DefaultAnnounceReceiptTimeout = 3
 	DefaultDelayFilter            = 10
@@ -51,7 +46,7 @@ const (
 )
 
 // complete fills in the defaults and keeps the rest within bounds.
-func (c Config) complete() Config {
+func (c PortConfig) complete() PortConfig {
 	if c.AnnounceReceiptTimeout == 0 {
 		c.AnnounceReceiptTimeout = DefaultAnnounceReceiptTimeout
 	}
@@ -66,13 +61,13 @@ func (c Config) complete() Config {
 	c.DelayAsymmetry = min(max(c.DelayAsymmetry, -time.Second), time.Second)
 	c.DelayTolerance = min(max(c.DelayTolerance, 0), time.Second)
 	c.LogDelayReqInterval = min(max(c.LogDelayReqInterval, minLogDelayReq), maxLogDelayReq)
-	c.SdoID &= wire.MaxSdoID
 	c.MinorVersion &= 1
 	return c
 }
 
-// Output is what a Port acts through. The port calls it while it handles an event; of the port's methods only Steered,
-// Stepped and Status may be called from within, and those from within Measured only.
+// Output is what a Port acts through. The port calls it while it handles an event. Of the port's methods only Steered, Stepped
+// and Status may be called from within, and those from within Measured only. The data sets of the Instance and Rank may be
+// read from within any of them.
 type Output interface {
 	// SendEvent sends b, which is valid during the call only, to all ports of the domain as an event message. When it
 	// left is told by Transmitted with the id returned, after SendEvent has returned.
@@ -80,7 +75,7 @@ type Output interface {
 	// Measured hands over a measurement, which is valid during the call only.
 	Measured(m *Measurement)
 	// StateChanged tells that the port's state changed, and why: a short constant phrase.
-	StateChanged(old, new State, why string)
+	StateChanged(from, to State, why string)
 	// Conflict tells that two senders speak as the parent, and how it shows, as a clause. It is called when that begins,
 	// and every 10 minutes while it lasts.
 	Conflict(what string)
@@ -89,7 +84,7 @@ type Output interface {
 	ParentChanged(p *Parent)
 }
 
-// Measurement is what one Sync told.
+// Measurement is what one Sync measured.
 type Measurement struct {
 	// At is t2: what the measured clock read when the Sync arrived.
 	At clock.Timestamp

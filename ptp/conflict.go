@@ -41,14 +41,14 @@ const (
 	// conflictShown is how long a conflict is shown in Status: longer than any sender pauses, so that one that lasts is
 	// always seen.
 	conflictShown = time.Minute
-	// conflictPause is how often one that lasts is told: seldom enough to leave room for other events, of which 32 are kept.
+	// conflictPause is how often one that lasts is reported: seldom enough to leave room for other events, of which 32 are kept.
 	conflictPause = 10 * time.Minute
 	// doubled is within what time a network delivers the copies of a message that it doubles: redundant networks (IEC
 	// 62439-3) do so within their delay, loops of bridges within milliseconds.
 	doubled = 10 * time.Millisecond
 	// contestedNear is how far the sequenceId of a Sync may be from the latest one while two senders speak as the parent.
-	// With more, forged ones would fill the places for Syncs that wait.
-	contestedNear = places / 2
+	// With more, forged ones would fill the ring of Syncs that wait.
+	contestedNear = maxUnpaired / 2
 	// contestedSlack, contestedSigmas and contestedRate bound what counts as a continuation: the noise of kernel timestamps
 	// on a busy host, standard deviations of the path delay, and the frequency error (one part in contestedRate) that a
 	// clock may have while it is slewed.
@@ -63,7 +63,8 @@ type conflict struct {
 	kind Conflict
 	from Address // of ConflictAddress
 	at   clock.Mono
-	told clock.Mono // 0 if it was not
+	// reported is when Output.Conflict was called last, 0 if never.
+	reported clock.Mono
 	// contested is until when Syncs are used only if they continue the former ones; starved: none has, for long.
 	contested clock.Mono
 	starved   bool
@@ -142,18 +143,18 @@ func (p *Port) candidate(now clock.Mono, id uint16) Reason {
 // attempts counts the messages of one type that were looked at while two senders speak as the parent, by sequenceId: messages
 // that are sent again and again must not use up the parent's rate, and keep the port from its true ones. It has room for all
 // Syncs within contestedNear of the latest one.
-type attempts [2 * places]struct {
+type attempts [2 * maxUnpaired]struct {
 	seq uint16
 	n   uint8
 }
 
-// take reports whether one more with the sequenceId is to be looked at: as many as there are places for those that wait.
+// take reports whether one more with the sequenceId is to be looked at: as many as may wait.
 func (a *attempts) take(seq uint16) bool {
 	e := &a[seq%uint16(len(a))]
 	if e.seq != seq {
 		e.seq, e.n = seq, 0
 	}
-	if e.n == places {
+	if e.n == maxUnpaired {
 		return false
 	}
 	e.n++
@@ -166,7 +167,7 @@ func (p *Port) contested(now clock.Mono) bool { return now < p.conflict.conteste
 // pair makes a measurement of a Sync and its Follow_Up. While two senders speak as the parent it uses only pairs that continue
 // the former measurements. It counts the others and reports used = false: both parts stay, since the right other part may
 // still come.
-func (p *Port) pair(now clock.Mono, s, f half) (r Reason, used bool) {
+func (p *Port) pair(now clock.Mono, s, f unpaired) (r Reason, used bool) {
 	if p.contested(now) {
 		forward, ok := p.difference(s.ns, f.ns, s.correction, f.correction, Span{ns: int64(p.cfg.DelayAsymmetry)})
 		if !ok || !p.track.continues(s.ns, forward, contestedSlack+contestedSigmas*p.delay.deviation()) {
@@ -179,8 +180,8 @@ func (p *Port) pair(now clock.Mono, s, f half) (r Reason, used bool) {
 	return p.synced(now, s, f), true
 }
 
-// continues reports whether a Sync that arrived at reading t2 fits witnesses of the latest five Syncs, or all if there are
-// fewer than witnesses.
+// continues reports whether a Sync that arrived at reading t2 fits minAgreeing of the latest five Syncs, or all if there are
+// fewer than minAgreeing.
 func (t *track) continues(t2 int64, forward Span, slack time.Duration) bool {
 	const looked = 5
 	fits := 0
@@ -191,7 +192,7 @@ func (t *track) continues(t2 int64, forward Span, slack time.Duration) bool {
 			fits++
 		}
 	}
-	return fits >= min(t.n, witnesses)
+	return fits >= min(t.n, minAgreeing)
 }
 
 // conflicting counts a conflict, and tells of it unless that was done lately. from is the other address of
@@ -200,8 +201,8 @@ func (p *Port) conflicting(now clock.Mono, kind Conflict, from Address) {
 	p.counters.Conflicts[kind]++
 	c := &p.conflict
 	c.seen, c.kind, c.from, c.at = true, kind, from, now
-	if c.told == 0 || now.Sub(c.told) >= conflictPause {
-		c.told = now
+	if c.reported == 0 || now.Sub(c.reported) >= conflictPause {
+		c.reported = now
 		p.out.Conflict(c.text())
 	}
 }

@@ -56,7 +56,7 @@ const twoCourses = "its messages have two courses of sequenceIds"
 func TestForgedSequence(t *testing.T) {
 	for _, ahead := range []uint16{20, 1000, 20_000, 32_700} {
 		for _, log := range []int8{0, -3} {
-			n := newNet(t, 60, ptp.Config{})
+			n := newNet(t, 60, ptp.PortConfig{})
 			h := n.addMaster(1, ptptest.Config{LogSyncInterval: log})
 			n.run(10500 * time.Millisecond)
 			n.state(ptp.Slave)
@@ -81,7 +81,7 @@ func TestForgedSequence(t *testing.T) {
 // Syncs that nobody follows up keep a port from those of its master for a while at most, even if they came first.
 func TestForgedSyncFirst(t *testing.T) {
 	for seed := range uint64(10) {
-		n := newNet(t, 61+seed, ptp.Config{})
+		n := newNet(t, 61+seed, ptp.PortConfig{})
 		h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3, LogAnnounceInterval: -2})
 		seq := uint16(30_000)
 		forge := func() {
@@ -266,7 +266,7 @@ func TestMasterBeginsAnew(t *testing.T) {
 // Lost messages are no conflict, nor do they hold up those that come.
 func TestLossIsNoConflict(t *testing.T) {
 	for _, log := range []int8{0, -3, -7} {
-		n := newNet(t, 68, ptp.Config{})
+		n := newNet(t, 68, ptp.PortConfig{})
 		n.addMaster(1, ptptest.Config{LogSyncInterval: log})
 		n.loss, n.dup = 0.4, 0.1
 		n.general = func() time.Duration { return time.Duration(n.rng.Int64N(int64(20 * time.Millisecond))) }
@@ -304,7 +304,7 @@ func TestForgedNextSync(t *testing.T) {
 		{"the one before", 65535, 300 * time.Millisecond, true, false},
 	} {
 		for _, log := range []int8{0, -2} {
-			n := newNet(t, 80, ptp.Config{})
+			n := newNet(t, 80, ptp.PortConfig{})
 			h := n.addMaster(1, ptptest.Config{LogSyncInterval: log})
 			n.run(30500 * time.Millisecond)
 			n.state(ptp.Slave)
@@ -357,7 +357,7 @@ func (n *net) forge(h *host, f forgery, log int8) {
 
 // A parent that changes its time while somebody forges messages in its name is measured again within seconds.
 func TestParentStepsWhileContested(t *testing.T) {
-	n := newNet(t, 81, ptp.Config{})
+	n := newNet(t, 81, ptp.PortConfig{})
 	h := n.addMaster(1, ptptest.Config{})
 	n.run(30500 * time.Millisecond)
 	f := forgery{ahead: 1, after: 500 * time.Millisecond}
@@ -418,7 +418,7 @@ func TestForgedSyncsInSmallSteps(t *testing.T) {
 func TestImpostorDuringOutage(t *testing.T) {
 	for _, addresses := range []byte{1, 200} {
 		for seed := range uint64(20) {
-			n := newNet(t, 90+seed, ptp.Config{})
+			n := newNet(t, 90+seed, ptp.PortConfig{})
 			h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3})
 			n.run(10500 * time.Millisecond)
 			n.state(ptp.Slave)
@@ -445,7 +445,7 @@ func TestImpostorDuringOutage(t *testing.T) {
 func TestPausedHost(t *testing.T) {
 	for _, jump := range []uint16{1, 2, 9, 599, 20_000} {
 		for seed := range uint64(10) {
-			n := newNet(t, 120+seed, ptp.Config{})
+			n := newNet(t, 120+seed, ptp.PortConfig{})
 			h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3})
 			n.run(10500 * time.Millisecond)
 			n.state(ptp.Slave)
@@ -485,11 +485,11 @@ func TestPortNumbers(t *testing.T) {
 	}
 }
 
-// A crowd that announces the master's identity from 100 addresses, before the port has heard of it and while it pauses, keeps
+// A flood that announces the master's identity from 100 addresses, before the port has heard of it and while it pauses, keeps
 // it from the master for as long as it takes to hear its Syncs.
-func TestCrowdOfImpostors(t *testing.T) {
+func TestManyImpostors(t *testing.T) {
 	for seed := range uint64(10) {
-		n := newNet(t, 150+seed, ptp.Config{})
+		n := newNet(t, 150+seed, ptp.PortConfig{})
 		seq := uint16(0)
 		n.every(2*time.Millisecond, func() {
 			seq++
@@ -514,7 +514,7 @@ func TestCrowdOfImpostors(t *testing.T) {
 // One Delay_Resp that grants an interval of 17 minutes, the first or a later one, does not end the measuring of the delay.
 func TestForgedDelayReqInterval(t *testing.T) {
 	for _, after := range []time.Duration{0, 30 * time.Second} {
-		n := newNet(t, 86, ptp.Config{})
+		n := newNet(t, 86, ptp.PortConfig{})
 		h := n.addMaster(1, ptptest.Config{})
 		n.run(after)
 		n.onDelayReq = func(seq uint16) {
@@ -536,7 +536,7 @@ func TestForgedDelayReqInterval(t *testing.T) {
 
 // A master that grants a long interval gets it.
 func TestLongDelayReqInterval(t *testing.T) {
-	n := newNet(t, 87, ptp.Config{})
+	n := newNet(t, 87, ptp.PortConfig{})
 	n.addMaster(1, ptptest.Config{LogMinDelayReqInterval: 4})
 	n.run(5 * time.Minute)
 	if s := n.port.Status(n.now); s.DelayReqInterval != 16*time.Second {

@@ -93,7 +93,7 @@ func TestLastingSyncCorrection(t *testing.T) {
 		{-10 * time.Millisecond, 0, true, 0},
 		{5 * time.Microsecond, 0, false, 40}, // no more than the clocks may drift between two exchanges
 	} {
-		n := newNet(t, 42, ptp.Config{})
+		n := newNet(t, 42, ptp.PortConfig{})
 		n.osc.reading = float64(-tc.offset)
 		h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3, OneStep: tc.oneStep})
 		n.run(20*time.Second - time.Millisecond)
@@ -122,7 +122,7 @@ func TestLastingSyncCorrection(t *testing.T) {
 
 // A sole master whose Sync messages are corrected by too much from the start never gives an offset that counts.
 func TestSyncCorrectionFromTheStart(t *testing.T) {
-	n := newNet(t, 43, ptp.Config{})
+	n := newNet(t, 43, ptp.PortConfig{})
 	h := n.addMaster(1, ptptest.Config{})
 	h.master.Faults.SyncCorrection = interval(t, 10*time.Millisecond)
 	n.onMeasured = func(m *ptp.Measurement) {
@@ -165,7 +165,7 @@ func TestSyncCorrectionNowAndThen(t *testing.T) {
 
 // transparent returns a network with a transparent clock that holds messages for up to 1 ms.
 func transparent(t *testing.T, seed uint64, cfg ptptest.Config, twoStepped bool) (*net, *host) {
-	n := newNet(t, seed, ptp.Config{})
+	n := newNet(t, seed, ptp.PortConfig{})
 	n.twoStepped = twoStepped
 	n.hold = func() time.Duration { return time.Duration(n.rng.IntN(1_000_000)) }
 	return n, n.addMaster(1, cfg)

@@ -34,7 +34,7 @@ const (
 	ReasonNotParent
 	// ReasonAddress: with the parent's identity, and not from its address.
 	ReasonAddress
-	// ReasonNotAllowed: from a master that Config.Masters does not name.
+	// ReasonNotAllowed: from a master that PortConfig.Masters does not name.
 	ReasonNotAllowed
 	// ReasonUnicast: sent to this host alone, and no Delay_Resp.
 	ReasonUnicast

@@ -62,7 +62,7 @@ type delayMechanism struct {
 }
 
 // reset prepares for a new parent. sequenceIds go on.
-func (d *delayMechanism) reset(cfg *Config) {
+func (d *delayMechanism) reset(cfg *PortConfig) {
 	*d = delayMechanism{
 		seq:      d.seq,
 		next:     clock.Never,
@@ -128,10 +128,10 @@ func (p *Port) sendDelayReq(now clock.Mono) {
 	seq := d.seq
 	d.seq++
 	m := wire.DelayReq{Header: wire.Header{
-		SdoID:        p.cfg.SdoID,
+		SdoID:        p.instance.cfg.SdoID,
 		MinorVersion: p.cfg.MinorVersion,
-		Domain:       p.cfg.Domain,
-		Source:       p.cfg.Identity,
+		Domain:       p.instance.cfg.Domain,
+		Source:       p.identity,
 		SequenceID:   seq,
 		LogInterval:  wire.NoLogInterval,
 	}}
@@ -207,7 +207,7 @@ func (p *Port) onDelayResp(now clock.Mono, b []byte) Reason {
 	if err := m.Parse(b); err != nil {
 		return reasonOf(err)
 	}
-	if m.Requesting != p.cfg.Identity {
+	if m.Requesting != p.identity {
 		return ReasonNotUsed
 	}
 	e := p.exchange(m.SequenceID)

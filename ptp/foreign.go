@@ -24,8 +24,8 @@ const (
 
 	// A master sends at most 16 Announce messages per second; more of them are not looked at.
 	announceEach, announceBurst = time.Second / 32, 16
-	// Senders that are let into a full table share a budget.
-	strangerEach, strangerBurst = time.Second / 50, 32
+	// Senders that are admitted to a full table share a budget.
+	admissionEach, admissionBurst = time.Second / 50, 32
 )
 
 // foreignMaster is one row of the table: a port that announces itself.
@@ -39,8 +39,8 @@ type foreignMaster struct {
 	// last and previous are when the latest two distinct messages came, heard how many there were, 2 at most.
 	last, previous clock.Mono
 	heard          int
-	// useless: it is the latest parent of which no Sync could be used.
-	useless bool
+	// unusable: it is the latest parent of which no Sync could be used.
+	unusable bool
 	// syncs: Syncs with its identity come from its address, though it is not the parent.
 	syncs bool
 }
@@ -51,9 +51,10 @@ func (f *foreignMaster) qualified(now clock.Mono) bool {
 
 // foreignTable holds the masters heard of (IEEE 1588-2019 §9.3.2.4), in a fixed place.
 type foreignTable struct {
-	rows     [foreignMasters]foreignMaster
-	stranger limiter
-	crowd    crowd
+	rows [foreignMasters]foreignMaster
+	// unknown are senders that found all rows taken, admissions limits how many of them get a row.
+	unknown    unknownMasters
+	admissions limiter
 	// senders are where Syncs with the parent's identity come from beside the parent, the latest at next.
 	senders [4]Address
 	next    int
@@ -84,7 +85,7 @@ func (t *foreignTable) find(id wire.PortIdentity, from Address) int {
 	return -1
 }
 
-// free returns a row that nobody has, or a master that has been silent for too long to qualify by its next message; -1 if
+// free returns a row that no master has, or a master that has been silent for too long to qualify by its next message; -1 if
 // there is none.
 func (t *foreignTable) free(now clock.Mono, parent int) int {
 	for i := range t.rows {
@@ -103,7 +104,7 @@ func (t *foreignTable) displace(now clock.Mono, parent int, former *formerParent
 	for i := range t.rows {
 		f := &t.rows[i]
 		q := f.qualified(now)
-		if i == parent || q && !qualified || f.worth(former) > 1 {
+		if i == parent || q && !qualified || f.preference(former) > 1 {
 			continue
 		}
 		if q != qualified {
@@ -137,12 +138,12 @@ func (t *foreignTable) best(now clock.Mono, parent int, former *formerParents) i
 // one that it has followed before, then one that sends Syncs. One whose Syncs could not be used comes last.
 func (f *foreignMaster) better(o *foreignMaster, former *formerParents) bool {
 	c := Compare(&f.data, &o.data)
-	return c < 0 || c == Same && f.worth(former) > o.worth(former)
+	return c < 0 || c == Same && f.preference(former) > o.preference(former)
 }
 
-func (f *foreignMaster) worth(former *formerParents) int {
+func (f *foreignMaster) preference(former *formerParents) int {
 	switch {
-	case f.useless:
+	case f.unusable:
 		return 0
 	case former.has(f.announce.Port, f.announce.Address):
 		return 3
@@ -152,23 +153,18 @@ func (f *foreignMaster) worth(former *formerParents) int {
 	return 1
 }
 
-// setUseless marks the parent, and no other row, as one whose Syncs could not be used.
-func (t *foreignTable) setUseless(parent int) {
+// setUnusable marks the parent, and no other row, as one whose Syncs could not be used.
+func (t *foreignTable) setUnusable(parent int) {
 	for i := range t.rows {
-		t.rows[i].useless = i == parent
+		t.rows[i].unusable = i == parent
 	}
 }
 
-// Parent is the port that a client follows and what it announces (parentDS and timePropertiesDS, IEEE 1588-2019 §8.2.3
-// and §8.2.4).
+// Parent is the port that a client port follows and what it announces. Time is the timePropertiesDS (IEEE 1588-2019 §8.2.4).
 type Parent struct {
-	// Port is parentPortIdentity, Address where its Announce messages come from; zero where the transport has none.
-	Port    wire.PortIdentity
+	ParentDS
+	// Address is where its Announce messages come from; zero where the transport has none.
 	Address Address
-	// The grandmaster's attributes.
-	Grandmaster          wire.ClockIdentity
-	Priority1, Priority2 uint8
-	Quality              wire.ClockQuality
 	// StepsRemoved is that of the Announce: 0 when the parent is the grandmaster itself.
 	StepsRemoved uint16
 	Time         wire.TimeProperties
@@ -178,14 +174,35 @@ type Parent struct {
 
 func parentOf(m *wire.Announce, from Address) Parent {
 	return Parent{
-		Port:             m.Source,
+		ParentDS: ParentDS{Port: m.Source, Grandmaster: m.Grandmaster, Priority1: m.Priority1, Priority2: m.Priority2,
+			Quality: m.Quality},
 		Address:          from,
-		Grandmaster:      m.Grandmaster,
-		Priority1:        m.Priority1,
-		Priority2:        m.Priority2,
-		Quality:          m.Quality,
 		StepsRemoved:     m.StepsRemoved,
 		Time:             m.TimeProperties(),
 		AnnounceInterval: statedInterval(m.LogInterval, minLogAnnounce, maxLogAnnounce),
 	}
+}
+
+// formerParents are the latest masters that this port has been measured by. They always get a row of the table.
+type formerParents [4]struct {
+	port    wire.PortIdentity
+	address Address
+}
+
+func (f *formerParents) remember(p *Parent) {
+	i := 0
+	for i < len(f)-1 && !(f[i].port == p.Port && f[i].address == p.Address) {
+		i++
+	}
+	copy(f[1:i+1], f[:i])
+	f[0].port, f[0].address = p.Port, p.Address
+}
+
+func (f *formerParents) has(port wire.PortIdentity, address Address) bool {
+	for i := range f {
+		if f[i].port == port && f[i].address == address {
+			return true
+		}
+	}
+	return false
 }

@@ -48,7 +48,7 @@ func sync(last byte, seq uint16) wire.Sync {
 
 // locked returns a network with one master, followed; its messages have sequenceIds below 100.
 func locked(t *testing.T, seed uint64) (*net, *host) {
-	n := newNet(t, seed, ptp.Config{})
+	n := newNet(t, seed, ptp.PortConfig{})
 	h := n.addMaster(1, ptptest.Config{})
 	n.run(10500 * time.Millisecond)
 	n.state(ptp.Slave)
@@ -124,14 +124,14 @@ func TestEveryRejectionIsCounted(t *testing.T) {
 
 // A 2008 device leaves what is minorSdoId now at anything.
 func TestSdoIDOfOldDevices(t *testing.T) {
-	n := newNet(t, 21, ptp.Config{SdoID: 0x100})
+	n := newNetOf(t, 21, ptp.InstanceConfig{SdoID: 0x100}, ptp.PortConfig{})
 	n.addMaster(1, ptptest.Config{SdoID: 0x142})
 	n.run(10 * time.Second)
 	n.state(ptp.Uncalibrated)
 	if len(n.measurements) == 0 {
 		t.Error("does not measure")
 	}
-	n = newNet(t, 21, ptp.Config{SdoID: 0x100, MinorVersion: 1})
+	n = newNetOf(t, 21, ptp.InstanceConfig{SdoID: 0x100}, ptp.PortConfig{MinorVersion: 1})
 	n.addMaster(1, ptptest.Config{SdoID: 0x142, MinorVersion: 1})
 	n.run(10 * time.Second)
 	n.state(ptp.Listening)
@@ -194,7 +194,7 @@ func (n *net) flood() {
 // A master is found among 10,000 invented ones per second.
 func TestStartDuringAnnounceFlood(t *testing.T) {
 	for seed := range uint64(3) {
-		n := newNet(t, 40+seed, ptp.Config{})
+		n := newNet(t, 40+seed, ptp.PortConfig{})
 		n.flood()
 		n.run(5 * time.Second)
 		h := n.addMaster(1, ptptest.Config{})
@@ -339,7 +339,7 @@ func FuzzReceive(f *testing.F) {
 		f.Add(append([]byte{byte(len(b)), 5, 1}, b...))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p := ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), &failing{})
+		p := newPort(&failing{})
 		addr := at4([4]byte{10, 0, 0, 1})
 		now := clock.Mono(0)
 		data = data[:min(len(data), 4096)]

@@ -73,6 +73,7 @@ type net struct {
 	seq    int
 
 	osc      oscillator
+	instance *ptp.Instance
 	port     *ptp.Port
 	nextID   uint32
 	masters  []*host
@@ -103,15 +104,26 @@ func at4(ip [4]byte) ptp.Address { return ptp.Address{IP: netip.AddrFrom4(ip)} }
 
 func fixed(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 
-func newNet(t *testing.T, seed uint64, cfg ptp.Config) *net {
+func newNet(t *testing.T, seed uint64, cfg ptp.PortConfig) *net {
+	return newNetOf(t, seed, ptp.InstanceConfig{}, cfg)
+}
+
+func newNetOf(t *testing.T, seed uint64, instance ptp.InstanceConfig, cfg ptp.PortConfig) *net {
 	n := &net{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)),
 		toClient: fixed(1000), toMaster: fixed(1000),
 		sequenceIDs: map[uint32]uint16{}, general: fixed(50 * time.Microsecond), stampDelay: fixed(time.Millisecond),
 	}
-	cfg.Identity, cfg.Clock = clientPort, clientPHC
-	n.port = ptp.NewPort(cfg, rand.New(rand.NewPCG(seed, 2)), n)
+	instance.Identity, cfg.Clock = clientPort.Clock, clientPHC
+	n.instance = ptp.NewInstance(instance)
+	n.port = n.instance.AddPort(clientPort.Port, cfg, rand.New(rand.NewPCG(seed, 2)), n)
 	return n
+}
+
+// newPort makes the client's port without a network.
+func newPort(out ptp.Output) *ptp.Port {
+	i := ptp.NewInstance(ptp.InstanceConfig{Identity: clientPort.Clock})
+	return i.AddPort(clientPort.Port, ptp.PortConfig{}, rand.New(rand.NewPCG(1, 1)), out)
 }
 
 func (n *net) after(d time.Duration, do func()) {
@@ -204,8 +216,8 @@ func (n *net) Measured(m *ptp.Measurement) {
 	}
 }
 
-func (n *net) StateChanged(old, new ptp.State, why string) {
-	n.log = append(n.log, fmt.Sprintf("%v -> %v: %s", old, new, why))
+func (n *net) StateChanged(from, to ptp.State, why string) {
+	n.log = append(n.log, fmt.Sprintf("%v -> %v: %s", from, to, why))
 }
 
 func (n *net) Conflict(what string) { n.conflicts = append(n.conflicts, what) }

@@ -80,7 +80,7 @@ func TestMedian(t *testing.T) {
 // The longest filter that can be configured is as long as it says.
 func TestLongestMedian(t *testing.T) {
 	var m median
-	m.reset(Config{DelayFilter: 128}.complete().DelayFilter)
+	m.reset(PortConfig{DelayFilter: 128}.complete().DelayFilter)
 	for i := range 64 {
 		m.add(wire.TimeInterval(1000 + i))
 	}
@@ -228,8 +228,8 @@ func TestNames(t *testing.T) {
 }
 
 // Senders are told apart by each part of their identity and address.
-func TestCrowdHash(t *testing.T) {
-	c := crowd{secret: [2]uint64{1, 2}}
+func TestUnknownMastersHash(t *testing.T) {
+	c := unknownMasters{secret: [2]uint64{1, 2}}
 	id := wire.PortIdentity{Clock: wire.ClockIdentity{1, 2, 3, 4, 5, 6, 7, 8}, Port: 1}
 	seen := map[uint64]bool{}
 	for _, s := range []struct {

@@ -23,13 +23,15 @@ const (
 	minSyncTimeout       = 3 * time.Second
 )
 
-// Port is the client-only port of an ordinary clock, multicast with the delay request-response mechanism. It measures
-// one clock against the best master of its domain. Its methods have to be called from one goroutine.
+// Port is a client port of an Instance, multicast with the delay request-response mechanism. It measures one clock against
+// the best master that it hears in its domain. Instance.AddPort makes one.
 type Port struct {
-	cfg   Config
-	rng   *rand.Rand
-	out   Output
-	state State
+	instance *Instance
+	identity wire.PortIdentity
+	cfg      PortConfig
+	rng      *rand.Rand
+	out      Output
+	state    State
 	// clock is that of the timestamps, learned if not configured.
 	clock clock.ID
 
@@ -38,15 +40,16 @@ type Port struct {
 	// parent is the row of the parent, -1 for none; announceBy when its silence is too long.
 	parent     int
 	announceBy clock.Mono
-	graced     bool
+	graceUsed  bool
 	limit      limiter
 	conflict   conflict
 	refused    clock.Mono // when a master that is not allowed announced itself last, 0 if never
 
-	settled clock.Mono
-	// syncBy is when Sync messages have been missing for too long, usedBy when usable ones have.
+	// stampsValidFrom is when settleTime after the latest step ends.
+	stampsValidFrom clock.Mono
+	// syncBy is when Sync messages have been missing for too long, usableBy when usable ones have.
 	syncBy       clock.Mono
-	usedBy       clock.Mono
+	usableBy     clock.Mono
 	syncInterval time.Duration
 	syncs        syncs
 	track        track
@@ -57,10 +60,9 @@ type Port struct {
 	counters    Counters
 }
 
-// NewPort makes a port in state Listening. Values of cfg beyond their range are brought into it. rng is used by the
-// port alone.
-func NewPort(cfg Config, rng *rand.Rand, out Output) *Port {
-	p := &Port{cfg: cfg.complete(), rng: rng, out: out, state: Listening, parent: -1}
+func newPort(i *Instance, number uint16, cfg PortConfig, rng *rand.Rand, out Output) *Port {
+	p := &Port{instance: i, identity: wire.PortIdentity{Clock: i.cfg.Identity, Port: number}, cfg: cfg.complete(), rng: rng,
+		out: out, state: Listening, parent: -1}
 	p.clock = p.cfg.Clock
 	p.forgetMaster()
 	p.delay.seq = p.cfg.FirstSequenceID
@@ -95,7 +97,7 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		return reasonOf(err)
 	}
 	p.counters.Received[h.Type]++
-	if r := p.concerned(&h); r != accepted {
+	if r := p.checkHeader(&h); r != accepted {
 		return r
 	}
 	switch h.Type {
@@ -120,7 +122,7 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 		if h.Type == wire.MessageSync {
 			p.masters.syncFrom(h.Source, from)
 		}
-		return p.otherAddress(now, from)
+		return p.refuseAddress(now, from)
 	}
 	// Messages that were had before, and those for other ports, must not use up the parent's budget.
 	switch h.Type {
@@ -132,22 +134,23 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 	return p.onDelayResp(now, b)
 }
 
-// concerned checks that a message is of this port's domain, not its own, and of a port that there can be (IEEE 1588-2019
+// checkHeader checks that a message is of the instance's domain, not its own, and of a port that there can be (IEEE 1588-2019
 // §9.5.1, §7.1.4, §7.5.2.3).
-func (p *Port) concerned(h *wire.Header) Reason {
-	sdo := p.cfg.SdoID
+func (p *Port) checkHeader(h *wire.Header) Reason {
+	of := &p.instance.cfg
+	sdo := of.SdoID
 	if h.MinorVersion == 0 {
 		// What is minorSdoId now was reserved in IEEE 1588-2008.
 		sdo = sdo&^0xff | h.SdoID&0xff
 	}
 	switch {
-	case h.Domain != p.cfg.Domain:
+	case h.Domain != of.Domain:
 		return ReasonDomain
 	case h.SdoID != sdo:
 		return ReasonSdoID
-	case h.Source.Clock == p.cfg.Identity.Clock:
+	case h.Source.Clock == of.Identity:
 		return ReasonOwn
-	case h.Source.Port == 0 || h.Source.Port == 0xffff:
+	case h.Source.Port == 0 || h.Source.Port > maxPortNumber:
 		return ReasonIdentity
 	}
 	return accepted
@@ -177,8 +180,8 @@ func (p *Port) Wake(now clock.Mono) {
 	if now >= p.syncBy {
 		p.syncTimeout()
 	}
-	if now >= p.usedBy {
-		p.useTimeout()
+	if now >= p.usableBy {
+		p.unusableTimeout()
 	}
 	if now >= p.delay.next {
 		p.sendDelayReq(now)
@@ -189,7 +192,7 @@ func (p *Port) Wake(now clock.Mono) {
 
 // NextWake returns when Wake is to be called next, clock.Never if not before another event.
 func (p *Port) NextWake() clock.Mono {
-	return min(p.announceBy, p.syncBy, p.usedBy, p.delay.next)
+	return min(p.announceBy, p.syncBy, p.usableBy, p.delay.next)
 }
 
 // LinkChanged tells that the link went down or came up. A port starts with its link taken to be up. Going down ends the
@@ -234,11 +237,12 @@ func (p *Port) stop(s State, why string) {
 
 // forgetMaster drops all that was measured against the parent.
 func (p *Port) forgetMaster() {
-	p.announceBy, p.syncBy, p.usedBy, p.graced = clock.Never, clock.Never, clock.Never, false
+	p.announceBy, p.syncBy, p.usableBy, p.graceUsed = clock.Never, clock.Never, clock.Never, false
 	p.syncInterval = 0
 	p.syncs = syncs{}
 	p.conflict = conflict{}
 	p.track.clear()
+	p.measurement = Measurement{}
 	p.delay.reset(&p.cfg)
 }
 
@@ -265,16 +269,16 @@ func (p *Port) Steered(at clock.Timestamp, ppb float64) {
 }
 
 // Stepped tells that the measured clock was stepped by d just before now. What was measured goes over to the clock's new
-// time; Delay_Req messages on their way without a transmit timestamp are given up, as are event messages received in
-// the next 50 ms: nobody can tell by which time they were stamped. The path delay stays, and is soon measured again.
+// time. Delay_Req messages on their way without a transmit timestamp are given up, as are event messages received in the next
+// 50 ms: they may have been stamped before the step or after it. The path delay stays, and is soon measured again.
 func (p *Port) Stepped(now clock.Mono, d time.Duration) {
-	p.settled = now.Add(settleTime)
+	p.stampsValidFrom = now.Add(settleTime)
 	p.syncs.step(int64(d))
 	p.track.step(int64(d))
 	p.steering.step(int64(d))
 	p.delay.step(int64(d))
 	if p.delay.next != clock.Never {
-		p.delay.next = p.settled.Add(time.Duration(p.rng.Int64N(int64(firstDelayReq))))
+		p.delay.next = p.stampsValidFrom.Add(time.Duration(p.rng.Int64N(int64(firstDelayReq))))
 	}
 }
 
@@ -303,7 +307,7 @@ func (p *Port) Status(now clock.Mono) Status {
 	return s
 }
 
-// HearsOthers reports whether masters are heard that Config.Masters does not allow.
+// HearsOthers reports whether masters are heard that PortConfig.Masters does not allow.
 func (p *Port) HearsOthers(now clock.Mono) bool {
 	return p.refused != 0 && now.Sub(p.refused) <= longestAnnounce
 }

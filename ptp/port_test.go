@@ -5,7 +5,6 @@ package ptp_test
 import (
 	"errors"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -18,7 +17,7 @@ import (
 
 func TestOffsetAndDelay(t *testing.T) {
 	for _, oneStep := range []bool{false, true} {
-		n := newNet(t, 1, ptp.Config{})
+		n := newNet(t, 1, ptp.PortConfig{})
 		n.addMaster(1, ptptest.Config{OneStep: oneStep})
 		n.osc.reading = 123_456
 		n.run(20 * time.Second)
@@ -40,7 +39,7 @@ func TestOffsetAndDelay(t *testing.T) {
 // Delay_Req is from the Sync before it.
 func TestDelayWithFrequencyError(t *testing.T) {
 	for _, ppm := range []float64{-100, 100} {
-		n := newNet(t, 2, ptp.Config{})
+		n := newNet(t, 2, ptp.PortConfig{})
 		n.addMaster(1, ptptest.Config{})
 		n.osc.ppm, n.osc.reading = ppm, 5e9
 		n.onMeasured = func(m *ptp.Measurement) {
@@ -63,7 +62,7 @@ func TestDelayWithFrequencyError(t *testing.T) {
 
 // The correction changes between Syncs at any instant; told of it, the port keeps the delay right.
 func TestDelayWhileSteered(t *testing.T) {
-	n := newNet(t, 3, ptp.Config{DelayFilter: 1})
+	n := newNet(t, 3, ptp.PortConfig{DelayFilter: 1})
 	n.addMaster(1, ptptest.Config{LogMinDelayReqInterval: -2})
 	n.osc.ppm = 40
 	n.port.Steered(n.osc.stamp(0), 0)
@@ -93,7 +92,7 @@ func TestStepped(t *testing.T) {
 }
 
 func stepped(t *testing.T, seed uint64) {
-	n := newNet(t, seed, ptp.Config{})
+	n := newNet(t, seed, ptp.PortConfig{})
 	n.addMaster(1, ptptest.Config{LogSyncInterval: -3, LogMinDelayReqInterval: -3})
 	n.osc.ppm, n.osc.reading = 50, -50*365*86400e9 // decades behind
 	stepped := false
@@ -132,7 +131,7 @@ func stepped(t *testing.T, seed uint64) {
 // next one on, at 2 s, it may take no longer than to the second, at 3 s.
 func TestTimeToFirstOffset(t *testing.T) {
 	for seed := range uint64(50) {
-		n := newNet(t, seed, ptp.Config{})
+		n := newNet(t, seed, ptp.PortConfig{})
 		n.toClient = func() time.Duration { return time.Duration(10_000 + n.rng.IntN(100_000)) }
 		n.addMaster(1, ptptest.Config{})
 		n.onMeasured = func(m *ptp.Measurement) {
@@ -150,7 +149,7 @@ func TestTimeToFirstOffset(t *testing.T) {
 // Loss, duplication, reordering of every kind: what is measured stays right, and nothing but samples is lost.
 func TestBadNetwork(t *testing.T) {
 	for seed := range uint64(20) {
-		n := newNet(t, seed, ptp.Config{})
+		n := newNet(t, seed, ptp.PortConfig{})
 		n.osc.ppm, n.osc.reading = 30, -7e6
 		n.loss, n.dup, n.stampLoss = 0.1, 0.1, 0.2
 		n.general = func() time.Duration { return time.Duration(n.rng.IntN(400)) * time.Millisecond }
@@ -184,7 +183,7 @@ func TestBadNetwork(t *testing.T) {
 
 func TestAnnounceTimeoutAndReturn(t *testing.T) {
 	for seed := range uint64(20) {
-		n := newNet(t, seed, ptp.Config{})
+		n := newNet(t, seed, ptp.PortConfig{})
 		n.addMaster(1, ptptest.Config{})
 		n.run(10500 * time.Millisecond)
 		n.state(ptp.Slave)
@@ -203,7 +202,7 @@ func TestAnnounceTimeoutAndReturn(t *testing.T) {
 }
 
 func TestBetterMasterAndFailover(t *testing.T) {
-	n := newNet(t, 5, ptp.Config{})
+	n := newNet(t, 5, ptp.PortConfig{})
 	worse := n.addMaster(1, ptptest.Config{})
 	worse.master.Properties.Priority2 = 200
 	n.run(6 * time.Second)
@@ -232,7 +231,7 @@ func TestBetterMasterAndFailover(t *testing.T) {
 }
 
 func TestParentPropertiesAreTold(t *testing.T) {
-	n := newNet(t, 6, ptp.Config{})
+	n := newNet(t, 6, ptp.PortConfig{})
 	h := n.addMaster(1, ptptest.Config{})
 	n.run(6 * time.Second)
 	told := len(n.log)
@@ -248,7 +247,7 @@ func TestParentPropertiesAreTold(t *testing.T) {
 }
 
 func TestSyncsStop(t *testing.T) {
-	n := newNet(t, 7, ptp.Config{})
+	n := newNet(t, 7, ptp.PortConfig{})
 	h := n.addMaster(1, ptptest.Config{LogSyncInterval: -3})
 	n.run(5 * time.Second)
 	n.state(ptp.Slave)
@@ -266,7 +265,7 @@ func TestSyncsStop(t *testing.T) {
 }
 
 func TestLinkAndDisable(t *testing.T) {
-	n := newNet(t, 8, ptp.Config{})
+	n := newNet(t, 8, ptp.PortConfig{})
 	n.addMaster(1, ptptest.Config{})
 	n.run(5 * time.Second)
 	n.port.LinkChanged(n.now, false)
@@ -291,7 +290,7 @@ func TestLinkAndDisable(t *testing.T) {
 // A process that was kept from running for seconds finds what arrived meanwhile after the expiry, and keeps its parent.
 func TestLateWake(t *testing.T) {
 	for _, waiting := range []bool{true, false} {
-		n := newNet(t, 9, ptp.Config{})
+		n := newNet(t, 9, ptp.PortConfig{})
 		h := n.addMaster(1, ptptest.Config{})
 		n.run(5 * time.Second)
 		n.now = n.now.Add(6 * time.Second)
@@ -311,7 +310,7 @@ func TestLateWake(t *testing.T) {
 
 func TestDelayReqRate(t *testing.T) {
 	for _, log := range []int8{-3, 0, 2, -128, 127} {
-		n := newNet(t, 10, ptp.Config{})
+		n := newNet(t, 10, ptp.PortConfig{})
 		n.addMaster(1, ptptest.Config{LogMinDelayReqInterval: log, LogSyncInterval: -1})
 		n.run(10 * time.Second)
 		start := len(n.delayReqs)
@@ -340,7 +339,7 @@ func TestDelayReqRate(t *testing.T) {
 // A master may ask for few Delay_Req messages, as one with many clients does; but not for none.
 func TestRareDelayReqs(t *testing.T) {
 	for log, want := range map[int8]float64{7: 128, 10: 1024, 30: 1024} {
-		n := newNet(t, 15, ptp.Config{})
+		n := newNet(t, 15, ptp.PortConfig{})
 		n.addMaster(1, ptptest.Config{LogMinDelayReqInterval: log, LogSyncInterval: 4, LogAnnounceInterval: 4})
 		n.run(100 * time.Second)
 		start := len(n.delayReqs)
@@ -353,7 +352,7 @@ func TestRareDelayReqs(t *testing.T) {
 
 // A master that grants 128 Delay_Req messages per second and sends one Sync gets as many as the Syncs make use of.
 func TestDelayReqsAreOfUse(t *testing.T) {
-	n := newNet(t, 14, ptp.Config{LogDelayReqInterval: -7})
+	n := newNet(t, 14, ptp.PortConfig{LogDelayReqInterval: -7})
 	n.addMaster(1, ptptest.Config{LogMinDelayReqInterval: -7})
 	n.run(100 * time.Second)
 	c := n.port.Counters()
@@ -373,7 +372,7 @@ func TestDeadParentIsLeft(t *testing.T) {
 		woken   bool
 		seconds int
 	}{{0, true, 4}, {0, false, 5}, {127, true, 4}, {127, false, 5}, {4, true, 64}, {6, true, 64}, {126, true, 64}, {-128, true, 1}} {
-		p := ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), &failing{})
+		p := newPort(&failing{})
 		now, left := clock.Mono(0), 0
 		hear := func(last byte, priority uint8, log int8, seq int) {
 			a := announce(last, uint16(seq))
@@ -409,7 +408,7 @@ func TestDeadParentIsLeft(t *testing.T) {
 
 func TestSameSeedSameRun(t *testing.T) {
 	run := func() ([]ptp.Measurement, []string, ptp.Counters) {
-		n := newNet(t, 11, ptp.Config{})
+		n := newNet(t, 11, ptp.PortConfig{})
 		n.loss, n.dup = 0.1, 0.1
 		n.addMaster(1, ptptest.Config{})
 		n.run(time.Minute)
@@ -423,7 +422,7 @@ func TestSameSeedSameRun(t *testing.T) {
 }
 
 func TestAsymmetryAndCorrection(t *testing.T) {
-	n := newNet(t, 12, ptp.Config{DelayAsymmetry: 300})
+	n := newNet(t, 12, ptp.PortConfig{DelayAsymmetry: 300})
 	n.toClient, n.toMaster = fixed(5300), fixed(4700)
 	h := n.addMaster(1, ptptest.Config{})
 	h.master.Faults.SyncCorrection = 4000<<16 + 0x4000
@@ -451,7 +450,7 @@ func TestAbsurdDelays(t *testing.T) {
 		{"unrepresentable correction", 1000, 1000, wire.TooBig, ptp.ReasonCorrection},
 		{"negative", -50_000, -50_000, 0, ptp.ReasonNegativeDelay},
 	} {
-		n := newNet(t, 13, ptp.Config{})
+		n := newNet(t, 13, ptp.PortConfig{})
 		n.toClient, n.toMaster = fixed(max(tc.toClient, 0)), fixed(max(tc.toMaster, 0))
 		h := n.addMaster(1, ptptest.Config{})
 		h.master.Faults.DelayCorrection = tc.correction
@@ -468,7 +467,7 @@ func TestAbsurdDelays(t *testing.T) {
 
 func TestSendFailure(t *testing.T) {
 	out := &failing{}
-	p := ptp.NewPort(ptp.Config{Identity: clientPort}, rand.New(rand.NewPCG(1, 1)), out)
+	p := newPort(out)
 	a, s := announce(1, 1), sync(1, 1)
 	addr := at4([4]byte{10, 0, 0, 1})
 	p.Receive(0, encode(t, &a), clock.Timestamp{}, addr)

@@ -47,7 +47,7 @@ func TestReplay(t *testing.T) {
 			for _, log := range []int8{0, -4} {
 				t.Run(fmt.Sprintf("after %v, loss %v, log %d", after, loss, log), func(t *testing.T) {
 					for seed := range uint64(4) {
-						n := newNet(t, 100+seed, ptp.Config{})
+						n := newNet(t, 100+seed, ptp.PortConfig{})
 						h := n.addMaster(1, ptptest.Config{LogSyncInterval: log, LogAnnounceInterval: -2})
 						n.run(after + time.Duration(n.rng.IntN(1e9)))
 						h.lose = func(m wire.MessageType) bool { return m == wire.MessageFollowUp && n.chance(loss) }
@@ -73,7 +73,7 @@ func TestReplay(t *testing.T) {
 func TestReplayDuringLoss(t *testing.T) {
 	for _, log := range []int8{0, -4} {
 		for seed := range uint64(4) {
-			n := newNet(t, 110+seed, ptp.Config{})
+			n := newNet(t, 110+seed, ptp.PortConfig{})
 			h := n.addMaster(1, ptptest.Config{LogSyncInterval: log, LogAnnounceInterval: -2})
 			n.run(60*time.Second + time.Duration(n.rng.IntN(1e9)))
 			n.state(ptp.Slave)

@@ -12,19 +12,19 @@ import (
 
 const (
 	// firstUse is how long after it was chosen a parent may take until a Sync of it can be used: longer than any interval.
-	firstUse = 20 * time.Second
+	firstUsable = 20 * time.Second
 	// Longer intervals than 16 s would have the end of the Sync messages go unnoticed for minutes.
 	minLogSync, maxLogSync int8 = -7, 4
 	// minPairTimeout and pairIntervals bound how long a Sync and its Follow_Up wait for each other.
 	minPairTimeout = time.Second
 	pairIntervals  = 2
-	// places is how many Syncs, and how many Follow_Ups, may wait: those of 125 ms at the shortest interval.
-	places = 16
+	// maxUnpaired is how many Syncs, and how many Follow_Ups, may wait: those of 125 ms at the shortest interval.
+	maxUnpaired = 16
 )
 
-// half is a Sync that waits for its Follow_Up, or a Follow_Up that came first. Event and general messages are read from
+// unpaired is a Sync that waits for its Follow_Up, or a Follow_Up that came first. Event and general messages are read from
 // different sockets, so both happen.
-type half struct {
+type unpaired struct {
 	used       bool
 	seq        uint16
 	ns         int64 // t2 of a Sync, t1 of a Follow_Up
@@ -32,14 +32,14 @@ type half struct {
 	since      clock.Mono
 }
 
-type halves struct {
-	slot [places]half
+type unpairedRing struct {
+	slot [maxUnpaired]unpaired
 	next int
 	used int
 }
 
 // put keeps h in place of the oldest and reports whether that was still waiting.
-func (s *halves) put(h half) (lost bool) {
+func (s *unpairedRing) put(h unpaired) (lost bool) {
 	e := &s.slot[s.next]
 	s.next = (s.next + 1) % len(s.slot)
 	lost = e.used
@@ -50,7 +50,7 @@ func (s *halves) put(h half) (lost bool) {
 	return lost
 }
 
-func (s *halves) take(seq uint16) (h half, ok bool) {
+func (s *unpairedRing) take(seq uint16) (h unpaired, ok bool) {
 	for i := range s.slot {
 		if e := &s.slot[i]; e.used && e.seq == seq {
 			e.used = false
@@ -58,11 +58,11 @@ func (s *halves) take(seq uint16) (h half, ok bool) {
 			return *e, true
 		}
 	}
-	return half{}, false
+	return unpaired{}, false
 }
 
-// use calls f for each half with the sequenceId, oldest first, until f uses one. Then none of them waits any more.
-func (s *halves) use(seq uint16, f func(half) (Reason, bool)) (r Reason, used bool) {
+// use calls f for each message with the sequenceId, oldest first, until f uses one. Then none of them waits any more.
+func (s *unpairedRing) use(seq uint16, f func(unpaired) (Reason, bool)) (r Reason, used bool) {
 	for i := range s.slot {
 		e := &s.slot[(s.next+i)%len(s.slot)]
 		if !e.used || e.seq != seq {
@@ -76,8 +76,8 @@ func (s *halves) use(seq uint16, f func(half) (Reason, bool)) (r Reason, used bo
 	return r, used
 }
 
-// drop removes each half with the sequenceId.
-func (s *halves) drop(seq uint16) {
+// drop removes each message with the sequenceId.
+func (s *unpairedRing) drop(seq uint16) {
 	for i := range s.slot {
 		if e := &s.slot[i]; e.used && e.seq == seq {
 			e.used = false
@@ -86,7 +86,7 @@ func (s *halves) drop(seq uint16) {
 	}
 }
 
-func (s *halves) has(seq uint16) bool {
+func (s *unpairedRing) has(seq uint16) bool {
 	for i := range s.slot {
 		if s.slot[i].used && s.slot[i].seq == seq {
 			return true
@@ -95,7 +95,7 @@ func (s *halves) has(seq uint16) bool {
 	return false
 }
 
-func (s *halves) expire(before clock.Mono) (n uint64) {
+func (s *unpairedRing) expire(before clock.Mono) (n uint64) {
 	if s.used == 0 {
 		return 0
 	}
@@ -113,9 +113,9 @@ func (s *halves) expire(before clock.Mono) (n uint64) {
 type syncs struct {
 	sequence sequence
 	// waiting Syncs, and early Follow_Ups.
-	waiting, early halves
+	waiting, early unpairedRing
 	// said is what the latest Syncs said, by sequenceId, followUp what the latest Follow_Up did.
-	said     [places]statement
+	said     [maxUnpaired]statement
 	followUp statement
 }
 
@@ -178,14 +178,14 @@ func (p *Port) onSync(now clock.Mono, b []byte, ts clock.Timestamp) Reason {
 	if r := p.stamp(ts); r != accepted {
 		return r
 	}
-	if now < p.settled {
+	if now < p.stampsValidFrom {
 		return ReasonSettling
 	}
 	if !plausible(m.Correction) {
 		return ReasonCorrection
 	}
 	p.syncSeen(now, m.LogInterval)
-	s := half{true, m.SequenceID, ts.Nanoseconds(), m.Correction, now}
+	s := unpaired{true, m.SequenceID, ts.Nanoseconds(), m.Correction, now}
 	if !m.Flags.Has(wire.FlagTwoStep) {
 		return p.oneStep(now, s, m.Origin)
 	}
@@ -219,18 +219,18 @@ func (p *Port) inOrder(now clock.Mono, m *wire.Sync, said statement) Reason {
 	return r
 }
 
-func (p *Port) oneStep(now clock.Mono, s half, origin wire.Timestamp) Reason {
+func (p *Port) oneStep(now clock.Mono, s unpaired, origin wire.Timestamp) Reason {
 	t1, err := origin.Int64()
 	if err != nil {
 		return reasonOf(err)
 	}
-	r, _ := p.pair(now, s, half{ns: t1})
+	r, _ := p.pair(now, s, unpaired{ns: t1})
 	return r
 }
 
 // pairEarly uses a Sync with a Follow_Up that came before it.
-func (p *Port) pairEarly(now clock.Mono, s half) (r Reason, used bool) {
-	return p.syncs.early.use(s.seq, func(f half) (Reason, bool) { return p.pair(now, s, f) })
+func (p *Port) pairEarly(now clock.Mono, s unpaired) (r Reason, used bool) {
+	return p.syncs.early.use(s.seq, func(f unpaired) (Reason, bool) { return p.pair(now, s, f) })
 }
 
 func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
@@ -257,11 +257,11 @@ func (p *Port) onFollowUp(now clock.Mono, b []byte) Reason {
 	if !plausible(m.Correction) {
 		return ReasonCorrection
 	}
-	f := half{true, m.SequenceID, t1, m.Correction, now}
+	f := unpaired{true, m.SequenceID, t1, m.Correction, now}
 	p.expireSyncs(now)
 	p.compareFollowUp(now, said)
 	expired := waiting && !p.syncs.waiting.has(m.SequenceID)
-	r, used := p.syncs.waiting.use(m.SequenceID, func(s half) (Reason, bool) { return p.pair(now, s, f) })
+	r, used := p.syncs.waiting.use(m.SequenceID, func(s unpaired) (Reason, bool) { return p.pair(now, s, f) })
 	if used {
 		p.syncs.followUp = said
 		return r
@@ -291,8 +291,8 @@ func (p *Port) syncSeen(now clock.Mono, log int8) {
 		p.syncInterval = min(p.syncInterval, 2*gap)
 	}
 	p.syncBy = now.Add(p.syncPatience())
-	if p.usedBy == clock.Never {
-		p.usedBy = now.Add(firstUse)
+	if p.usableBy == clock.Never {
+		p.usableBy = now.Add(firstUsable)
 	}
 	p.startDelay(now)
 }
@@ -308,10 +308,10 @@ func (p *Port) syncTimeout() {
 	p.setState(Uncalibrated, "no Sync messages")
 }
 
-// useTimeout: Sync messages come, but each lacks something.
-func (p *Port) useTimeout() {
-	p.usedBy = clock.Never
-	p.masters.setUseless(p.parent)
+// unusableTimeout: Sync messages come, but each lacks something.
+func (p *Port) unusableTimeout() {
+	p.usableBy = clock.Never
+	p.masters.setUnusable(p.parent)
 	if p.conflict.starved {
 		p.track.clear() // nobody continues it: the parent's time has changed
 	}
@@ -327,7 +327,7 @@ func (p *Port) expireSyncs(now clock.Mono) {
 }
 
 // synced handles a Sync s whose origin f is known (IEEE 1588-2019 §11.2).
-func (p *Port) synced(now clock.Mono, s, f half) Reason {
+func (p *Port) synced(now clock.Mono, s, f unpaired) Reason {
 	correction := s.correction + f.correction
 	if !p.residence(correction) {
 		return ReasonCorrection
@@ -340,7 +340,7 @@ func (p *Port) synced(now clock.Mono, s, f half) Reason {
 		if int16(s.seq-p.track.point(0).seq) <= 0 {
 			return ReasonStale
 		}
-		// The clock was set back, and nobody told.
+		// The clock was set back, and Stepped was not called.
 		p.track.clear()
 		p.steering.forget()
 		p.delay.abandon()
@@ -353,8 +353,8 @@ func (p *Port) synced(now clock.Mono, s, f half) Reason {
 	if doubtful {
 		return ReasonCorrection
 	}
-	p.usedBy = now.Add(p.syncPatience())
-	p.masters.rows[p.parent].useless, p.conflict.starved = false, false
+	p.usableBy = now.Add(p.syncPatience())
+	p.masters.rows[p.parent].unusable, p.conflict.starved = false, false
 	p.measured(s.ns, forward)
 	return accepted
 }
@@ -368,7 +368,7 @@ func (p *Port) difference(a, b int64, c1, c2 wire.TimeInterval, asymmetry Span) 
 	return d, ok && ok1 && ok2 && ok3 && d.ns > math.MinInt64/2 && d.ns < math.MaxInt64/2
 }
 
-// measured hands out what the Sync that arrived at t2 told.
+// measured hands out the measurement of the Sync that arrived at t2.
 func (p *Port) measured(t2 int64, forward Span) {
 	m := &p.measurement
 	m.At = clock.At(p.clock, t2)

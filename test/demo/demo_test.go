@@ -37,11 +37,11 @@ func needSockets(t *testing.T) {
 	if err != nil {
 		t.Skip("no sockets on loopback: ", err)
 	}
-	g, err := newGrandmaster(p.event, p.general)
+	g, err := newGrandmaster(p)
 	if err != nil {
 		t.Skip("no multicast or timestamps on loopback: ", err)
 	}
-	s, err := newNTPServer(p.ntp)
+	s, err := newNTPServer(p)
 	if err := errors.Join(err, g.Close()); err != nil {
 		t.Skip("no timestamps on loopback: ", err)
 	}

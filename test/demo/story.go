@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/status"
+	"github.com/lockstep-time/lockstep/test/peers"
 )
 
 // options of a demonstration.
@@ -63,8 +64,8 @@ type story struct {
 	ports  ports
 	client *client
 	view   view
-	master *grandmaster
-	ntp    *ntpServer
+	master *peers.Grandmaster
+	ntp    *peers.NTPServer
 
 	snapshots chan *status.Snapshot
 	truth     truth
@@ -227,12 +228,12 @@ func (s *story) startSources() error {
 		return err
 	}
 	var err error
-	s.ntp, err = newNTPServer(s.ports.ntp)
+	s.ntp, err = newNTPServer(s.ports)
 	return err
 }
 
 func (s *story) startGrandmaster() (err error) {
-	s.master, err = newGrandmaster(s.ports.event, s.ports.general)
+	s.master, err = newGrandmaster(s.ports)
 	return err
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
+	"github.com/lockstep-time/lockstep/test/peers"
 )
 
 const v6Port = `
@@ -302,7 +303,7 @@ func TestForgedSync(t *testing.T) {
 				tick := time.NewTicker(770 * time.Millisecond) // at ever other times between two true ones
 				defer tick.Stop()
 				for {
-					send(g.nextSync(c.ahead))
+					send(nextSync(g, c.ahead))
 					select {
 					case <-done:
 						return
@@ -320,8 +321,8 @@ func TestForgedSync(t *testing.T) {
 }
 
 // nextSync returns a copy of the grandmaster's latest Sync that is so many ahead.
-func (g *grandmaster) nextSync(ahead uint16) []byte {
-	events, _ := g.recorded()
+func nextSync(g *peers.Grandmaster, ahead uint16) []byte {
+	events, _ := g.Sent()
 	b := events[len(events)-1]
 	binary.BigEndian.PutUint16(b[30:], binary.BigEndian.Uint16(b[30:])+ahead)
 	return b

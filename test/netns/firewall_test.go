@@ -48,7 +48,7 @@ func TestFirewall(t *testing.T) {
 	udp, _ := documentedRules(t)
 	w := newCable(t)
 	w.host.filter(t, udp)
-	newGrandmaster(t, w).answerByUnicast()
+	newGrandmaster(t, w).AnswerByUnicast()
 	newNTPServer(t, w)
 	w.peers.address(t, "eth1", anotherPeer)
 	d := newDaemon(t, w.host, ptpPort, ntpAssociation)

@@ -223,16 +223,16 @@ func TestPTPReplay(t *testing.T) {
 	g := newGrandmaster(t, w)
 	d := newDaemon(t, w.host, ptpPort)
 	d.awaitSettled(t)
-	recorded := sync.OnceValues(g.recorded)
+	sent := sync.OnceValues(g.Sent)
 	i, j := 0, 0
 	watchedFlood(t, d,
 		sender(t, w, peerAddress, hwts.UDP4.Primary(hwts.EventPort).UDP, func() []byte {
-			events, _ := recorded()
+			events, _ := sent()
 			i++
 			return events[i%len(events)]
 		}),
 		sender(t, w, peerAddress, hwts.UDP4.Primary(hwts.GeneralPort).UDP, func() []byte {
-			_, generals := recorded()
+			_, generals := sent()
 			j++
 			return generals[j%len(generals)]
 		}))
@@ -253,7 +253,7 @@ func TestNTPFlood(t *testing.T) {
 		forged = append(forged, slices.Clone(answers.Respond(request.Append(nil), now, now)))
 	}
 	g := newGarbage(3, forged)
-	watchedFlood(t, d, func() { _, _ = s.conn.Send(g.datagram(), hwts.UDPAddr(s.lastClient())) })
+	watchedFlood(t, d, func() { s.SendToClient(g.datagram()) })
 }
 
 // TestControlFlood connects and writes nonsense as fast as the daemon takes it.

@@ -18,6 +18,7 @@ import (
 	"github.com/lockstep-time/lockstep/ptp/ptptest"
 	"github.com/lockstep-time/lockstep/ptp/wire"
 	"github.com/lockstep-time/lockstep/status"
+	"github.com/lockstep-time/lockstep/test/peers"
 )
 
 const (
@@ -30,7 +31,6 @@ const (
 // forger makes the messages of a master that is better than any other, and wrong by a year.
 type forger struct {
 	identity wire.PortIdentity
-	priority uint8
 	sequence uint16
 	client   wire.PortIdentity // whose Delay_Req messages are answered without having been seen
 	rng      *rand.Rand
@@ -57,7 +57,7 @@ func encoded(b []byte, err error) []byte {
 }
 
 func (f *forger) now() wire.Timestamp {
-	ts, err := wire.TimestampOf(time.Now().Add(year + taiOffset).UnixNano())
+	ts, err := wire.TimestampOf(peers.Now() + int64(year))
 	if err != nil {
 		panic(err)
 	}
@@ -66,7 +66,7 @@ func (f *forger) now() wire.Timestamp {
 
 func (f *forger) announce() []byte {
 	good := ptptest.Good()
-	a := wire.Announce{Header: f.header(-2), Priority1: f.priority, Quality: good.Quality, Grandmaster: f.identity.Clock}
+	a := wire.Announce{Header: f.header(-2), Quality: good.Quality, Grandmaster: f.identity.Clock}
 	a.SetTimeProperties(good.Time)
 	return encoded(a.Append(nil))
 }

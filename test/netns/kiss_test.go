@@ -27,7 +27,7 @@ func TestForgedKisses(t *testing.T) {
 				if last > 0 {
 					w.peers.address(t, "eth1", netip.PrefixFrom(address, 24))
 				}
-				newNTPServerAt(t, w, address).forge(code)
+				newNTPServerAt(t, w, address).Forge(code)
 				sections = append(sections, fmt.Sprintf("\n[[ntp.server]]\naddress = %q\nmin_poll = \"250ms\"\nmax_poll = \"500ms\"\n",
 					address))
 			}

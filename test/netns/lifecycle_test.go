@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/ptp/ptptest"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/control"
 )
@@ -313,7 +314,7 @@ func TestNoConfiguration(t *testing.T) {
 func TestServiceManager(t *testing.T) {
 	w := newCable(t)
 	g := newGrandmaster(t, w)
-	g.silence(true)
+	g.Change(func(m *ptptest.Master) { m.Faults.Silent = true })
 	dir := t.TempDir()
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
 	if err != nil {
@@ -342,7 +343,7 @@ func TestServiceManager(t *testing.T) {
 	if strings.Contains(said.String(), "READY=1") {
 		t.Fatalf("ready without a source:\n%s", said.String())
 	}
-	g.silence(false)
+	g.Change(func(m *ptptest.Master) { m.Faults.Silent = false })
 	d.awaitLocked(t)
 	saying("READY=1\n")
 	d.signal(t, syscall.SIGHUP)

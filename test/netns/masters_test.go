@@ -38,7 +38,7 @@ func TestAllowedMasters(t *testing.T) {
 func TestHybridMaster(t *testing.T) {
 	w := newCable(t)
 	g := newGrandmaster(t, w)
-	g.answerByUnicast()
+	g.AnswerByUnicast()
 	d := newDaemon(t, w.host, ptpPort)
 	s := d.awaitSettled(t)
 	if p := s.Ports[0]; p.State != "slave" || p.Received[wire.MessageDelayResp.String()] == 0 || p.Conflict != "" {
