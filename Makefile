@@ -15,8 +15,8 @@ LDFLAGS := $(if $(VERSION),-X $(MODULE)/internal/version.linked=$(VERSION))
 # Development tools have a go.mod of their own, so that users of the module do not depend on them.
 TOOL    := $(GO) tool -modfile=tools/go.mod
 # Packages that build, with their tests, on every operating system.
-PORTABLE := ./clock ./configs ./discipline ./engine ./estimate ./internal/plain ./ntp/... ./ptp/... ./servo ./sim/expr \
-	./source ./status ./status/text ./timescale
+PORTABLE := ./clock ./configs ./discipline ./engine ./estimate ./internal/plain ./ntp/... ./offer ./ptp/... ./servo \
+	./sim/expr ./source ./status ./status/text ./timescale
 
 export CGO_ENABLED ?= 0
 # Fused multiplications and additions, which GOAMD64=v3 brings, would make simulations differ from the documented ones.
