@@ -29,7 +29,8 @@ func needs(cfg *configs.Config, firstFree int) (all []need) {
 		raw = raw || p.Transport == configs.L2
 	}
 	if low {
-		all = append(all, need{unix.CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE", "for the UDP ports of PTP (or sysctl net.ipv4.ip_unprivileged_port_start=319)"})
+		all = append(all, need{unix.CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE",
+			"for the UDP ports of PTP (or sysctl net.ipv4.ip_unprivileged_port_start=319)"})
 	}
 	if admin {
 		all = append(all, need{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "to have NICs take timestamps"})

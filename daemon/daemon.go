@@ -188,9 +188,9 @@ func (d *Daemon) run() {
 	d.stop()
 }
 
-// call has the loop call f soon. It waits while the loop is behind, and returns false if the daemon ends before.
-func (d *Daemon) call(f func(now clock.Mono)) bool {
-	return d.loop.post(d.ctx, event{kind: called, call: f})
+// call has the loop call f soon, unless the daemon ends before. It waits while the loop is behind.
+func (d *Daemon) call(f func(now clock.Mono)) {
+	d.loop.post(d.ctx, event{kind: called, call: f})
 }
 
 // every has the loop call f once per interval.
@@ -351,7 +351,7 @@ func (d *Daemon) stop() {
 
 // closeHardware closes the PHCs, and puts back how the NICs were configured.
 func (d *Daemon) closeHardware() {
-	closing, r := d.hardware.release(slices.Collect(maps.Values(d.hardware.phcs)), nil)
+	r, closing := d.hardware.release(slices.Collect(maps.Values(d.hardware.phcs)), nil)
 	if closing != nil {
 		d.log.Warn("closing a clock", "err", closing)
 	}

@@ -165,7 +165,8 @@ func TestRenamedNIC(t *testing.T) {
 	r.link(nic.Renamed, "lan0", "eth0", 1)
 	r.requirePort(0, "")
 	r.requirePort(1, "ptp0")
-	if s := nic0.State(); s.Name != "lan0" || s.Restored != nil || r.hardware.nics["lan0"] == nil || r.hardware.nics["eth0"] != nil {
+	if s := nic0.State(); s.Name != "lan0" || s.Restored != nil || r.hardware.nics["lan0"] == nil ||
+		r.hardware.nics["eth0"] != nil {
 		t.Errorf("the NIC that a VLAN still needs is %+v, known are %v", s, r.hardware.nics)
 	}
 	r.link(nic.LinkUp, "lan0", "", 1)
@@ -331,7 +332,8 @@ func TestSystemClockOfAnother(t *testing.T) {
 		t.Fatalf("lock %v, %v", first.lock, err)
 	}
 	second := &clocks{log: r.Daemon.log, platform: platform.Local()}
-	if err := second.lockSystem(folder); err == nil || !strings.Contains(err.Error(), "another lockstepd steers the system clock") {
+	if err := second.lockSystem(folder); err == nil ||
+		!strings.Contains(err.Error(), "another lockstepd steers the system clock") {
 		t.Errorf("the second got %v", err)
 	}
 	if err := first.lock.Close(); err != nil {
@@ -429,7 +431,8 @@ func TestSlowDisk(t *testing.T) {
 	}
 }
 
-// TestReloadOfTheSame leaves everything alone, but for a newer leap-seconds list and a NIC that has forgotten what it is to do.
+// TestReloadOfTheSame leaves everything alone, but for a newer leap-seconds list and a NIC that has forgotten what it is to
+// do.
 func TestReloadOfTheSame(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+bound)

@@ -36,8 +36,8 @@ type stamped struct {
 	granted nic.Config
 }
 
-// hardware is what the daemon has of NICs and PHCs. Its methods wait: requests of interfaces call them, and the loop only while
-// none of those is under way.
+// hardware is what the daemon has of NICs and PHCs. Its methods wait: requests of interfaces call them, and the loop only
+// while none of those is under way.
 type hardware struct {
 	platform platform.Host
 	nics     map[string]platform.Configurator
@@ -48,8 +48,8 @@ func newHardware(p platform.Host) *hardware {
 	return &hardware{platform: p, nics: map[string]platform.Configurator{}, phcs: map[clock.ID]*hardwareClock{}}
 }
 
-// stampBy has the NIC of an interface take timestamps, and opens its PHC, to be steered if steer. A NIC whose PHC is of no use
-// stays configured.
+// stampBy has the NIC of an interface take timestamps, and opens its PHC, to be steered if steer. A NIC whose PHC is of no
+// use stays configured.
 func (h *hardware) stampBy(caps *nic.Capabilities, use nic.Use, steer bool) (stamped, error) {
 	s := stamped{stamping: byKernel(), caps: *caps}
 	c := h.nics[caps.NIC]
@@ -115,9 +115,9 @@ func (h *hardware) claim(steer bool) error {
 	return nil
 }
 
-// release closes PHCs, and puts back how the NICs were configured that are not in use. The others stamp no more than they need
-// to. It returns why that could not be done, by NIC; the first error is of the clocks.
-func (h *hardware) release(unused []*hardwareClock, uses map[string]nic.Use) (closing error, r released) {
+// release closes PHCs, and puts back how the NICs were configured that are not in use. The others stamp no more than they
+// need to. It returns why that could not be done, by NIC; the error is of the clocks.
+func (h *hardware) release(unused []*hardwareClock, uses map[string]nic.Use) (r released, closing error) {
 	for _, c := range unused {
 		closing = errors.Join(closing, h.close(c))
 	}
@@ -129,7 +129,7 @@ func (h *hardware) release(unused []*hardwareClock, uses map[string]nic.Use) (cl
 			r.keep[name] = err
 		}
 	}
-	return closing, r
+	return r, closing
 }
 
 // released has the errors of putting NICs back as they were, and of having them stamp no more than needed.

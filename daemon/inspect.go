@@ -127,7 +127,8 @@ func (d *Daemon) search() {
 	})
 }
 
-// searched takes the ports that were found if there are new ones. All else that may have changed in a file waits for a reload.
+// searched takes the ports that were found if there are new ones. All else that may have changed in a file waits for a
+// reload.
 func (d *Daemon) searched(now clock.Mono, found []configs.Port) {
 	isNew := func(f configs.Port) bool {
 		return !slices.ContainsFunc(d.cfg.PTP.Ports, func(p configs.Port) bool { return p.Interface == f.Interface })

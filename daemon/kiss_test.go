@@ -26,7 +26,8 @@ func TestReloadForgetsKisses(t *testing.T) {
 	defer server.Close()
 	r := newRig(t, platformtest.New(platformtest.Config{Folder: t.TempDir(), Listen: func(hwts.Config) (platform.Conn, error) {
 		addr := server.LocalAddr().(*net.UDPAddr).AddrPort()
-		return platform.Local().Listen(hwts.Config{Network: hwts.UDP4, Connect: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())})
+		return platform.Local().Listen(hwts.Config{Network: hwts.UDP4,
+			Connect: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())})
 	}}), text)
 	now := r.now()
 	pass := func(d time.Duration) {
@@ -53,7 +54,8 @@ func TestReloadForgetsKisses(t *testing.T) {
 
 	pass(0)
 	pass(time.Second)
-	h := wire.Header{Version: 4, Mode: wire.ModeServer, Origin: request().Transmit, ReferenceID: wire.ReferenceID{'D', 'E', 'N', 'Y'}}
+	h := wire.Header{Version: 4, Mode: wire.ModeServer, Origin: request().Transmit,
+		ReferenceID: wire.ReferenceID{'D', 'E', 'N', 'Y'}}
 	r.host.NTPReceived(now, 0, h.Append(nil), clock.Timestamp{})
 	pass(time.Second)
 	pass(time.Second)

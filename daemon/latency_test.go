@@ -23,8 +23,8 @@ import (
 const slowly = 300 * time.Millisecond
 
 // slowRun is a daemon on a host whose every call takes its time, but for those on open clocks and sockets: of these the loop
-// needs the results at once, and the kernel answers at once. Time is that of the bubble: it passes only while everything waits,
-// so that what is measured does not depend on how busy the machine is.
+// needs the results at once, and the kernel answers at once. Time is that of the bubble: it passes only while everything
+// waits, so that what is measured does not depend on how busy the machine is.
 type slowRun struct {
 	*Daemon
 	t       *testing.T
@@ -112,8 +112,8 @@ func stampedBy(clocks ...string) func(*status.Snapshot) bool {
 const slowPorts = port0 + port1 + "[[ptp.port]]\ninterface = \"eth8\"\n[[ptp.port]]\ninterface = \"eth9\"\n" + bound +
 	"[[ntp.server]]\naddress = \"192.0.2.1\"\n[control]\nsocket = \"\"\n"
 
-// TestNothingWaitsInTheLoop has everything happen to the interfaces, the clocks and the configuration of a host whose every call
-// takes 300 ms, two ports never come up, and no event waits for longer than 20 ms.
+// TestNothingWaitsInTheLoop has everything happen to the interfaces, the clocks and the configuration of a host whose every
+// call takes 300 ms, two ports never come up, and no event waits for longer than 20 ms.
 func TestNothingWaitsInTheLoop(t *testing.T) {
 	cfg := parse(t, slowPorts)
 	cfg.StateFile = filepath.Join(t.TempDir(), "state.json")
@@ -170,7 +170,8 @@ func TestNothingWaitsInTheLoop(t *testing.T) {
 			return len(s.Clocks) == 2 && r.host.NIC("eth0").State().Restored != nil
 		})
 		time.Sleep(saveInterval)
-		for _, call := range []string{"Probe", "Watch", "Configurator", "Listen", "Conn.Close", "OpenPHC", "PHC.Close", "LockDevice",
+		for _, call := range []string{"Probe", "Watch", "Configurator", "Listen", "Conn.Close", "OpenPHC", "PHC.Close",
+			"LockDevice",
 			"Lock.Close", "NIC.Acquire", "NIC.Keep", "NIC.Forgotten", "NIC.Reapply", "NIC.Rename", "NIC.Restore"} {
 			if r.host.Calls(call) == 0 {
 				t.Errorf("%s was not called", call)

@@ -133,7 +133,8 @@ func (d *Daemon) tried(now clock.Mono, p *portSockets, a *attempt) {
 	serial := p.asked
 	p.asked, p.stamping = 0, a.stamping
 	if a.denied != nil {
-		d.repeated("stamp "+p.cfg.Interface, "PTP on "+p.cfg.Interface+" is timestamped by the kernel, which is less exact", a.denied)
+		d.repeated("stamp "+p.cfg.Interface, "PTP on "+p.cfg.Interface+" is timestamped by the kernel, which is less exact",
+			a.denied)
 	}
 	if a.err != nil {
 		d.closeSockets(a.sockets)
@@ -178,8 +179,8 @@ func (a *attempt) open(h *hardware) error {
 	return a.listen(h.platform)
 }
 
-// stamp has the NIC timestamp the messages of a port. Where this process may not have it do so, and need not, it is the kernel
-// that does.
+// stamp has the NIC timestamp the messages of a port. Where this process may not have it do so, and need not, it is the
+// kernel that does.
 func (a *attempt) stamp(h *hardware, caps *nic.Capabilities) (err error) {
 	a.stamped, err = h.stampBy(caps, nic.UseOf(network(a.cfg.Transport)), a.steer)
 	if a.cfg.Timestamping != configs.AutoTimestamping || !errors.Is(err, fs.ErrPermission) {

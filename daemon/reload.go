@@ -40,9 +40,9 @@ func (d *Daemon) reloads() {
 	}
 }
 
-// reload takes another configuration, and the leap seconds that it names. What the clocks' servos have learned stays; sources
-// start anew. One that is as it was disturbs nothing, but NTP servers that have denied their service, or asked for longer
-// intervals, are tried anew.
+// reload takes another configuration, and the leap seconds that it names. What the clocks' servos have learned stays;
+// sources start anew. One that is as it was disturbs nothing, but NTP servers that have denied their service, or asked for
+// longer intervals, are tried anew.
 func (d *Daemon) reload(now clock.Mono, cfg *configs.Config, leaps *clock.LeapTable) {
 	d.keepFixed(cfg)
 	if reflect.DeepEqual(cfg, d.cfg) {

@@ -24,8 +24,8 @@ type request struct {
 	finished chan struct{} // closed when do has returned
 }
 
-// interfaces has the requests that concern interfaces, NICs and PHCs. They are served one at a time, in the order in which they
-// were made: ports share NICs, NICs share PHCs, a device has to be closed before it can be locked again, and the kernel
+// interfaces has the requests that concern interfaces, NICs and PHCs. They are served one at a time, in the order in which
+// they were made: ports share NICs, NICs share PHCs, a device has to be closed before it can be locked again, and the kernel
 // serves most of it one at a time as well. done of one is called before the next one begins.
 type interfaces struct {
 	waiting  []*request
@@ -84,7 +84,8 @@ func (d *Daemon) finish(now clock.Mono, r *request) {
 	}
 }
 
-// drain waits for what is under way when the daemon ends. What it opens is there to be closed afterwards. Nothing else begins.
+// drain waits for what is under way when the daemon ends. What it opens is there to be closed afterwards. Nothing else
+// begins.
 func (d *Daemon) drain(now clock.Mono) {
 	for r := range d.underWay {
 		<-r.finished

@@ -115,7 +115,8 @@ func TestInterfaceGoesMeanwhile(t *testing.T) {
 // TestClockGoesMeanwhile loses a clock while another port that is stamped by it is opened.
 func TestClockGoesMeanwhile(t *testing.T) {
 	f := twoNICs(t)
-	r := newRig(t, f, port0+"[[ptp.port]]\ninterface = \"eth0.5\"\n[[ntp.server]]\naddress = \"127.0.0.1\"\ninterface = \"eth0.5\"\n")
+	r := newRig(t, f,
+		port0+"[[ptp.port]]\ninterface = \"eth0.5\"\n[[ntp.server]]\naddress = \"127.0.0.1\"\ninterface = \"eth0.5\"\n")
 	f.Add("eth0.5", "eth0", 5, 0)
 	r.event(nic.Added, "eth0.5", 5, true)
 	r.midway()
@@ -159,7 +160,8 @@ func TestReloadMeanwhile(t *testing.T) {
 	}
 }
 
-// TestBusyPlatformIsAskedNoMore looks for a clock once a second, and does not begin anew while that is under way: it would never end.
+// TestBusyPlatformIsAskedNoMore looks for a clock once a second, and does not begin anew while that is under way: it would
+// never end.
 func TestBusyPlatformIsAskedNoMore(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+bound)
@@ -237,7 +239,8 @@ func TestSocketOfNTPIsMadeMeanwhile(t *testing.T) {
 	}
 }
 
-// TestEndsWhileBusy ends a daemon while its platform is at any of its calls: nothing is left open, and the NICs are as they were.
+// TestEndsWhileBusy ends a daemon while its platform is at any of its calls: nothing is left open, and the NICs are as they
+// were.
 func TestEndsWhileBusy(t *testing.T) {
 	cfg := parse(t, slowPorts)
 	for at := 50 * time.Millisecond; at < 12*time.Second; at += 290 * time.Millisecond {
@@ -264,7 +267,8 @@ func TestPortsThatAreBeingOpened(t *testing.T) {
 	runSlowly(t, cfg, func(r *slowRun) {
 		r.await("a snapshot", func(*status.Snapshot) bool { return true })
 		s := r.look()
-		if p, reason := s.Ports[1], s.Sources[1].Reason; p.State != "disabled" || p.Error != "" || !strings.Contains(reason, "not open") {
+		if p, reason := s.Ports[1], s.Sources[1].Reason; p.State != "disabled" || p.Error != "" ||
+			!strings.Contains(reason, "not open") {
 			t.Errorf("port %+v, source: %s", p, reason)
 		}
 		r.await("the ports open", stampedBy("ptp0", "ptp1", "", ""))

@@ -50,7 +50,8 @@ func dropAbsurd(path string, s *engine.Saved) (err error) {
 	}
 	for name, ppb := range s.Frequencies {
 		if math.Abs(ppb) > maxSavedPPB || ppb != ppb {
-			err = errors.Join(err, fmt.Errorf("daemon: read state %s: frequency %g ppb of %s is absurd; it is left out", path, ppb, name))
+			err = errors.Join(err, fmt.Errorf("daemon: read state %s: frequency %g ppb of %s is absurd; it is left out", path, ppb,
+				name))
 			delete(s.Frequencies, name)
 		}
 	}

@@ -126,7 +126,7 @@ func (d *Daemon) tidy(now clock.Mono) {
 	var closing error
 	var r released
 	d.ask(&request{
-		do: func() { closing, r = d.hardware.release(unused, uses) },
+		do: func() { r, closing = d.hardware.release(unused, uses) },
 		done: func(clock.Mono) {
 			if closing != nil {
 				d.log.Warn("closing a clock", "err", closing)

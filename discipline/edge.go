@@ -35,8 +35,8 @@ func newEdge(a, b *node) *edge {
 	return e
 }
 
-// wildFrequency is the standard deviation, in ppb, of what two clocks may differ by of which nothing is known: 2 %, more than
-// any clock is off. Crossings are so precise that the second one tells the frequency all the same.
+// wildFrequency is the standard deviation, in ppb, of what two clocks may differ by of which nothing is known: 2 %, more
+// than any clock is off. Crossings are so precise that the second one tells the frequency all the same.
 const wildFrequency = 2e7
 
 // other returns the clock that the edge joins n with, nil if n is not at either end.

@@ -159,7 +159,7 @@ type Info struct {
 
 // Add puts a clock into the graph.
 func (g *Graph) Add(now clock.Mono, in Info) {
-	n := newNode(in, now, g.cfg)
+	n := newNode(in, now)
 	if in.ID == clock.System {
 		g.nodes = slices.Insert(g.nodes, 0, n)
 	} else {

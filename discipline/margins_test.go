@@ -34,7 +34,8 @@ func TestMarginsAddToTheMaximumError(t *testing.T) {
 	}
 }
 
-// TestSlowMarginSlowsTheSlew follows a source that has jumped by 180 µs: within three minutes where others may contradict it.
+// TestSlowMarginSlowsTheSlew follows a source that has jumped by 180 µs: within three minutes where others may
+// contradict it.
 func TestSlowMarginSlowsTheSlew(t *testing.T) {
 	const jump = 180e3 // ns
 	for _, slow := range []bool{false, true} {

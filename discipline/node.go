@@ -49,9 +49,10 @@ type node struct {
 	err         error
 }
 
-func newNode(in Info, now clock.Mono, cfg Config) *node {
+func newNode(in Info, now clock.Mono) *node {
 	n := &node{id: in.ID, scale: in.Scale, servo: in.Servo, maxFrequency: in.MaxFrequency, applied: in.Frequency,
-		initialPPB: in.Frequency, frequencySigma: in.Sigma, history: clock.NewHistory(in.ID, historySize), anchorMono: now, anchor: in.Reading,
+		initialPPB: in.Frequency, frequencySigma: in.Sigma, history: clock.NewHistory(in.ID, historySize),
+		anchorMono: now, anchor: in.Reading,
 		wanted: in.Frequency, steered: now, everLocked: in.Trusted}
 	n.history.SetFrequency(in.Reading.Add(-time.Hour), in.Frequency)
 	if n.servo != nil {

@@ -129,7 +129,7 @@ func (r *rig) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 }
 
 // Changed implements Actuator.
-func (r *rig) Changed(id clock.ID, what Change, d time.Duration) {
+func (r *rig) Changed(id clock.ID, what Change, _ time.Duration) {
 	names := [...]string{"stepped", "locked", "lost", "jumped", "panicked"}
 	r.events = append(r.events, fmt.Sprintf("%v %s", id, names[what]))
 }
@@ -186,7 +186,8 @@ func (r *rig) cross() {
 
 func (r *rig) measurement() source.Sample {
 	c := r.clocks[r.measures]
-	return source.Sample{At: clock.At(r.measures, c.ns), Offset: c.ns - r.true(c.scale) + r.lie + int64(r.noise*r.rng.NormFloat64()),
+	off := c.ns - r.true(c.scale) + r.lie + int64(r.noise*r.rng.NormFloat64())
+	return source.Sample{At: clock.At(r.measures, c.ns), Offset: off,
 		Variance: r.noise*r.noise + 1, MaxError: time.Duration(4*r.noise) + 100, Interval: time.Second}
 }
 

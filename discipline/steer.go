@@ -86,8 +86,8 @@ func (g *Graph) maxSlew() float64 {
 	return min(g.cfg.MaxSlew, max(slowSlew, g.margins.Jump.Seconds()/slowTime.Seconds()*1e9))
 }
 
-// A jump that others may contradict is slewed within slowTime, and not slower than at slowSlew, in ppb: they need a few polls
-// to contradict it. Chosen by simulation.
+// A jump that others may contradict is slewed within slowTime, and not slower than at slowSlew, in ppb: they need a few
+// polls to contradict it. Chosen by simulation.
 const (
 	slowTime = 3 * time.Minute
 	slowSlew = 200

@@ -18,7 +18,8 @@ import (
 func absurd(traits source.Traits, bound time.Duration, residuals ...float64) (*Engine, *tracked, clock.Mono) {
 	e := New(Config{}, Env{}, nil)
 	e.graph.Add(0, discipline.Info{ID: clock.System, Reading: clock.At(clock.System, 0)})
-	e.Register(&toy{info: source.Info{ID: "absurd", Kind: "toy", Traits: traits}, standing: source.Standing{State: source.Usable}})
+	e.Register(&toy{info: source.Info{ID: "absurd", Kind: "toy", Traits: traits},
+		standing: source.Standing{State: source.Usable}})
 	s := e.sources[0]
 	now := clock.Mono(0)
 	for _, ns := range residuals {

@@ -24,9 +24,11 @@ func TestCandidate(t *testing.T) {
 		offset   time.Duration
 		bound    time.Duration // at least, and at most a third more
 	}{
-		{name: "best of a server", toy: newToy("a", source.NTP, true, 0, 0, 0), samples: samples, believes: true, state: source.Usable,
+		{name: "best of a server", toy: newToy("a", source.NTP, true, 0, 0, 0), samples: samples, believes: true,
+			state:  source.Usable,
 			offset: 100, bound: 10 * us},
-		{name: "last of a master", toy: newToy("a", source.PTP, false, 0, 0, 0), samples: samples, believes: true, state: source.Usable,
+		{name: "last of a master", toy: newToy("a", source.PTP, false, 0, 0, 0), samples: samples, believes: true,
+			state:  source.Usable,
 			offset: 500, bound: 90 * us},
 		{name: "the age counts for a host that knows nothing", toy: newToy("a", source.NTP, true, 0, 0, 0), samples: samples[:2],
 			state: source.Usable, offset: 100, bound: 10*us + 500*us},
@@ -36,7 +38,12 @@ func TestCandidate(t *testing.T) {
 			y.claim.Scale = clock.TAI
 			return y
 		}(), state: source.WarmingUp, code: source.NoUTCOffset},
-		{name: "not usable by its protocol", toy: func() *toy { y := newToy("a", source.NTP, true, 0, 0, 0); y.lose(); return y }(),
+		{name: "not usable by its protocol", toy: func() *toy {
+			y := newToy("a", source.NTP, true, 0, 0,
+				0)
+			y.lose()
+			return y
+		}(),
 			samples: samples, state: source.Unreachable, code: source.NoAnswer},
 	} {
 		r := newRig(t, nil, c.toy)
@@ -47,7 +54,8 @@ func TestCandidate(t *testing.T) {
 		}
 		r.own.Known = c.believes
 		got := r.candidate(clock.Mono(3e9), s)
-		if got.State != c.state || got.Reason.Code != c.code || got.Offset != c.offset || got.MaxError < c.bound || got.MaxError > c.bound*4/3+3*us {
+		if got.State != c.state || got.Reason.Code != c.code || got.Offset != c.offset || got.MaxError < c.bound ||
+			got.MaxError > c.bound*4/3+3*us {
 			t.Errorf("%s: %v (%v), offset %v ± %v", c.name, got.State, got.Reason, got.Offset, got.MaxError)
 		}
 	}
@@ -59,7 +67,8 @@ func TestPreferredIsAwaited(t *testing.T) {
 		name   string
 		code   source.Code
 		awaits bool
-	}{{"no master yet", source.NoMaster, true}, {"its link is down", source.LinkDown, false}, {"it has no port", source.NoPort, false}} {
+	}{{"no master yet", source.NoMaster, true}, {"its link is down", source.LinkDown, false},
+		{"it has no port", source.NoPort, false}} {
 		master, server := newToy("master", source.PTP, false, 0, 10, us), newToy("server", source.NTP, true, 0, 1e3, ms)
 		master.standing = source.Standing{State: source.Unreachable, Reason: source.Reason{Code: c.code}}
 		r := newRig(t, []source.Kind{source.PTP, source.NTP}, master, server)
@@ -74,8 +83,8 @@ func TestPreferredIsAwaited(t *testing.T) {
 	}
 }
 
-// TestJumpedLeader moves a source that is taken at its word by 5 ms. Alone it is followed after a while, by slewing; beside a
-// server that says otherwise it is not.
+// TestJumpedLeader moves a source that is taken at its word by 5 ms. Alone it is followed after a while, by slewing; beside
+// a server that says otherwise it is not.
 func TestJumpedLeader(t *testing.T) {
 	for _, beside := range []bool{false, true} {
 		master, server := newToy("master", source.PTP, false, 0, 10, us), newToy("server", source.NTP, true, 0, 1e3, ms)

@@ -3,8 +3,8 @@
 // Package engine decides what a host follows and steers its clocks. It knows sources by what they measure, claim and are
 // good for, and no protocol. It is driven by events: samples, crossings and the passing of time.
 //
-// It does no I/O, starts no goroutine and never asks what time it is, so that a daemon drives it with real clocks and timers,
-// and a simulation with virtual ones.
+// It does no I/O, starts no goroutine and never asks what time it is, so that a daemon drives it with real clocks and
+// timers, and a simulation with virtual ones.
 package engine
 
 import (

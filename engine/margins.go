@@ -35,8 +35,8 @@ func (e *Engine) setContradiction(d time.Duration) {
 	e.graph.SetMargins(m)
 }
 
-// coverContradiction has the maximum error cover what the sources say, if all of them contradict this host: it may be the one
-// that is wrong. Of a leader that nobody has configured it covers whatever those that confirm it leave open.
+// coverContradiction has the maximum error cover what the sources say, if all of them contradict this host: it may be the
+// one that is wrong. Of a leader that nobody has configured it covers whatever those that confirm it leave open.
 func (e *Engine) coverContradiction(confirmed time.Duration) {
 	least := min(confirmed, discipline.Unlimited)
 	most := least

@@ -60,7 +60,8 @@ func newRig(t *testing.T, kinds []source.Kind, toys ...*toy) *rig {
 	for _, y := range toys {
 		y.sink = r.Register(y)
 	}
-	r.AddClock(r.now, ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, Hardware: true, MaxFrequency: 500000, Reading: r.read()})
+	r.AddClock(r.now, ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, Hardware: true, MaxFrequency: 500000,
+		Reading: r.read()})
 	return r
 }
 
@@ -109,7 +110,8 @@ type toy struct {
 // newToy returns a usable source on UTC.
 func newToy(id source.ID, kind source.Kind, combinable bool, wrong time.Duration, noise float64, bound time.Duration) *toy {
 	return &toy{info: source.Info{ID: id, Kind: kind, Traits: source.Traits{Combinable: combinable}},
-		standing: source.Standing{State: source.Usable}, claim: timescale.Claim{Scale: clock.UTC}, wrong: wrong, noise: noise, bound: bound}
+		standing: source.Standing{State: source.Usable}, claim: timescale.Claim{Scale: clock.UTC},
+		wrong: wrong, noise: noise, bound: bound}
 }
 
 // lose has nothing heard of it any more.

@@ -90,7 +90,8 @@ func (e *Engine) clockStatus(r discipline.Report, d Device, when func(clock.Mono
 
 func (e *Engine) sourceStatus(now clock.Mono, t *tracked, when func(clock.Mono) time.Time) status.Source {
 	s := status.Source{ID: t.ID, Kind: string(t.Kind), Name: t.Name, State: t.verdict.State.String(),
-		Reason: t.verdict.Reason.String(), ReasonCode: t.verdict.Reason.Code.String(), Prefer: t.Options.Prefer, Trust: t.Options.Trust,
+		Reason: t.verdict.Reason.String(), ReasonCode: t.verdict.Reason.Code.String(),
+		Prefer: t.Options.Prefer, Trust: t.Options.Trust,
 		Jitter: clock.Nanoseconds(t.jitter(0)), Delay: t.delay, LastSample: when(t.last), Samples: t.samples,
 		Rejected: t.refused}
 	if t == e.leader && !t.relate {
@@ -112,6 +113,7 @@ func (s *tracked) estimated(now clock.Mono) (e status.Estimate) {
 		return e
 	}
 	base, est := s.estimate.At(int64(now))
-	return status.Estimate{Offset: clock.Sum(time.Duration(base), clock.Nanoseconds(est.Offset)), OffsetSD: clock.Nanoseconds(est.Sigma()),
+	return status.Estimate{Offset: clock.Sum(time.Duration(base), clock.Nanoseconds(est.Offset)),
+		OffsetSD:  clock.Nanoseconds(est.Sigma()),
 		Frequency: est.Frequency, FrequencySD: math.Sqrt(max(0, est.FrequencyVar)), Samples: s.estimate.Observations()}
 }

@@ -139,8 +139,8 @@ func (s *tracked) Relates(id clock.ID) bool {
 	return !s.arbitrary && known
 }
 
-// onClockScale returns a measurement against the source's scale as one on the scale of the clock that it is about. Where TAI −
-// UTC is not known, a PHC that was measured against UTC is related to it through the system clock.
+// onClockScale returns a measurement against the source's scale as one on the scale of the clock that it is about. Where TAI
+// − UTC is not known, a PHC that was measured against UTC is related to it through the system clock.
 func (e *Engine) onClockScale(now clock.Mono, s *tracked, m source.Sample) (_ source.Sample, ok bool) {
 	switch id := m.At.Clock(); s.source.Claim().Scale {
 	case clock.UTC:

@@ -137,7 +137,8 @@ func (e *Engine) estimate(now clock.Mono, s *tracked, residual float64, m *sourc
 		return
 	}
 	whole := math.Floor(residual)
-	o := estimate.Observation{Time: int64(now), Offset: clock.Int64(whole), OffsetFraction: residual - whole, Variance: m.Variance,
+	o := estimate.Observation{Time: int64(now), Offset: clock.Int64(whole), OffsetFraction: residual - whole,
+		Variance:      m.Variance,
 		DelayVariance: m.DelayVariance}
 	if s.estimate.Observe(o) == estimate.Jumped {
 		s.renew()

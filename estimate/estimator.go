@@ -46,8 +46,8 @@ const (
 	unknownSigma = 5e5 // ppb: nothing is known of an oscillator's frequency
 )
 
-// walks are the random walks of the frequency that the models assume: decimal exponents of how much its variance grows by, in
-// ppb² per second. What no crystal does is there for clocks that are not made of one.
+// walks are the random walks of the frequency that the models assume: decimal exponents of how much its variance grows by,
+// in ppb² per second. What no crystal does is there for clocks that are not made of one.
 var walks = [...]float64{-5, -4, -3, -2, -1, 0, 1, 2, 3, 5, 7.5, 10}
 
 // model is a Kalman filter over offset and frequency for one hypothesis about the oscillator's wander and the nature of
@@ -102,8 +102,8 @@ func (e *Estimator) Forget() {
 	e.weigh()
 }
 
-// SetRigid says whether the oscillator's frequency is known not to change all of a sudden. If so, it is the reference that has
-// gone wrong where outliers run away, as much as where they jump.
+// SetRigid says whether the oscillator's frequency is known not to change all of a sudden. If so, it is the reference that
+// has gone wrong where outliers run away, as much as where they jump.
 func (e *Estimator) SetRigid(rigid bool) { e.rigid = rigid }
 
 // Known reports whether there is an offset at all: from an observation or a seed.
@@ -186,8 +186,8 @@ func (e *Estimator) deviates(z, dt float64, o Observation) (d deviation, within 
 	return d, dt >= 0 && d.ns*d.ns <= gate*gate*variance
 }
 
-// judge holds an observation against the prediction, and counts outliers that agree. If they run further and further away it is
-// the frequency that has changed, and nothing has jumped.
+// judge holds an observation against the prediction, and counts outliers that agree. If they run further and further away it
+// is the frequency that has changed, and nothing has jumped.
 func (e *Estimator) judge(z, dt float64, o Observation) Verdict {
 	d, within := e.deviates(z, dt, o)
 	if within {

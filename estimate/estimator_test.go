@@ -45,8 +45,9 @@ func (o *oscillator) pass(dt float64) {
 	o.time += int64(dt * 1e9)
 }
 
-func exponential(base, jitter float64) func(*rand.Rand) float64 {
-	return func(r *rand.Rand) float64 { return base + jitter*r.ExpFloat64() }
+// exponential returns the delays, in ns, of a path that takes 100 ns when it is idle.
+func exponential(jitter float64) func(*rand.Rand) float64 {
+	return func(r *rand.Rand) float64 { return 100 + jitter*r.ExpFloat64() }
 }
 
 // TestSigmaCovers checks that the estimate's own standard deviation says how far it is off.
@@ -57,7 +58,7 @@ func TestSigmaCovers(t *testing.T) {
 			for seed := range uint64(4) {
 				o := newOscillator(seed, wander)
 				for k := range 1500 {
-					o.measure(exponential(100, jitter))
+					o.measure(exponential(jitter))
 					o.pass(1)
 					if k < 200 {
 						continue
@@ -84,7 +85,7 @@ func TestSigmaCovers(t *testing.T) {
 func settled(seed uint64) *oscillator {
 	o := newOscillator(seed, 1)
 	for range 300 {
-		o.measure(exponential(100, 100))
+		o.measure(exponential(100))
 		o.pass(1)
 	}
 	return o

@@ -20,7 +20,8 @@ func ExampleEstimator() {
 		e.Observe(estimate.Observation{Time: s * 1e9, Offset: offset, Variance: noise * noise})
 	}
 	base, state := e.At(300e9)
-	fmt.Printf("%d µs ahead, %d ppb fast\n", (base+int64(math.Round(state.Offset))+500)/1000, int64(math.Round(state.Frequency)))
+	fmt.Printf("%d µs ahead, %d ppb fast\n", (base+int64(math.Round(state.Offset))+500)/1000,
+		int64(math.Round(state.Frequency)))
 	verdict := e.Observe(estimate.Observation{Time: 300e9, Offset: 400_000, Variance: noise * noise})
 	fmt.Println("100 µs more is an outlier:", verdict == estimate.Outlier)
 	// Output:

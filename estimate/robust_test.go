@@ -78,15 +78,15 @@ func TestLeanLearnsTheSide(t *testing.T) {
 	}
 }
 
-// TestMostWander has oscillators wander by more than is typical: after a few observations that is not known yet, but not ruled
-// out either.
+// TestMostWander has oscillators wander by more than is typical: after a few observations that is not known yet, but not
+// ruled out either.
 func TestMostWander(t *testing.T) {
 	const wander, seeds = 30, 50
 	var below, belowMost int
 	for seed := range uint64(seeds) {
 		o := newOscillator(seed, wander)
 		for range 30 {
-			o.measure(exponential(100, 3e3))
+			o.measure(exponential(3e3))
 			o.pass(16)
 		}
 		if o.estimator.Wander() < wander {
@@ -97,12 +97,13 @@ func TestMostWander(t *testing.T) {
 		}
 	}
 	if below < seeds/5 || belowMost > below/2 {
-		t.Errorf("of %d estimates %d are below the true wander, and %d of those of the most that it may be", seeds, below, belowMost)
+		t.Errorf("of %d estimates %d are below the true wander, and %d of those of the most that it may be", seeds, below,
+			belowMost)
 	}
 }
 
-// TestFrequencyThatChangesAtOnce has an oscillator run 50 ppm faster from one second to the next: no observation is as expected
-// any more, but it is no jump.
+// TestFrequencyThatChangesAtOnce has an oscillator run 50 ppm faster from one second to the next: no observation is as
+// expected any more, but it is no jump.
 func TestFrequencyThatChangesAtOnce(t *testing.T) {
 	e := New()
 	const ppb = 50_000
@@ -125,14 +126,14 @@ func BenchmarkObserve(b *testing.B) {
 	o := settled(1)
 	b.ReportAllocs()
 	for b.Loop() {
-		o.measure(exponential(100, 100))
+		o.measure(exponential(100))
 	}
 }
 
 func TestNothingIsAllocated(t *testing.T) {
 	o := settled(1)
 	n := testing.AllocsPerRun(100, func() {
-		o.measure(exponential(100, 100))
+		o.measure(exponential(100))
 		o.pass(1)
 	})
 	if n != 0 {

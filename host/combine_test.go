@@ -102,7 +102,8 @@ func TestEstimates(t *testing.T) {
 		id     string
 		offset time.Duration
 		ppb    float64
-	}{{"ptp:eth0", 0, 0}, {"ntp:192.0.2.1", 0, 0}, {"ntp:192.0.2.2", 2 * time.Millisecond, 0}, {"ntp:192.0.2.3", -300 * time.Microsecond, -100}} {
+	}{{"ptp:eth0", 0, 0}, {"ntp:192.0.2.1", 0, 0}, {"ntp:192.0.2.2", 2 * time.Millisecond, 0},
+		{"ntp:192.0.2.3", -300 * time.Microsecond, -100}} {
 		e := s.source(c.id).Estimate
 		if e.Samples == 0 || e.OffsetSD <= 0 || e.OffsetSD > 100*time.Microsecond || e.FrequencySD <= 0 || e.FrequencySD > 200 {
 			t.Errorf("%s: %+v", c.id, e)

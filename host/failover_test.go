@@ -169,8 +169,8 @@ func TestPlainPI(t *testing.T) {
 	s.unstepped(30, 200)
 }
 
-// TestPathsOfMastersAreTheirOwn fails over, after a while without any master, to one that is nearer, and whose way here is shared
-// unevenly as long as a queue is full. What was known of the longer path says nothing of it.
+// TestPathsOfMastersAreTheirOwn fails over, after a while without any master, to one that is nearer, and whose way here is
+// shared unevenly as long as a queue is full. What was known of the longer path says nothing of it.
 func TestPathsOfMastersAreTheirOwn(t *testing.T) {
 	s := newSite(t, onePort, 420*second)
 	defer s.story()

@@ -66,7 +66,8 @@ func (a *attacker) ptp() []byte {
 // ntp returns an answer to a request that nobody has sent, or noise.
 func (a *attacker) ntp() []byte {
 	h := ntpwire.Header{Version: 4, Mode: ntpwire.ModeServer, Stratum: uint8(a.rng.Uint32N(3)), Precision: -20,
-		Receive: ntpwire.Timestamp(a.rng.Uint64()), Transmit: ntpwire.Timestamp(a.rng.Uint64()), Origin: ntpwire.Timestamp(a.rng.Uint64()),
+		Receive: ntpwire.Timestamp(a.rng.Uint64()), Transmit: ntpwire.Timestamp(a.rng.Uint64()),
+		Origin:      ntpwire.Timestamp(a.rng.Uint64()),
 		ReferenceID: ntpwire.ReferenceID{'R', 'A', 'T', 'E'}}
 	return a.spoil(h.Append(a.buf[:0]))
 }
@@ -101,12 +102,12 @@ func (a *attacker) attack(e *host.Host, now clock.Mono, stamp clock.Timestamp, n
 func TestFlood(t *testing.T) {
 	s := newSite(t, onePort+threeServers, 150*second)
 	defer s.story()
-	a := &attacker{rng: rand.New(rand.NewPCG(5, 5)), parent: grandmaster(), address: netip.MustParseAddr("10.9.9.9"), buf: make([]byte, 0, 1500)}
+	a := &attacker{rng: rand.New(rand.NewPCG(5, 5)), parent: grandmaster(), address: netip.MustParseAddr("10.9.9.9"),
+		buf: make([]byte, 0, 1500)}
 	s.world.Run(100 * second)
 	before := heap()
 	const perMillisecond = 10
-	var burst func()
-	burst = func() {
+	burst := func() {
 		s.host.Tell(func(e *host.Host, now clock.Mono) {
 			a.attack(e, now, clock.At(phc0, s.world.TAI(int64(s.world.Now()))), perMillisecond)
 		})

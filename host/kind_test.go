@@ -101,7 +101,8 @@ func TestNewKindOfSource(t *testing.T) {
 	d.Host = New(cfg, Env{Rand: rand.New(rand.NewPCG(1, 2)), Env: engine.Env{Start: d.now}}, d)
 	d.addWall(d.walls...)
 	d.write(d.now)
-	d.AddClock(d.now, engine.ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 500000, Reading: d.read()})
+	d.AddClock(d.now, engine.ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 500000,
+		Reading: d.read()})
 	d.run(5 * time.Minute)
 
 	s := d.Snapshot(d.now, time.Unix(0, deskTrue), nil)
@@ -116,7 +117,8 @@ func TestNewKindOfSource(t *testing.T) {
 		}
 	}
 	selected, combined, outvoted := source.Selected.String(), source.Combined.String(), source.Falseticker.String()
-	if states["liar"] != outvoted || states["a"]+states["b"] != selected+combined && states["a"]+states["b"] != combined+selected {
+	if states["liar"] != outvoted || states["a"]+states["b"] != selected+combined &&
+		states["a"]+states["b"] != combined+selected {
 		t.Errorf("states %v", states)
 	}
 

@@ -319,8 +319,8 @@ func (s *site) told(begin, end string) bool {
 	return false
 }
 
-// TestExpiredListYields has a grandmaster announce the offset after a leap second that an expired list does not know, and fall
-// silent.
+// TestExpiredListYields has a grandmaster announce the offset after a leap second that an expired list does not know, and
+// fall silent.
 func TestExpiredListYields(t *testing.T) {
 	s := newSite(t, onePort, 400*second, listed(t, date(2026, 1, 1)))
 	defer s.story()

@@ -143,8 +143,8 @@ func TestRejectedAreCounted(t *testing.T) {
 	}
 }
 
-// TestSoleSourceDrifts has the only grandmaster run off all of a sudden, which an oscillator of this host might do as well. But
-// its two have not parted.
+// TestSoleSourceDrifts has the only grandmaster run off all of a sudden, which an oscillator of this host might do as well.
+// But its two have not parted.
 func TestSoleSourceDrifts(t *testing.T) {
 	for _, ppb := range []float64{10_000, 100_000} {
 		s := newSite(t, onePort, 230*second)

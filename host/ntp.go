@@ -198,8 +198,8 @@ func (c *association) tellServer(server, former netip.AddrPort) {
 	}
 }
 
-// Connected tells the end of what Driver.Connect, Rebind or SendNTP has begun for association n: there is a socket, or an error
-// says why there is none.
+// Connected tells the end of what Driver.Connect, Rebind or SendNTP has begun for association n: there is a socket, or an
+// error says why there is none.
 func (h *Host) Connected(now clock.Mono, n int, err error) {
 	h.now = now
 	c := h.assocs[n]

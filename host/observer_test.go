@@ -86,7 +86,8 @@ func TestObserver(t *testing.T) {
 	b := &bench{server: ntptest.New(), now: 1, base: benchTrue + int64(3*time.Millisecond)}
 	cfg := hostConfig(t, "[[ntp.server]]\naddress = \"192.0.2.1\"\nmin_poll = \"1s\"\nmax_poll = \"1s\"\n")
 	b.host = host.New(cfg, host.Env{Rand: rand.New(rand.NewPCG(1, 2)), Env: engine.Env{Start: b.now}}, b)
-	b.host.AddClock(b.now, engine.ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 500000, Reading: b.read()})
+	b.host.AddClock(b.now, engine.ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 500000,
+		Reading: b.read()})
 	b.run(time.Minute)
 	if n := testing.AllocsPerRun(1, func() { b.run(100 * time.Second) }); n > 100*perOffer {
 		t.Errorf("%g allocations in 100 s, with 100 offers", n)

@@ -46,13 +46,14 @@ func (b *slowBench) connected(err error) {
 	b.host.Connected(b.now, 0, err)
 }
 
-// TestPendingSocket has a name of two addresses, of which nothing can be sent to the first: the other one is asked, as soon as its
-// socket is there, and that it takes the place of the first is told then.
+// TestPendingSocket has a name of two addresses, of which nothing can be sent to the first: the other one is asked, as soon
+// as its socket is there, and that it takes the place of the first is told then.
 func TestPendingSocket(t *testing.T) {
 	b := &slowBench{bench: &bench{server: ntptest.New(), now: 1, base: benchTrue}}
 	cfg := hostConfig(t, "[[ntp.server]]\naddress = \"ntp.example\"\nmin_poll = \"1s\"\nmax_poll = \"1s\"\n")
 	b.host = host.New(cfg, host.Env{Rand: rand.New(rand.NewPCG(1, 2)), Env: engine.Env{Start: b.now}}, b)
-	b.host.AddClock(b.now, engine.ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 500000, Reading: b.read()})
+	b.host.AddClock(b.now, engine.ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 500000,
+		Reading: b.read()})
 	b.run(time.Second)
 	b.host.Resolved(b.now, 0, []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1")}, nil)
 	b.connected(errors.New("network is unreachable"))

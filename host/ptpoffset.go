@@ -13,9 +13,10 @@ import (
 	"github.com/lockstep-time/lockstep/source"
 )
 
-// read returns a sample of the clock against the master. Where the way there and the way back have been measured close enough
-// to each other, their difference is what counts; else the port's own delay filter. Of several Syncs for one Delay_Req, only
-// one is taken with it: the others would have its error in common. They are taken with the mean of the delays measured so far.
+// read returns a sample of the clock against the master. Where the way there and the way back have been measured close
+// enough to each other, their difference is what counts; else the port's own delay filter. Of several Syncs for one
+// Delay_Req, only one is taken with it: the others would have its error in common. They are taken with the mean of the
+// delays measured so far.
 //
 // No message arrives before it was sent: the way there says what the offset is at most, the way back what it is at least.
 func (p *port) read(m *ptp.Measurement) source.Sample {
@@ -90,8 +91,8 @@ func (p *port) learnDelay(w ways) {
 	}
 }
 
-// bound says by how many ns the offset may be off, for a way there that is taken to be shift ns, and how much less that is if
-// the two ways are no more uneven than configured.
+// bound says by how many ns the offset may be off, for a way there that is taken to be shift ns, and how much less that is
+// if the two ways are no more uneven than configured.
 func (p *port) bound(w ways, shift float64) (open, even float64) {
 	open = min(max(math.Abs(shift), math.Abs(w.both-shift))+w.doubt(), unbounded)
 	return open, max(0, min((1-p.cfg.MaxAsymmetry)/2*(p.floor.Least()-w.doubt()), open))

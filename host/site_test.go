@@ -85,7 +85,8 @@ func newSite(t *testing.T, text string, end time.Duration, options ...option) *s
 	t.Helper()
 	begin := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	c := sim.HostConfig{Config: hostConfig(t, text),
-		System: sim.ClockConfig{Oscillator: sim.Oscillator{Frequency: -30000, Wander: 1}, Offset: 80 * time.Millisecond, MaxFrequency: 500000},
+		System: sim.ClockConfig{Oscillator: sim.Oscillator{Frequency: -30000, Wander: 1}, Offset: 80 * time.Millisecond,
+			MaxFrequency: 500000},
 		PHCs: []sim.PHCConfig{{Interfaces: []string{"eth0"}, ClockConfig: sim.ClockConfig{
 			Oscillator: sim.Oscillator{Frequency: 20000, Wander: 1}, Offset: -time.Minute, MaxFrequency: 999999999}}}}
 	for _, o := range options {

@@ -23,10 +23,10 @@ func (s *site) cutNTP(cut bool) {
 	}
 }
 
-func (s *site) requireSource(id, state, reason string) {
+func (s *site) requirePTP(state, reason string) {
 	s.Helper()
-	if got := s.source(id); got.State != state || !strings.Contains(got.Reason, reason) {
-		s.Errorf("%s is %s: %s; want %s: %s", id, got.State, got.Reason, state, reason)
+	if got := s.source("ptp:eth0"); got.State != state || !strings.Contains(got.Reason, reason) {
+		s.Errorf("the port's source is %s: %s; want %s: %s", got.State, got.Reason, state, reason)
 	}
 }
 
@@ -51,7 +51,7 @@ func TestUnconfiguredAlone(t *testing.T) {
 				s.world.Run(120 * second)
 				s.unstepped(0, 120)
 				s.follows(119, status.Unsynchronised, "")
-				s.requireSource("ptp:eth0", state, reason)
+				s.requirePTP(state, reason)
 				for _, c := range s.snapshot().Clocks {
 					if c.Frequency != 0 {
 						t.Errorf("%s is steered by %v ppb", c.Name, c.Frequency)
@@ -74,7 +74,7 @@ func TestUnconfiguredConfirmed(t *testing.T) {
 	s.at(700*second, func() { s.master.Shift(time.Second) })
 	s.world.Run(900 * second)
 	s.follows(890, status.Holdover, "")
-	s.requireSource("ptp:eth0", "unconfirmed", "0 do")
+	s.requirePTP("unconfirmed", "0 do")
 	s.within(clock.System, 300, 900, 500*time.Microsecond)
 	s.unstepped(20, 900)
 	if bound := s.snapshot().MaxError; bound > 20*time.Millisecond {
@@ -86,7 +86,7 @@ func TestUnconfiguredConfirmed(t *testing.T) {
 	s.cutNTP(false)
 	s.world.Run(1200 * second)
 	s.follows(1190, status.Locked, "ntp:")
-	s.requireSource("ptp:eth0", "falseticker", "")
+	s.requirePTP("falseticker", "")
 	s.within(clock.System, 900, 1200, time.Millisecond)
 	s.unstepped(20, 1200)
 }
@@ -100,7 +100,7 @@ func TestUnconfiguredLiar(t *testing.T) {
 			s.master.Shift(lie)
 			s.world.Run(200 * second)
 			s.follows(199, status.Locked, "ntp:")
-			s.requireSource("ptp:eth0", "falseticker", "does not overlap")
+			s.requirePTP("falseticker", "does not overlap")
 			s.within(clock.System, 60, 200, time.Millisecond)
 		})
 	}
@@ -121,10 +121,11 @@ func TestUnconfiguredUTCOffset(t *testing.T) {
 	s.within(phc0, 60, 100, time.Millisecond)
 }
 
-// TestUnconfiguredIsNoWatch has the only configured source jump: it is followed as if it were alone, since what no file names
-// may not contradict it.
+// TestUnconfiguredIsNoWatch has the only configured source jump: it is followed as if it were alone, since what no file
+// names may not contradict it.
 func TestUnconfiguredIsNoWatch(t *testing.T) {
-	s := newSite(t, onePort+"prefer = false\n[[ntp.server]]\naddress = \"192.0.2.1\"\nprefer = true\n", 400*second, unconfigured)
+	s := newSite(t, onePort+"prefer = false\n[[ntp.server]]\naddress = \"192.0.2.1\"\nprefer = true\n", 400*second,
+		unconfigured)
 	defer s.story()
 	s.at(200*second, func() { s.servers[0].Shift(2 * time.Second) })
 	s.world.Run(400 * second)
@@ -153,7 +154,8 @@ func TestUnconfiguredUTCOffsetIsNotSaved(t *testing.T) {
 	}
 }
 
-// TestUnconfiguredLeapSecond has the only server announce a leap second: an unconfigured port that knows of none has no vote.
+// TestUnconfiguredLeapSecond has the only server announce a leap second: an unconfigured port that knows of none has no
+// vote.
 func TestUnconfiguredLeapSecond(t *testing.T) {
 	for _, named := range []bool{false, true} {
 		options := []option{endOfJune, unlisted}
@@ -178,12 +180,12 @@ func TestUnconfiguredWide(t *testing.T) {
 	s.ptp.Extend(int64(800*time.Millisecond), 0)
 	s.world.Run(300 * second)
 	s.follows(299, status.Locked, "ntp:")
-	s.requireSource("ptp:eth0", "falseticker", "does not overlap")
+	s.requirePTP("falseticker", "does not overlap")
 	s.within(clock.System, 60, 300, time.Millisecond)
 }
 
-// TestUnconfiguredWithin has an unconfigured grandmaster that is wrong by less than the servers can tell: it is confirmed, and
-// the maximum error covers what they leave open.
+// TestUnconfiguredWithin has an unconfigured grandmaster that is wrong by less than the servers can tell: it is confirmed,
+// and the maximum error covers what they leave open.
 func TestUnconfiguredWithin(t *testing.T) {
 	s := newSite(t, onePort+threeServers, 300*second, unconfigured)
 	defer s.story()

@@ -70,7 +70,8 @@ func TestUTCOffset(t *testing.T) {
 	}
 }
 
-// TestPHCOnly is a host whose system clock is not to be steered: its state is that of the PHC, for which UTC does not matter.
+// TestPHCOnly is a host whose system clock is not to be steered: its state is that of the PHC, for which UTC does not
+// matter.
 func TestPHCOnly(t *testing.T) {
 	s := newSite(t, onePort, 120*second)
 	defer s.story()
@@ -123,7 +124,8 @@ func TestWrongUTCOffset(t *testing.T) {
 // clock is synchronised all the same, and nothing is disturbed when it becomes known.
 func TestHardwareStampedNTP(t *testing.T) {
 	bound := strings.ReplaceAll(threeServers, "address", "interface = \"eth0\"\nmin_poll = \"4s\"\nmax_poll = \"8s\"\naddress")
-	for _, c := range []struct{ name, text string }{{"NTP", bound}, {"NTP, offset configured", utc37 + bound}, {"NTP and PTP", bound + onePort}} {
+	for _, c := range []struct{ name, text string }{{"NTP", bound}, {"NTP, offset configured", utc37 + bound},
+		{"NTP and PTP", bound + onePort}} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t, c.text, 400*second)
 			defer s.story()

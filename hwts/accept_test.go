@@ -175,7 +175,8 @@ func acceptEthernet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer wire.Close()
-	for _, to := range []MAC{macOf(t, "v0"), {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x01, 0x1b, 0x19, 0, 0, 1}, {0x01, 0x1b, 0x18},
+	for _, to := range []MAC{macOf(t, "v0"), {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x01, 0x1b, 0x19, 0, 0, 1},
+		{0x01, 0x1b, 0x18},
 		{0x01, 0x80, 0xc2, 0, 0, 0x0d}} {
 		send(t, wire, "to "+to.String(), MACAddr(to))
 	}
@@ -192,7 +193,8 @@ func TestAcceptConfig(t *testing.T) {
 	for _, c := range []Config{
 		{Network: UDP4, Interface: "lo", Accept: AcceptGroups},
 		{Network: UDP4, Interface: "lo", Accept: AcceptGroups, Groups: []Addr{group, UDP4.PeerDelay(EventPort)}},
-		{Network: UDP4, Interface: "lo", Accept: AcceptGroups, Groups: []Addr{group}, Address: netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+		{Network: UDP4, Interface: "lo", Accept: AcceptGroups, Groups: []Addr{group},
+			Address: netip.AddrFrom4([4]byte{127, 0, 0, 1})},
 		{Network: UDP4, Accept: AcceptUnicast},
 		{Network: Ethernet, Interface: "lo", Accept: AcceptUnicast},
 		{Network: UDP4, Interface: "lo", Accept: 3},

@@ -31,8 +31,9 @@ func TestConfigsThatCannotBe(t *testing.T) {
 		"a host as a group":             {Config{Network: Ethernet, Interface: "lo", Groups: []Addr{MACAddr(MAC{2})}}, "Groups"},
 		"an address of another network": {Config{Network: UDP6, Address: ip4}, "Address"},
 		"a peer of another network":     {Config{Network: UDP4, Connect: netip.AddrPortFrom(ip6, 123)}, "Connect"},
-		"a peer on Ethernet":            {Config{Network: Ethernet, Interface: "lo", Connect: netip.AddrPortFrom(ip4, 1)}, "Connect"},
-		"send only on UDP":              {Config{Network: UDP4, SendOnly: true}, "SendOnly"},
+		"a peer on Ethernet": {Config{Network: Ethernet, Interface: "lo", Connect: netip.AddrPortFrom(ip4, 1)},
+			"Connect"},
+		"send only on UDP": {Config{Network: UDP4, SendOnly: true}, "SendOnly"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 	"github.com/lockstep-time/lockstep/ntp/wire"
 )
 
-// freePort finds a port of loopback below those that the kernel gives to whoever asks for any (net.ipv4.ip_local_port_range):
-// nobody comes by it by chance before it is bound again.
+// freePort finds a port of loopback below those that the kernel gives to whoever asks for any
+// (net.ipv4.ip_local_port_range): nobody comes by it by chance before it is bound again.
 func freePort(t *testing.T) int {
 	t.Helper()
 	var err error

@@ -439,8 +439,8 @@ func (c *Client) random(d time.Duration) time.Duration {
 type Status struct {
 	// Header is of the last usable answer; zero if there was none.
 	Header wire.Header
-	// Kiss is the code of the last kiss-o'-death packet that the server did not contradict, empty if there was none since Reset,
-	// NetworkChanged or ForgetKisses (RFC 5905 §7.4).
+	// Kiss is the code of the last kiss-o'-death packet that the server did not contradict, empty if there was none since
+	// Reset, NetworkChanged or ForgetKisses (RFC 5905 §7.4).
 	Kiss string
 	// Stopped: no requests are sent. There is no server, and Kiss is empty; or the server has denied its service, Kiss says
 	// how, DENY or RSTR, and it is asked again at Until, or soon after NetworkChanged or ForgetKisses.

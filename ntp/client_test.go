@@ -186,7 +186,8 @@ func TestClientRefusesMalformedPackets(t *testing.T) {
 	for _, c := range []struct {
 		octets int
 		want   ntp.Refusal
-	}{{0, ntp.ErrShort}, {wire.HeaderLen - 1, ntp.ErrShort}, {wire.MaxLen + 1, ntp.ErrLong}, {wire.HeaderLen + 8, ntp.ErrExtension}} {
+	}{{0, ntp.ErrShort}, {wire.HeaderLen - 1, ntp.ErrShort}, {wire.MaxLen + 1, ntp.ErrLong},
+		{wire.HeaderLen + 8, ntp.ErrExtension}} {
 		before := r.client.Status().Refused[c.want]
 		err := r.client.Receive(r.now, make([]byte, c.octets), r.read(r.now))
 		if !errors.Is(err, c.want) || r.client.Status().Refused[c.want] != before+1 {

@@ -13,7 +13,8 @@ import (
 	"github.com/lockstep-time/lockstep/ntp/ntptest"
 )
 
-// exampleNetwork joins a client and a server in virtual time. Each message takes 1 ms, and the client's clock is 20 ms ahead.
+// exampleNetwork joins a client and a server in virtual time. Each message takes 1 ms, and the client's clock is 20 ms
+// ahead.
 type exampleNetwork struct {
 	now    clock.Mono
 	server *ntptest.Server

@@ -112,8 +112,8 @@ func (c *Client) ForgetKisses(now clock.Mono) {
 	}
 }
 
-// forgetKisses forgets what the server has said by kisses. That there was one lately, wary, and how many denials there were in a
-// row, is not forgotten: a server that goes on to deny its service is stopped again by the next one.
+// forgetKisses forgets what the server has said by kisses. That there was one lately, wary, and how many denials there were
+// in a row, is not forgotten: a server that goes on to deny its service is stopped again by the next one.
 func (c *Client) forgetKisses() {
 	if c.kiss.due != 0 {
 		c.kiss, c.flight[held] = kiss{}, exchange{}

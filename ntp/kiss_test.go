@@ -160,16 +160,19 @@ func TestKissesRace(t *testing.T) {
 		for _, c := range []struct {
 			poll int8
 			base time.Duration
-		}{{-4, 200 * time.Microsecond}, {-4, 70 * time.Millisecond}, {0, 200 * time.Microsecond}, {0, 480 * time.Millisecond}, {6, 10 * time.Millisecond}} {
+		}{{-4, 200 * time.Microsecond}, {-4, 70 * time.Millisecond}, {0, 200 * time.Microsecond}, {0, 480 * time.Millisecond},
+			{6, 10 * time.Millisecond}} {
 			r := newRig(t, ntp.Config{MinPoll: c.poll, MaxPoll: c.poll, Burst: true})
 			r.base = c.base
 			r.forge = func(request []byte) []byte { return kissOf(request, code, 17) }
 			r.start(10 * time.Minute)
 			s := r.client.Status()
-			if late := s.Sent - s.Samples; late > uint64(2*c.base/wire.Log2(c.poll))+1 || s.Stopped || s.Kiss != "" || len(r.replaced) != 0 {
+			if late := s.Sent - s.Samples; late > uint64(2*c.base/wire.Log2(c.poll))+1 || s.Stopped || s.Kiss != "" ||
+				len(r.replaced) != 0 {
 				t.Errorf("%s at poll %d: %d samples, replaced %v, status %+v", code, c.poll, len(r.samples), r.replaced, s)
 			}
-			if s.Refused[ntp.ErrKiss] < s.Sent-1 || s.FalseKisses == 0 || s.FalseKisses > s.Sent || len(r.lies) != int(s.FalseKisses) {
+			if s.Refused[ntp.ErrKiss] < s.Sent-1 || s.FalseKisses == 0 || s.FalseKisses > s.Sent ||
+				len(r.lies) != int(s.FalseKisses) {
 				t.Errorf("%s at poll %d: %d lies told, status %+v", code, c.poll, len(r.lies), s)
 			}
 			if least := uint64(10 * time.Minute / wire.Log2(c.poll) * 15 / 16); s.Sent < least {
@@ -199,7 +202,8 @@ func TestKissOutlivesItsPlace(t *testing.T) {
 			t.Errorf("%s: %d samples while it waits", c.code, n)
 		}
 		r.run(time.Second)
-		if s := r.client.Status(); s.Stopped || (s.Kiss == "") != c.lie || (s.FalseKisses == 1) != c.lie || c.lie && s.Samples != s.Sent {
+		if s := r.client.Status(); s.Stopped || (s.Kiss == "") != c.lie || (s.FalseKisses == 1) != c.lie || c.lie &&
+			s.Samples != s.Sent {
 			t.Errorf("%s, answered after %v: status %+v", c.code, c.late, s)
 		}
 	}
@@ -235,7 +239,8 @@ func TestKissDeny(t *testing.T) {
 		for i, want := range []time.Duration{1, 2, 4, 8, 16, 24, 24} {
 			want *= time.Hour
 			s, n := r.client.Status(), len(r.sent)
-			if pause := s.Until.Sub(r.now) + 2*time.Second; !s.Stopped || s.Kiss != kiss || pause < want || pause > want+want/16+2*time.Second {
+			if pause := s.Until.Sub(r.now) + 2*time.Second; !s.Stopped || s.Kiss != kiss || pause < want ||
+				pause > want+want/16+2*time.Second {
 				t.Fatalf("%s: after %d denials it is asked again in %v: %+v", kiss, i+1, pause, s)
 			}
 			extra = max(extra, float64(s.Until.Sub(r.now)-want)/float64(want))
@@ -357,7 +362,8 @@ func TestSpoofedKisses(t *testing.T) {
 }
 
 // begin has kisses forgotten in both ways.
-var begin = map[string]func(*ntp.Client, clock.Mono){"NetworkChanged": (*ntp.Client).NetworkChanged, "ForgetKisses": (*ntp.Client).ForgetKisses}
+var begin = map[string]func(*ntp.Client, clock.Mono){"NetworkChanged": (*ntp.Client).NetworkChanged,
+	"ForgetKisses": (*ntp.Client).ForgetKisses}
 
 func TestKissesAreForgotten(t *testing.T) {
 	for name, forget := range begin {
@@ -400,8 +406,9 @@ func TestKissesAreForgotten(t *testing.T) {
 
 // A kiss that waits is forgotten as well, and the request that it answers with it.
 func TestHeldKissIsForgotten(t *testing.T) {
-	begin := map[string]func(*ntp.Client, clock.Mono){"NetworkChanged": begin["NetworkChanged"], "ForgetKisses": begin["ForgetKisses"],
-		"Stepped": func(c *ntp.Client, _ clock.Mono) { c.Stepped() }, "Reset": (*ntp.Client).Reset}
+	begin := map[string]func(*ntp.Client, clock.Mono){"NetworkChanged": begin["NetworkChanged"],
+		"ForgetKisses": begin["ForgetKisses"],
+		"Stepped":      func(c *ntp.Client, _ clock.Mono) { c.Stepped() }, "Reset": (*ntp.Client).Reset}
 	for name, forget := range begin {
 		r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 6})
 		r.server.Kiss = "DENY"

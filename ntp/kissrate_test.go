@@ -72,7 +72,8 @@ func TestKissRateThenSilence(t *testing.T) {
 // However long an interval a server asks for, and however often, it is asked at four times MaxPoll.
 func TestKissRateIsLimited(t *testing.T) {
 	for _, c := range []struct{ min, max, says, want int8 }{
-		{0, 4, 17, 6}, {0, 6, 17, 8}, {0, 6, 127, 8}, {0, 12, 17, 14}, {0, 6, -128, 8}, {0, 16, 17, 17}, {17, 17, 0, 17}, {-4, -4, 17, -2},
+		{0, 4, 17, 6}, {0, 6, 17, 8}, {0, 6, 127, 8}, {0, 12, 17, 14}, {0, 6, -128, 8}, {0, 16, 17, 17}, {17, 17, 0, 17},
+		{-4, -4, 17, -2},
 	} {
 		r := newRig(t, ntp.Config{MinPoll: c.min, MaxPoll: c.max})
 		r.server.Kiss, r.server.Poll = "RATE", c.says

@@ -80,8 +80,8 @@ type Pool struct {
 	err   error
 }
 
-// slot has a server if addr is valid; unwanted: it is to be replaced, mute: because nothing can be sent to it. pending: whether
-// anything can is yet to be seen.
+// slot has a server if addr is valid; unwanted: it is to be replaced, mute: because nothing can be sent to it. pending:
+// whether anything can is yet to be seen.
 type slot struct {
 	addr     netip.AddrPort
 	unwanted bool

@@ -218,8 +218,8 @@ func TestPoolIsBounded(t *testing.T) {
 	}
 }
 
-// A host without IPv6 finds a name that has both kinds of address: it takes those that it can send to, whether that is seen at
-// once or later.
+// A host without IPv6 finds a name that has both kinds of address: it takes those that it can send to, whether that is seen
+// at once or later.
 func TestPoolLeavesWhatItCannotSendTo(t *testing.T) {
 	for _, opening := range []time.Duration{0, 300 * time.Millisecond} {
 		v6, v4 := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package platform is the one door to the operating system: interfaces and NICs, sockets, clocks and locks. Local is the host
-// that this process runs on; package platformtest has one whose interfaces and clocks are not there.
+// Package platform is the one door to the operating system: interfaces and NICs, sockets, clocks and locks. Local is the
+// host that this process runs on; package platformtest has one whose interfaces and clocks are not there.
 package platform
 
 import (
@@ -18,9 +18,9 @@ import (
 // ErrHeld: another process, or another part of this one, has the lock. The error names the process.
 var ErrHeld = lockfile.ErrHeld
 
-// Host is a machine, or a container, with its interfaces and clocks. Its methods may be called from any goroutine, and may wait
-// for as long as the kernel, a driver or a disk does; so may those of a Configurator, and Close of everything. All other
-// methods of an open Conn or clock return at once, but for Conn.Serve, and PHC.Compare, which takes some readings.
+// Host is a machine, or a container, with its interfaces and clocks. Its methods may be called from any goroutine, and may
+// wait for as long as the kernel, a driver or a disk does; so may those of a Configurator, and Close of everything. All
+// other methods of an open Conn or clock return at once, but for Conn.Serve, and PHC.Compare, which takes some readings.
 type Host interface {
 	// Privileges returns what this process may do.
 	Privileges() (Privileges, error)
@@ -42,7 +42,8 @@ type Host interface {
 	VirtualClock(sysclock.VirtualConfig) (VirtualClock, error)
 	// LockDevice locks a device, as lockfile.Open does, until the lock is closed. It fails with ErrHeld.
 	LockDevice(path string) (io.Closer, error)
-	// LockFile locks a file, which is made if it is not there, as is its folder, until the lock is closed. It fails with ErrHeld.
+	// LockFile locks a file, which is made if it is not there, as is its folder, until the lock is closed. It fails with
+	// ErrHeld.
 	LockFile(path string) (io.Closer, error)
 }
 

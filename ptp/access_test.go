@@ -37,7 +37,8 @@ func TestParseMasterID(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "x", "grandmaster", "0.0.0.0", "224.0.1.129", "ff0e::181", "01:1b:19:00:00:00",
-		"00:00:00:00:00:00", "000000.0000.000000", "001122.fffe.33445", "001122.fffe.33445g", "001122.fffe.334455-1", "192.0.2.1:319",
+		"00:00:00:00:00:00", "000000.0000.000000", "001122.fffe.33445", "001122.fffe.33445g", "001122.fffe.334455-1",
+		"192.0.2.1:319",
 		"192.0.2.0/24", "0011.22ff.fe33.4455.6677"} {
 		if got, err := ptp.ParseMasterID(text); err == nil {
 			t.Errorf("%q is %+v", text, got)
@@ -128,7 +129,8 @@ func TestUnicast(t *testing.T) {
 	for _, b := range [][]byte{encode(t, &a), encode(t, &s), encode(t, &f)} {
 		m.n.port.ReceiveUnicast(m.n.now, b, m.h.addr)
 	}
-	m.expect(1, map[ptp.Reason]uint64{ptp.ReasonAddress: 1, ptp.ReasonDuplicate: 1, ptp.ReasonUnmatched: 1, ptp.ReasonUnicast: 3})
+	m.expect(1, map[ptp.Reason]uint64{ptp.ReasonAddress: 1, ptp.ReasonDuplicate: 1, ptp.ReasonUnmatched: 1,
+		ptp.ReasonUnicast: 3})
 }
 
 // Delay_Req messages are numbered from a sequenceId that the caller draws.

@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
+	"net" //nolint:depguard // for MAC addresses as text: it opens nothing
 	"net/netip"
 	"strings"
 

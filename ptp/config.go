@@ -65,9 +65,9 @@ func (c PortConfig) complete() PortConfig {
 	return c
 }
 
-// Output is what a Port acts through. The port calls it while it handles an event. Of the port's methods only Steered, Stepped
-// and Status may be called from within, and those from within Measured only. The data sets of the Instance and Rank may be
-// read from within any of them.
+// Output is what a Port acts through. The port calls it while it handles an event. Of the port's methods only Steered,
+// Stepped and Status may be called from within, and those from within Measured only. The data sets of the Instance and Rank
+// may be read from within any of them.
 type Output interface {
 	// SendEvent sends b, which is valid during the call only, to all ports of the domain as an event message. When it
 	// left is told by Transmitted with the id returned, after SendEvent has returned.

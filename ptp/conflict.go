@@ -41,7 +41,8 @@ const (
 	// conflictShown is how long a conflict is shown in Status: longer than any sender pauses, so that one that lasts is
 	// always seen.
 	conflictShown = time.Minute
-	// conflictPause is how often one that lasts is reported: seldom enough to leave room for other events, of which 32 are kept.
+	// conflictPause is how often one that lasts is reported: seldom enough to leave room for other events, of which 32 are
+	// kept.
 	conflictPause = 10 * time.Minute
 	// doubled is within what time a network delivers the copies of a message that it doubles: redundant networks (IEC
 	// 62439-3) do so within their delay, loops of bridges within milliseconds.
@@ -90,9 +91,10 @@ func (c *conflict) text() string {
 	return "two of its messages with one sequenceId differ"
 }
 
-// contest counts two messages of two senders. The Sync of the first one arrived at since, zero if that is not known. It and all
-// later ones may be forged. If the port did not know of two senders yet, it may have measured by them: contest drops them as
-// track.distrust says, and the Delay_Req exchanges under way. From then on a Sync is in order if it follows one that was used.
+// contest counts two messages of two senders. The Sync of the first one arrived at since, zero if that is not known. It and
+// all later ones may be forged. If the port did not know of two senders yet, it may have measured by them: contest drops
+// them as track.distrust says, and the Delay_Req exchanges under way. From then on a Sync is in order if it follows one that
+// was used.
 func (p *Port) contest(now clock.Mono, since clock.Timestamp) {
 	if !p.contested(now) {
 		p.conflict.syncs, p.conflict.followUps = attempts{}, attempts{}
@@ -140,9 +142,9 @@ func (p *Port) candidate(now clock.Mono, id uint16) Reason {
 	return accepted
 }
 
-// attempts counts the messages of one type that were looked at while two senders speak as the parent, by sequenceId: messages
-// that are sent again and again must not use up the parent's rate, and keep the port from its true ones. It has room for all
-// Syncs within contestedNear of the latest one.
+// attempts counts the messages of one type that were looked at while two senders speak as the parent, by sequenceId:
+// messages that are sent again and again must not use up the parent's rate, and keep the port from its true ones. It has
+// room for all Syncs within contestedNear of the latest one.
 type attempts [2 * maxUnpaired]struct {
 	seq uint16
 	n   uint8
@@ -164,9 +166,9 @@ func (a *attempts) take(seq uint16) bool {
 // contested reports whether messages with the parent's identity and address lately came from two senders.
 func (p *Port) contested(now clock.Mono) bool { return now < p.conflict.contested }
 
-// pair makes a measurement of a Sync and its Follow_Up. While two senders speak as the parent it uses only pairs that continue
-// the former measurements. It counts the others and reports used = false: both parts stay, since the right other part may
-// still come.
+// pair makes a measurement of a Sync and its Follow_Up. While two senders speak as the parent it uses only pairs that
+// continue the former measurements. It counts the others and reports used = false: both parts stay, since the right other
+// part may still come.
 func (p *Port) pair(now clock.Mono, s, f unpaired) (r Reason, used bool) {
 	if p.contested(now) {
 		forward, ok := p.difference(s.ns, f.ns, s.correction, f.correction, Span{ns: int64(p.cfg.DelayAsymmetry)})

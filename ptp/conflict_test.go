@@ -134,7 +134,8 @@ func TestParentOfUseAgain(t *testing.T) {
 
 // Who has the parent's identity and another address is neither heard nor followed, however good a clock it claims to be.
 func TestParentFromElsewhere(t *testing.T) {
-	for i, from := range []ptp.Address{at4([4]byte{10, 0, 0, 66}), {MAC: [6]byte{2, 0, 0, 0, 0, 66}}, at4([4]byte{10, 0, 0, 66})} {
+	for i, from := range []ptp.Address{at4([4]byte{10, 0, 0, 66}), {MAC: [6]byte{2, 0, 0, 0, 0, 66}},
+		at4([4]byte{10, 0, 0, 66})} {
 		n, h := locked(t, 62)
 		seq := uint16(11)
 		n.every(time.Second, func() {
@@ -273,7 +274,8 @@ func TestLossIsNoConflict(t *testing.T) {
 		n.run(300 * time.Second)
 		want := 280 << -log * 36 / 100
 		if got := len(n.measurements); got < want*8/10 || len(n.conflicts) != 0 || n.rejected(ptp.ReasonAhead) > uint64(got/50) {
-			t.Errorf("log %d: %d measurements, want %d, %d ahead, conflicts %q", log, got, want, n.rejected(ptp.ReasonAhead), n.conflicts)
+			t.Errorf("log %d: %d measurements, want %d, %d ahead, conflicts %q", log, got, want, n.rejected(ptp.ReasonAhead),
+				n.conflicts)
 		}
 	}
 }
@@ -453,7 +455,8 @@ func TestPausedHost(t *testing.T) {
 			changes, measured := len(n.log), len(n.measurements)
 			n.run(30 * time.Second)
 			if got := len(n.measurements) - measured; len(n.log) != changes || got < 28*8 || len(n.conflicts) != 0 {
-				t.Errorf("%d further on, seed %d: %d measurements, changes %q, conflicts %q", jump, seed, got, n.log[changes:], n.conflicts)
+				t.Errorf("%d further on, seed %d: %d measurements, changes %q, conflicts %q", jump, seed, got, n.log[changes:],
+					n.conflicts)
 			}
 		}
 	}
@@ -485,8 +488,8 @@ func TestPortNumbers(t *testing.T) {
 	}
 }
 
-// A flood that announces the master's identity from 100 addresses, before the port has heard of it and while it pauses, keeps
-// it from the master for as long as it takes to hear its Syncs.
+// A flood that announces the master's identity from 100 addresses, before the port has heard of it and while it pauses,
+// keeps it from the master for as long as it takes to hear its Syncs.
 func TestManyImpostors(t *testing.T) {
 	for seed := range uint64(10) {
 		n := newNet(t, 150+seed, ptp.PortConfig{})

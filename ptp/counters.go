@@ -131,7 +131,7 @@ var reasonNames = [Reasons]string{
 
 // reasonOf returns the reason that stands for an error of the codec.
 func reasonOf(err error) Reason {
-	switch err {
+	switch err { //nolint:errorlint // wire returns its errors as they are, and this is done for each message
 	case nil:
 		return accepted
 	case wire.ErrTruncated:

@@ -42,7 +42,8 @@ func NewInstance(cfg InstanceConfig) *Instance {
 func (i *Instance) AddPort(number uint16, cfg PortConfig, rng *rand.Rand, out Output) *Port {
 	number = min(max(number, 1), maxPortNumber)
 	p := newPort(i, number, cfg, rng, out)
-	at, found := slices.BinarySearchFunc(i.ports, number, func(p *Port, n uint16) int { return cmp.Compare(p.identity.Port, n) })
+	at, found := slices.BinarySearchFunc(i.ports, number,
+		func(p *Port, n uint16) int { return cmp.Compare(p.identity.Port, n) })
 	if found {
 		i.ports[at] = p
 	} else {

@@ -124,7 +124,8 @@ func TestPortsOfAnInstance(t *testing.T) {
 		if err := req.Parse(outs[n].sent[0]); err != nil {
 			t.Fatal(err)
 		}
-		if req.Source != (wire.PortIdentity{Clock: cfg.Identity, Port: number}) || req.Domain != cfg.Domain || req.SdoID != cfg.SdoID {
+		if req.Source != (wire.PortIdentity{Clock: cfg.Identity, Port: number}) || req.Domain != cfg.Domain ||
+			req.SdoID != cfg.SdoID {
 			t.Errorf("port %d sends %+v", number, req.Header)
 		}
 	}

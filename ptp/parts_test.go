@@ -238,7 +238,8 @@ func TestUnknownMastersHash(t *testing.T) {
 	}{
 		{id, Address{}}, {wire.PortIdentity{Clock: id.Clock, Port: 2}, Address{}},
 		{wire.PortIdentity{Clock: wire.ClockIdentity{9}, Port: 1}, Address{}},
-		{id, Address{MAC: [6]byte{2}}}, {id, Address{MAC: [6]byte{5: 2}}}, {id, Address{IP: netip.AddrFrom4([4]byte{192, 0, 2, 1})}},
+		{id, Address{MAC: [6]byte{2}}}, {id, Address{MAC: [6]byte{5: 2}}},
+		{id, Address{IP: netip.AddrFrom4([4]byte{192, 0, 2, 1})}},
 		{id, Address{IP: netip.AddrFrom4([4]byte{192, 0, 2, 2})}},
 	} {
 		seen[c.hash(s.id, s.from)] = true

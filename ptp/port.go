@@ -134,8 +134,8 @@ func (p *Port) receive(now clock.Mono, b []byte, ts clock.Timestamp, from Addres
 	return p.onDelayResp(now, b)
 }
 
-// checkHeader checks that a message is of the instance's domain, not its own, and of a port that there can be (IEEE 1588-2019
-// §9.5.1, §7.1.4, §7.5.2.3).
+// checkHeader checks that a message is of the instance's domain, not its own, and of a port that there can be (IEEE
+// 1588-2019 §9.5.1, §7.1.4, §7.5.2.3).
 func (p *Port) checkHeader(h *wire.Header) Reason {
 	of := &p.instance.cfg
 	sdo := of.SdoID
@@ -269,8 +269,8 @@ func (p *Port) Steered(at clock.Timestamp, ppb float64) {
 }
 
 // Stepped tells that the measured clock was stepped by d just before now. What was measured goes over to the clock's new
-// time. Delay_Req messages on their way without a transmit timestamp are given up, as are event messages received in the next
-// 50 ms: they may have been stamped before the step or after it. The path delay stays, and is soon measured again.
+// time. Delay_Req messages on their way without a transmit timestamp are given up, as are event messages received in the
+// next 50 ms: they may have been stamped before the step or after it. The path delay stays, and is soon measured again.
 func (p *Port) Stepped(now clock.Mono, d time.Duration) {
 	p.stampsValidFrom = now.Add(settleTime)
 	p.syncs.step(int64(d))

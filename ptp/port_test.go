@@ -173,9 +173,11 @@ func TestBadNetwork(t *testing.T) {
 				misled++ // by the first few delays, before the median has enough of them
 			}
 		}
-		if good < 700 || misled > len(n.measurements)/10 || n.rejected(ptp.ReasonDuplicate) == 0 || n.rejected(ptp.ReasonNoFollowUp) == 0 ||
+		if good < 700 || misled > len(n.measurements)/10 || n.rejected(ptp.ReasonDuplicate) == 0 ||
+			n.rejected(ptp.ReasonNoFollowUp) == 0 ||
 			n.rejected(ptp.ReasonNoTransmitStamp) == 0 || n.rejected(ptp.ReasonNoResponse) == 0 {
-			t.Errorf("seed %d: %d good, %d misled of %d, rejected %v", seed, good, misled, len(n.measurements), n.port.Counters().Rejected)
+			t.Errorf("seed %d: %d good, %d misled of %d, rejected %v", seed, good, misled, len(n.measurements),
+				n.port.Counters().Rejected)
 		}
 		n.state(ptp.Slave)
 	}
@@ -371,7 +373,8 @@ func TestDeadParentIsLeft(t *testing.T) {
 		log     int8
 		woken   bool
 		seconds int
-	}{{0, true, 4}, {0, false, 5}, {127, true, 4}, {127, false, 5}, {4, true, 64}, {6, true, 64}, {126, true, 64}, {-128, true, 1}} {
+	}{{0, true, 4}, {0, false, 5}, {127, true, 4}, {127, false, 5}, {4, true, 64}, {6, true, 64}, {126, true, 64},
+		{-128, true, 1}} {
 		p := newPort(&failing{})
 		now, left := clock.Mono(0), 0
 		hear := func(last byte, priority uint8, log int8, seq int) {

@@ -52,8 +52,8 @@ func (t *track) has(seq uint16) bool {
 // minAgreeing is how many former Syncs a new one has to continue to be the parent's: one of them may have been forged.
 const minAgreeing = 2
 
-// distrust drops the Syncs that arrived at reading t2 or later, if at least minAgreeing older ones remain. Otherwise it keeps
-// all, since a forged one agrees with none of the parent's. Fewer than minAgreeing are no evidence, and are dropped.
+// distrust drops the Syncs that arrived at reading t2 or later, if at least minAgreeing older ones remain. Otherwise it
+// keeps all, since a forged one agrees with none of the parent's. Fewer than minAgreeing are no evidence, and are dropped.
 func (t *track) distrust(t2 int64) {
 	later := 0
 	for later < t.n && t.point(later).t2 >= t2 {

@@ -17,8 +17,8 @@ import (
 const unknownCapacity = 8192
 
 // unknownMasters remembers the first Announce of each sender that found the foreign master table full. A master announces
-// itself again, and is admitted then; a sender that is invented for each message is not. Senders whose hashes collide displace
-// each other.
+// itself again, and is admitted then; a sender that is invented for each message is not. Senders whose hashes collide
+// displace each other.
 type unknownMasters struct {
 	secret [2]uint64
 	heard  []firstAnnounce // allocated when the table is full for the first time

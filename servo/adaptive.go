@@ -4,8 +4,8 @@ package servo
 
 import "math"
 
-// Adaptive is a PI controller whose integrator is the frequency error that an estimate.Estimator found, and whose proportional
-// part takes away the estimated offset: −(frequency + offset/τ). The gains towards the measured offset are the
+// Adaptive is a PI controller whose integrator is the frequency error that an estimate.Estimator found, and whose
+// proportional part takes away the estimated offset: −(frequency + offset/τ). The gains towards the measured offset are the
 // estimator's, which follow the ratio of the measurements' noise to the oscillator's wander.
 type Adaptive struct {
 	limit   float64

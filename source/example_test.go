@@ -17,7 +17,8 @@ func ExampleSelector() {
 		{ID: "ntp:192.0.2.1", Kind: source.NTP, State: source.Usable, Offset: -ms, Sigma: ms, MaxError: 5 * ms},
 		{ID: "ntp:192.0.2.2", Kind: source.NTP, State: source.Usable, Offset: 90 * ms, Sigma: ms, MaxError: 5 * ms},
 	}
-	s := source.NewSelector(source.Policy{MinSources: 1, MaxDistance: time.Second, Kinds: []source.Kind{source.PTP, source.NTP}})
+	s := source.NewSelector(source.Policy{MinSources: 1, MaxDistance: time.Second,
+		Kinds: []source.Kind{source.PTP, source.NTP}})
 	result := s.Select(candidates, source.Own{})
 	for i, v := range result.Verdicts {
 		fmt.Printf("%s: %v: %v\n", candidates[i].ID, v.State, v.Reason)

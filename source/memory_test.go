@@ -82,7 +82,8 @@ func TestReasons(t *testing.T) {
 		{Reason{Code: Configured}, "not to be followed, by configuration"},
 		{Reason{Code: TooFar, A: 2 * time.Second, B: 1500 * ms}, "maximum error 2s exceeds 1.5s"},
 		{Reason{Code: TooFew, N: 1, M: 2}, "1 of 2 sources needed agree"},
-		{Reason{Code: Disagrees, A: ms, B: 10, N: 3, M: 4}, "offset 1ms ± 10ns does not overlap with the 3 of 4 sources that agree"},
+		{Reason{Code: Disagrees, A: ms, B: 10, N: 3, M: 4},
+			"offset 1ms ± 10ns does not overlap with the 3 of 4 sources that agree"},
 		{Reason{Code: HasJumped, A: ms, B: 100}, "its time has jumped; offset 1ms is more than the 100ns to be expected"},
 		{Reason{Code: Leads, N: 3, M: 4}, "best of the 3 of 4 sources that agree"},
 		{Reason{Code: JoinsLeader, Other: "ntp:a"}, "used together with ntp:a"},
@@ -118,7 +119,7 @@ func TestSameHistorySameChoice(t *testing.T) {
 	run := func() (all []Verdict) {
 		rng, s := rand.New(rand.NewPCG(1, 1)), NewSelector(policy())
 		for range 500 {
-			all = append(all, s.Select(chance(rng), own(ms)).Verdicts...)
+			all = append(all, s.Select(chance(rng), own()).Verdicts...)
 		}
 		return all
 	}
@@ -129,8 +130,8 @@ func TestSameHistorySameChoice(t *testing.T) {
 
 func TestNothingIsAllocated(t *testing.T) {
 	s, list := NewSelector(policy()), chance(rand.New(rand.NewPCG(1, 1)))
-	s.Select(list, own(ms))
-	if n := testing.AllocsPerRun(100, func() { s.Select(list, own(ms)) }); n != 0 {
+	s.Select(list, own())
+	if n := testing.AllocsPerRun(100, func() { s.Select(list, own()) }); n != 0 {
 		t.Errorf("%g allocations per selection", n)
 	}
 }
@@ -139,6 +140,6 @@ func BenchmarkSelect(b *testing.B) {
 	s, list := NewSelector(policy()), chance(rand.New(rand.NewPCG(1, 1)))
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Select(list, own(ms))
+		s.Select(list, own())
 	}
 }

@@ -17,7 +17,8 @@ const ms = time.Millisecond
 
 // candidate returns a usable source that says the host is off by offset ± bound.
 func candidate(id string, offset, bound time.Duration) Candidate {
-	c := Candidate{ID: ID(id), Kind: NTP, Traits: Traits{Combinable: true}, State: Usable, Offset: offset, MaxError: bound, Sigma: bound / 10}
+	c := Candidate{ID: ID(id), Kind: NTP, Traits: Traits{Combinable: true}, State: Usable, Offset: offset, MaxError: bound,
+		Sigma: bound / 10}
 	if strings.HasPrefix(id, "ptp") {
 		c.Kind, c.Combinable = PTP, false
 	}
@@ -28,7 +29,7 @@ func policy() Policy {
 	return Policy{MinSources: 1, MaxDistance: 1500 * ms, Kinds: []Kind{PTP, PPS, NTP}}
 }
 
-func own(bound time.Duration) Own { return Own{Known: true, Sigma: bound / 5, MaxError: bound} }
+func own() Own { return Own{Known: true, Sigma: ms / 5, MaxError: ms} }
 
 func (c Candidate) with(change func(*Candidate)) Candidate {
 	change(&c)
@@ -79,46 +80,52 @@ func TestSelect(t *testing.T) {
 			candidates: []Candidate{candidate("a", 0, ms), candidate("liar", 10*ms, ms), candidate("c", 0, 2*ms)},
 			leader:     "a", states: "a=selected liar=falseticker c=combined"},
 		{name: "a lying grandmaster among three NTP servers",
-			candidates: []Candidate{candidate("ptp", -10*ms, ms/1000), candidate("a", 0, ms), candidate("b", 0, ms), candidate("c", 0, ms)},
-			leader:     "a", states: "ptp=falseticker a=selected b=combined c=combined"},
+			candidates: []Candidate{candidate("ptp", -10*ms, ms/1000), candidate("a", 0, ms), candidate("b", 0, ms),
+				candidate("c", 0, ms)},
+			leader: "a", states: "ptp=falseticker a=selected b=combined c=combined"},
 		{name: "a lie within the NTP interval cannot be told",
 			candidates: []Candidate{candidate("ptp", ms/10, ms/1000), candidate("a", 0, ms), candidate("b", 0, ms)},
 			leader:     "ptp", states: "ptp=selected a=usable b=usable"},
 		{name: "the host itself decides between two",
-			candidates: []Candidate{candidate("ptp", 10*ms, ms), candidate("a", 0, ms)}, own: own(ms),
+			candidates: []Candidate{candidate("ptp", 10*ms, ms), candidate("a", 0, ms)}, own: own(),
 			leader: "a", states: "ptp=falseticker a=selected"},
 		{name: "two against the host",
-			candidates: []Candidate{candidate("a", 10*ms, ms), candidate("b", 10*ms, ms)}, own: own(ms),
+			candidates: []Candidate{candidate("a", 10*ms, ms), candidate("b", 10*ms, ms)}, own: own(),
 			leader: "a", states: "a=selected b=combined"},
 		{name: "an unconfigured source alone", candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured)},
 			leader: "", states: "ptp=unconfirmed"},
 		{name: "an unconfigured source alone, with a host that agrees",
-			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured)}, own: own(ms), leader: "", states: "ptp=unconfirmed"},
+			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured)}, own: own(), leader: "", states: "ptp=unconfirmed"},
 		{name: "an unconfigured source with a majority", candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured),
 			candidate("a", 0, 2*ms), candidate("b", 0, 2*ms), candidate("c", 90*ms, ms)},
 			leader: "ptp", states: "ptp=selected a=usable b=usable c=falseticker"},
 		{name: "an unconfigured source with a majority, whatever the order",
-			candidates: []Candidate{candidate("a", 0, 20*ms), candidate("b", 0, 21*ms), candidate("ptp", 0, ms/1000).with(unconfigured)},
-			leader:     "ptp", states: "a=usable b=usable ptp=selected"},
+			candidates: []Candidate{candidate("a", 0, 20*ms), candidate("b", 0, 21*ms),
+				candidate("ptp", 0, ms/1000).with(unconfigured)},
+			leader: "ptp", states: "a=usable b=usable ptp=selected"},
 		{name: "an unconfigured source that the majority contradicts",
 			candidates: []Candidate{candidate("ptp", 50*ms, ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms)},
 			leader:     "a", states: "ptp=falseticker a=selected b=combined"},
 		{name: "an unconfigured source with an error that covers anything",
-			candidates: []Candidate{candidate("ptp", 400*ms, 500*ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms)},
-			leader:     "a", states: "ptp=falseticker a=selected b=combined"},
+			candidates: []Candidate{candidate("ptp", 400*ms, 500*ms).with(unconfigured), candidate("a", 0, ms),
+				candidate("b", 0, ms)},
+			leader: "a", states: "ptp=falseticker a=selected b=combined"},
 		{name: "unconfigured sources have no vote", candidates: []Candidate{candidate("ptp0", 50*ms, ms).with(unconfigured),
-			candidate("ptp1", 50*ms, ms).with(unconfigured), candidate("ptp2", 50*ms, ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms)},
+			candidate("ptp1", 50*ms, ms).with(unconfigured), candidate("ptp2", 50*ms, ms).with(unconfigured), candidate("a", 0, ms),
+			candidate("b", 0, ms)},
 			leader: "a", states: "ptp0=falseticker ptp1=falseticker ptp2=falseticker a=selected b=combined"},
 		{name: "one server of several does not confirm",
-			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms).with(unreachable)},
-			leader:     "a", states: "ptp=unconfirmed a=selected b=unreachable"},
+			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured), candidate("a", 0, ms),
+				candidate("b", 0, ms).with(unreachable)},
+			leader: "a", states: "ptp=unconfirmed a=selected b=unreachable"},
 		{name: "the only server confirms",
 			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured), candidate("a", 0, ms)},
 			leader:     "ptp", states: "ptp=selected a=usable"},
 		{name: "two of four are no majority, with a host that agrees",
-			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms), candidate("c", 50*ms, ms), candidate("d", 90*ms, ms)},
-			own:        own(ms), leader: "a", states: "ptp=unconfirmed a=selected b=combined c=falseticker d=falseticker"},
-		{name: "the host alone cannot be followed", own: own(ms), leader: "", states: ""},
+			candidates: []Candidate{candidate("ptp", 0, ms).with(unconfigured), candidate("a", 0, ms), candidate("b", 0, ms),
+				candidate("c", 50*ms, ms), candidate("d", 90*ms, ms)},
+			own: own(), leader: "a", states: "ptp=unconfirmed a=selected b=combined c=falseticker d=falseticker"},
+		{name: "the host alone cannot be followed", own: own(), leader: "", states: ""},
 		{name: "preferred of two that disagree",
 			candidates: []Candidate{candidate("a", 10*ms, ms), candidate("b", 0, ms).with(prefer)},
 			leader:     "b", states: "a=falseticker b=selected"},
@@ -132,8 +139,9 @@ func TestSelect(t *testing.T) {
 			candidates: []Candidate{candidate("a", 0, ms), candidate("b", 0, ms), candidate("c", 10*ms, ms).with(trust)},
 			leader:     "c", states: "a=falseticker b=falseticker c=selected"},
 		{name: "noselect is neither followed nor heard",
-			candidates: []Candidate{candidate("a", 0, ms).with(noselect), candidate("b", 0, ms).with(noselect), candidate("c", 10*ms, ms)},
-			leader:     "c", states: "a=noselect b=noselect c=selected"},
+			candidates: []Candidate{candidate("a", 0, ms).with(noselect), candidate("b", 0, ms).with(noselect),
+				candidate("c", 10*ms, ms)},
+			leader: "c", states: "a=noselect b=noselect c=selected"},
 		{name: "too few", candidates: []Candidate{candidate("a", 0, ms), candidate("b", 0, ms)},
 			policy: func(p *Policy) { p.MinSources = 3 }, leader: "", states: "a=usable b=usable"},
 		{name: "enough", candidates: []Candidate{candidate("a", 0, ms), candidate("b", 0, ms), candidate("c", 0, ms)},
@@ -147,13 +155,14 @@ func TestSelect(t *testing.T) {
 			candidates: []Candidate{{ID: "a", Kind: NTP, State: Unreachable, Reason: Reason{Code: NoAnswer}}, candidate("b", 0, ms)},
 			leader:     "b", states: "a=unreachable b=selected"},
 		{name: "one that jumped is not followed",
-			candidates: []Candidate{candidate("a", 8*ms, 10*ms).with(suspect)}, own: own(ms),
+			candidates: []Candidate{candidate("a", 8*ms, 10*ms).with(suspect)}, own: own(),
 			leader: "", states: "a=falseticker"},
 		{name: "one that jumped and agrees again is",
-			candidates: []Candidate{candidate("a", ms/10, ms).with(suspect)}, own: own(ms), leader: "a", states: "a=selected"},
+			candidates: []Candidate{candidate("a", ms/10, ms).with(suspect)}, own: own(), leader: "a", states: "a=selected"},
 		{name: "two that disagree", candidates: []Candidate{candidate("ptp", 10*ms, ms), candidate("a", 0, ms)},
 			leader: "", states: "ptp=usable a=usable"},
-		{name: "three that disagree", candidates: []Candidate{candidate("a", 0, ms), candidate("b", 10*ms, ms), candidate("c", 20*ms, ms)},
+		{name: "three that disagree", candidates: []Candidate{candidate("a", 0, ms), candidate("b", 10*ms, ms),
+			candidate("c", 20*ms, ms)},
 			leader: "", states: "a=usable b=usable c=usable"},
 		{name: "three that disagree, one of them preferred",
 			candidates: []Candidate{candidate("a", 0, ms), candidate("b", 10*ms, ms).with(prefer), candidate("c", 20*ms, ms)},
@@ -162,13 +171,16 @@ func TestSelect(t *testing.T) {
 			candidates: []Candidate{candidate("a", 0, ms), candidate("b", 10*ms, ms).with(trust), candidate("c", 20*ms, ms)},
 			leader:     "b", states: "a=falseticker b=selected c=falseticker"},
 		{name: "two against two",
-			candidates: []Candidate{candidate("a", 0, ms), candidate("b", 0, ms), candidate("c", 20*ms, ms), candidate("d", 20*ms, ms)},
-			leader:     "", states: "a=usable b=usable c=usable d=usable"},
+			candidates: []Candidate{candidate("a", 0, ms), candidate("b", 0, ms), candidate("c", 20*ms, ms),
+				candidate("d", 20*ms, ms)},
+			leader: "", states: "a=usable b=usable c=usable d=usable"},
 		{name: "two against two, the host with these",
-			candidates: []Candidate{candidate("a", 20*ms, ms), candidate("b", 20*ms, ms), candidate("c", 0, ms), candidate("d", 0, ms)},
-			own:        own(ms), leader: "c", states: "a=falseticker b=falseticker c=selected d=combined"},
+			candidates: []Candidate{candidate("a", 20*ms, ms), candidate("b", 20*ms, ms), candidate("c", 0, ms),
+				candidate("d", 0, ms)},
+			own: own(), leader: "c", states: "a=falseticker b=falseticker c=selected d=combined"},
 		{name: "two of five",
-			candidates: []Candidate{candidate("a", 0, ms), candidate("b", 0, ms), candidate("c", 20*ms, ms), candidate("d", 40*ms, ms),
+			candidates: []Candidate{candidate("a", 0, ms), candidate("b", 0, ms), candidate("c", 20*ms, ms),
+				candidate("d", 40*ms, ms),
 				candidate("e", 60*ms, ms)},
 			leader: "", states: "a=usable b=usable c=usable d=usable e=usable"},
 		{name: "those that cannot vote do not count",
@@ -237,7 +249,7 @@ func TestFalsetickersOfFive(t *testing.T) {
 		if lies := strings.HasPrefix(string(leader), "liar"); lies != (liars >= 3) {
 			t.Errorf("%d of 5 lie: %s leads", liars, leader)
 		}
-		leader = NewSelector(policy()).Select(candidates, own(ms)).Leader
+		leader = NewSelector(policy()).Select(candidates, own()).Leader
 		if lies := strings.HasPrefix(string(leader), "liar"); lies != (liars >= 4) {
 			t.Errorf("%d of 5 lie and the host agrees with the others: %s leads", liars, leader)
 		}

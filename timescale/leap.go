@@ -204,8 +204,8 @@ func (k *Keeper) TakeUp(now clock.Mono, leap clock.Leap, at clock.Timestamp) {
 	}
 }
 
-// Rearm has a leap second armed anew, and reports whether there is one. The kernel notes the day when a leap second is armed,
-// forgets it when the clock is set, and looks again once a second (kernel/time/ntp.c).
+// Rearm has a leap second armed anew, and reports whether there is one. The kernel notes the day when a leap second is
+// armed, forgets it when the clock is set, and looks again once a second (kernel/time/ntp.c).
 func (k *Keeper) Rearm(now clock.Mono) bool {
 	if k.armed.leap == clock.NoLeap {
 		return false

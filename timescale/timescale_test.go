@@ -81,8 +81,9 @@ func list(t *testing.T, expires string, more ...string) *clock.LeapTable {
 
 // grandmaster is a configured source on TAI that states an offset; server is one on UTC.
 func grandmaster(name string, offset int) Witness {
-	return Witness{Name: name, Claim: Claim{Scale: clock.TAI, Offset: offset, OffsetValid: true}, Configured: true, Followable: true,
-		Usable: true, Agrees: true}
+	return Witness{Name: name, Claim: Claim{Scale: clock.TAI, Offset: offset, OffsetValid: true}, Configured: true,
+		Followable: true,
+		Usable:     true, Agrees: true}
 }
 
 func server(name string) Witness {
@@ -120,12 +121,16 @@ func TestOffsetOrigin(t *testing.T) {
 		{name: "nothing", want: "0 false unknown"},
 		{name: "state file", cfg: Config{Saved: 36}, want: "36 true state file"},
 		{name: "configuration before the state file", cfg: Config{Saved: 36, Offset: 35}, want: "35 true configuration"},
-		{name: "list before the configuration", cfg: Config{Offset: 35}, list: "2026-12-28", want: "37 true leap-seconds list FILE"},
-		{name: "an expired list before the configuration", cfg: Config{Offset: 35}, list: "2020-12-28", want: "37 true leap-seconds list FILE"},
+		{name: "list before the configuration", cfg: Config{Offset: 35}, list: "2026-12-28",
+			want: "37 true leap-seconds list FILE"},
+		{name: "an expired list before the configuration", cfg: Config{Offset: 35}, list: "2020-12-28",
+			want: "37 true leap-seconds list FILE"},
 		{name: "source before the list", list: "2026-12-28", witnesses: []Witness{grandmaster("a", 38)}, want: "38 true source a"},
-		{name: "the leader before others", witnesses: []Witness{grandmaster("a", 36), grandmaster("b", 37).with(leads)}, want: "37 true source b"},
+		{name: "the leader before others", witnesses: []Witness{grandmaster("a", 36), grandmaster("b", 37).with(leads)},
+			want: "37 true source b"},
 		{name: "not one that is outvoted", witnesses: []Witness{grandmaster("a", 36).with(falseticker)}, want: "0 false unknown"},
-		{name: "not one that is only watched", witnesses: []Witness{grandmaster("a", 36).with(unfollowable)}, want: "0 false unknown"},
+		{name: "not one that is only watched", witnesses: []Witness{grandmaster("a", 36).with(unfollowable)},
+			want: "0 false unknown"},
 		{name: "not one that is invalid", witnesses: []Witness{grandmaster("a", 36).with(invalid)}, want: "0 false unknown"},
 		{name: "not one below 0", witnesses: []Witness{grandmaster("a", -1)}, want: "0 false unknown"},
 		{name: "one of 0", witnesses: []Witness{grandmaster("a", 0)}, want: "0 true source a"},
@@ -133,7 +138,8 @@ func TestOffsetOrigin(t *testing.T) {
 		{name: "not one of 256", witnesses: []Witness{grandmaster("a", 256)}, want: "0 false unknown"},
 		{name: "an unconfigured one last", cfg: Config{Saved: 36}, witnesses: []Witness{grandmaster("a", 37).with(unconfigured)},
 			want: "36 true state file"},
-		{name: "an unconfigured one alone", witnesses: []Witness{grandmaster("a", 37).with(unconfigured)}, want: "37 true source a"},
+		{name: "an unconfigured one alone", witnesses: []Witness{grandmaster("a", 37).with(unconfigured)},
+			want: "37 true source a"},
 		{name: "servers state nothing", witnesses: []Witness{server("a").with(leads)}, want: "0 false unknown"},
 	} {
 		if c.list != "" {
@@ -156,7 +162,10 @@ func TestListByTAI(t *testing.T) {
 		t.Errorf("by the system clock: %d", got)
 	}
 	r = newRig(Config{Leaps: list(t, "2026-12-28")}, &clocks{utc: at("2016-01-01 00:00:00")})
-	r.Review(0, []Witness{grandmaster("a", 0).with(invalid).with(func(w *Witness) { w.HasTAI, w.TAI = true, at("2026-06-01 00:00:37") })})
+	r.Review(0, []Witness{grandmaster("a", 0).with(invalid).with(func(w *Witness) {
+		w.HasTAI, w.TAI = true,
+			at("2026-06-01 00:00:37")
+	})})
 	if got := r.Offset().Seconds; got != 37 {
 		t.Errorf("by the source's time: %d", got)
 	}

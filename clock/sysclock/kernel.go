@@ -24,10 +24,10 @@ type KernelState struct {
 
 // SetStatus informs the kernel: one system call, and a second one only when flags change.
 //
-// Maximum and estimated error are rounded up. Where TAIOffsetValid is false the kernel keeps the offset it has; an
-// offset that it does not take is clock.ErrRange. A Leap is armed. NoLeap takes back the leap second that this Realtime armed,
-// or one that the kernel has carried out; what another program armed stays.
-// The kernel's own control loops, which would steer as well, are switched off. All other flags stay as they are.
+// Maximum and estimated error are rounded up. Where TAIOffsetValid is false the kernel keeps the offset it has; an offset
+// that it does not take is clock.ErrRange. A Leap is armed. NoLeap takes back the leap second that this Realtime armed, or
+// one that the kernel has carried out; what another program armed stays. The kernel's own control loops, which would steer
+// as well, are switched off. All other flags stay as they are.
 func (r *Realtime) SetStatus(s clock.Status) error {
 	if s.TAIOffsetValid && (s.TAIOffset < 0 || s.TAIOffset > timexMaxTAI) {
 		return fmt.Errorf("clock: set TAI offset of %s to %d s: %w", realtimeName, s.TAIOffset, clock.ErrRange)

@@ -48,7 +48,8 @@ func TestSetStatusIsWhatReadKernelReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	boot := KernelState{Status: clock.Status{MaxError: 16 * time.Second, EstError: 16 * time.Second}, Frequency: 101_000, Flags: unix.STA_UNSYNC}
+	boot := KernelState{Status: clock.Status{MaxError: 16 * time.Second, EstError: 16 * time.Second}, Frequency: 101_000,
+		Flags: unix.STA_UNSYNC}
 	if diff := cmp.Diff(boot, got); diff != "" {
 		t.Errorf("after boot (-want +got):\n%s", diff)
 	}
@@ -73,7 +74,8 @@ func TestSetStatusKeepsAnUnknownTAIOffset(t *testing.T) {
 	}
 	for _, offset := range []int{-1, 100_001} {
 		n := len(k.calls)
-		if err := r.SetStatus(clock.Status{TAIOffset: offset, TAIOffsetValid: true}); !errors.Is(err, clock.ErrRange) || len(k.calls) != n {
+		if err := r.SetStatus(clock.Status{TAIOffset: offset, TAIOffsetValid: true}); !errors.Is(err, clock.ErrRange) ||
+			len(k.calls) != n {
 			t.Errorf("offset %d: %v", offset, err)
 		}
 	}

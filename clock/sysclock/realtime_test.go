@@ -152,7 +152,8 @@ func TestRealtimeReadsTheRealKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ns := now.Nanoseconds(); now.Clock() != clock.System || ns < before-int64(time.Second) || ns > time.Now().UnixNano()+int64(time.Second) {
+	if ns := now.Nanoseconds(); now.Clock() != clock.System || ns < before-int64(time.Second) ||
+		ns > time.Now().UnixNano()+int64(time.Second) {
 		t.Errorf("reads %v, the runtime %d", now, before)
 	}
 	k, err := r.ReadKernel()

@@ -157,14 +157,16 @@ func (v *Virtual) FromRealtime(ns int64) (clock.Timestamp, error) {
 	}
 	age := time.Duration(realtime - ns)
 	if age > realtimeMaxAge || age < -realtimeMaxLead {
-		return clock.Timestamp{}, fmt.Errorf("clock: read %s when CLOCK_REALTIME was %d ns, %v ago: %w", virtualName, ns, age, clock.ErrRange)
+		return clock.Timestamp{}, fmt.Errorf("clock: read %s when CLOCK_REALTIME was %d ns, %v ago: %w", virtualName, ns, age,
+			clock.ErrRange)
 	}
 	raw -= int64(age)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s, ok := v.find(raw)
 	if !ok {
-		return clock.Timestamp{}, fmt.Errorf("clock: read %s %v ago, before %d changes: %w", virtualName, age, virtualPast, clock.ErrRange)
+		return clock.Timestamp{}, fmt.Errorf("clock: read %s %v ago, before %d changes: %w", virtualName, age, virtualPast,
+			clock.ErrRange)
 	}
 	then, _ := s.at(raw)
 	return clock.At(clock.System, then), nil

@@ -304,7 +304,8 @@ func TestVirtualOverTheRealClocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := at.Nanoseconds() - realtime.Nanoseconds() + int64(time.Hour); got < -int64(time.Second) || got > int64(time.Second) {
+	if got := at.Nanoseconds() - realtime.Nanoseconds() + int64(time.Hour); got < -int64(time.Second) ||
+		got > int64(time.Second) {
 		t.Errorf("%d ns off an hour behind CLOCK_REALTIME", got)
 	}
 	if n := testing.AllocsPerRun(100, func() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package platformtest has a host whose interfaces and clocks are not there, and whose calls may take as long as a test wants.
+// Package platformtest has a host whose interfaces and clocks are not there, and whose calls may take as long as a test
+// wants.
 package platformtest
 
 import (
@@ -69,7 +70,8 @@ func New(c Config) *Host {
 	if c.Listen == nil {
 		c.Listen = Loopback
 	}
-	return &Host{config: c, start: time.Now(), delay: c.Delay, interfaces: map[string]nic.Capabilities{}, nics: map[string]*NIC{},
+	return &Host{config: c, start: time.Now(), delay: c.Delay, interfaces: map[string]nic.Capabilities{},
+		nics: map[string]*NIC{},
 		gone: map[int]bool{}, watchers: map[chan nic.Event]context.Context{}, calls: map[string]int{}}
 }
 
@@ -214,7 +216,8 @@ func (h *Host) Interfaces() ([]nic.Capabilities, error) {
 func (h *Host) list() []nic.Capabilities {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.SortedFunc(maps.Values(h.interfaces), func(a, b nic.Capabilities) int { return cmp.Compare(a.Index, b.Index) })
+	return slices.SortedFunc(maps.Values(h.interfaces),
+		func(a, b nic.Capabilities) int { return cmp.Compare(a.Index, b.Index) })
 }
 
 // Probe implements platform.Host.

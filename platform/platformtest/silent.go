@@ -11,8 +11,8 @@ import (
 	"github.com/lockstep-time/lockstep/platform"
 )
 
-// Silent makes a socket that no network carries: what is sent is counted, and nothing comes in. Its Serve waits for a channel,
-// and not for the kernel, so that time can pass in a bubble of testing/synctest.
+// Silent makes a socket that no network carries: what is sent is counted, and nothing comes in. Its Serve waits for a
+// channel, and not for the kernel, so that time can pass in a bubble of testing/synctest.
 func Silent(hwts.Config) (platform.Conn, error) { return &silent{closed: make(chan struct{})}, nil }
 
 type silent struct {

@@ -131,7 +131,8 @@ func TestRoundTripAndLengths(t *testing.T) {
 // A decoder written by others reads what is made here, and the reverse.
 func TestAgainstOracle(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
-	for _, typ := range []wire.MessageType{wire.MessageSync, wire.MessageDelayReq, wire.MessageFollowUp, wire.MessageDelayResp, wire.MessageAnnounce} {
+	for _, typ := range []wire.MessageType{wire.MessageSync, wire.MessageDelayReq, wire.MessageFollowUp, wire.MessageDelayResp,
+		wire.MessageAnnounce} {
 		for range 100 {
 			b := random(rng, typ, sizes[typ])
 			m := fresh(typ)
@@ -166,7 +167,8 @@ func compareWithOracle(t *testing.T, ours parser, theirs oracle.Packet) {
 		h, o = m.Header, theirs.(*oracle.SyncDelayReq).Header
 	case *wire.FollowUp:
 		h, o = m.Header, theirs.(*oracle.FollowUp).Header
-		if s := theirs.(*oracle.FollowUp).PreciseOriginTimestamp.Time(); s.Unix() != int64(m.PreciseOrigin.Seconds) || s.Nanosecond() != int(m.PreciseOrigin.Nanoseconds) {
+		if s := theirs.(*oracle.FollowUp).PreciseOriginTimestamp.Time(); s.Unix() != int64(m.PreciseOrigin.Seconds) ||
+			s.Nanosecond() != int(m.PreciseOrigin.Nanoseconds) {
 			t.Errorf("timestamp %v, %v", m.PreciseOrigin, s)
 		}
 	case *wire.DelayResp:
@@ -188,7 +190,8 @@ func compareWithOracle(t *testing.T, ours parser, theirs oracle.Packet) {
 	if uint8(o.MessageType()) != uint8(h.Type) || uint16(o.SdoIDAndMsgType>>4)<<8|uint16(o.MinorSdoID) != h.SdoID ||
 		o.Version>>4 != h.MinorVersion || o.DomainNumber != h.Domain || o.FlagField != uint16(h.Flags) ||
 		int64(o.CorrectionField) != int64(h.Correction) || o.SequenceID != h.SequenceID ||
-		o.SourcePortIdentity.PortNumber != h.Source.Port || o.SourcePortIdentity.ClockIdentity.String() != h.Source.Clock.String() ||
+		o.SourcePortIdentity.PortNumber != h.Source.Port ||
+		o.SourcePortIdentity.ClockIdentity.String() != h.Source.Clock.String() ||
 		int8(o.LogMessageInterval) != h.LogInterval {
 		t.Errorf("header %+v, %+v", h, o)
 	}

@@ -4,8 +4,8 @@ package wire
 
 import "encoding/binary"
 
-// A transparent clock changes messages that it passes on. The functions below do so in place; message is a datagram from which
-// Header.Parse has taken a header, or one of at least as many octets.
+// A transparent clock changes messages that it passes on. The functions below do so in place; message is a datagram from
+// which Header.Parse has taken a header, or one of at least as many octets.
 
 // AddCorrection adds c to the correctionField of message. A sum that overflows wraps.
 func AddCorrection(message []byte, c TimeInterval) {

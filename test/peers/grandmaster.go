@@ -44,8 +44,8 @@ type Grandmaster struct {
 	events, generals [][]byte
 }
 
-// NewGrandmaster starts a grandmaster that announces ptptest.Good until Close. The sockets are made by the calling thread, in
-// its network namespace.
+// NewGrandmaster starts a grandmaster that announces ptptest.Good until Close. The sockets are made by the calling thread,
+// in its network namespace.
 func NewGrandmaster(cfg GrandmasterConfig) (*Grandmaster, error) {
 	if cfg.EventPort == 0 {
 		cfg.EventPort = hwts.EventPort

@@ -25,8 +25,8 @@ type NTPServer struct {
 	kiss   string
 }
 
-// NewNTPServer starts a server at an IPv4 address and port. It answers until Close. The socket is made by the calling thread,
-// in its network namespace.
+// NewNTPServer starts a server at an IPv4 address and port. It answers until Close. The socket is made by the calling
+// thread, in its network namespace.
 func NewNTPServer(at netip.AddrPort) (*NTPServer, error) {
 	conn, err := hwts.Listen(hwts.Config{Network: hwts.UDP4, Address: at.Addr(), Port: at.Port(), Stamps: hwts.Kernel})
 	if err != nil {
