@@ -3,16 +3,10 @@
 package daemon
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"os"
-	"strconv"
-	"strings"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/platform"
 )
 
 // need is a Linux capability and what this configuration needs it for.
@@ -20,23 +14,6 @@ type need struct {
 	capability int
 	name       string
 	why        string
-}
-
-// unprivilegedPorts has the first UDP port that anybody may listen on, of either IP version; 1024 unless somebody has
-// changed it.
-const unprivilegedPorts = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
-
-// firstFreePort reads it. A kernel that does not tell has the usual one.
-func firstFreePort(file string) int {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return 1024
-	}
-	port, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return 1024
-	}
-	return port
 }
 
 // needs lists the capabilities that the configuration cannot do without (capabilities(7)), where ports from firstFree on
@@ -64,34 +41,11 @@ func needs(cfg *configs.Config, firstFree int) (all []need) {
 }
 
 // missing returns those of the needs that this process does not have.
-func missing(all []need) ([]need, error) {
-	f, err := os.Open("/proc/self/status")
-	if err != nil {
-		return nil, fmt.Errorf("daemon: read own capabilities: %w", err)
-	}
-	defer f.Close()
-	effective, err := effectiveCapabilities(f)
-	if err != nil {
-		return nil, err
-	}
-	var lack []need
+func missing(all []need, p platform.Privileges) (lack []need) {
 	for _, n := range all {
-		if effective&(1<<n.capability) == 0 {
+		if !p.Has(n.capability) {
 			lack = append(lack, n)
 		}
 	}
-	return lack, nil
-}
-
-func effectiveCapabilities(r io.Reader) (uint64, error) {
-	for s := bufio.NewScanner(r); s.Scan(); {
-		if hex, ok := strings.CutPrefix(s.Text(), "CapEff:"); ok {
-			v, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
-			if err != nil {
-				return 0, fmt.Errorf("daemon: read own capabilities: %w", err)
-			}
-			return v, nil
-		}
-	}
-	return 0, fmt.Errorf("daemon: read own capabilities: no CapEff in /proc/self/status")
+	return lack
 }

@@ -4,8 +4,8 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"path/filepath"
@@ -17,44 +17,44 @@ import (
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/engine"
-	"github.com/lockstep-time/lockstep/internal/lockfile"
 	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/platform"
 	"github.com/lockstep-time/lockstep/status/control"
 )
 
 // clocks are the clocks of the host that are in use. Only the loop uses it, but for the comparing goroutines, which have
 // a clock of their own.
 type clocks struct {
-	system  clock.Clock
-	kernel  *sysclock.Realtime // nil unless it is the one steered
-	virtual *sysclock.Virtual  // nil unless it stands for the system clock
-	phcs    map[clock.ID]*hardwareClock
-	log     *slog.Logger
-	lock    *lockfile.Lock // on the system clock; nil unless it is the one steered
-	machine machine
-	serials uint32
+	system   clock.Clock
+	kernel   platform.SystemClock  // nil unless it is the one steered
+	virtual  platform.VirtualClock // nil unless it stands for the system clock
+	phcs     map[clock.ID]*hardwareClock
+	log      *slog.Logger
+	lock     io.Closer // on the system clock; nil unless it is the one steered
+	platform platform.Host
+	serials  uint32
 	// readings that a comparison consists of
 	readings atomic.Int32
 }
 
 // hardwareClock is an open PHC and the goroutine that compares it with the system clock.
 type hardwareClock struct {
-	device     *phc.Device
-	serial     uint32         // tells it from one that had the same name before
-	lock       *lockfile.Lock // nil unless it is steered
-	quantum    float64        // of its frequency, ppb; 0 if it is fine enough
+	device     platform.PHC
+	serial     uint32    // tells it from one that had the same name before
+	lock       io.Closer // nil unless it is steered; requests of interfaces change it
+	quantum    float64   // of its frequency, ppb; 0 if it is fine enough
 	interfaces []string
 	compare    chan struct{}
 	done       sync.WaitGroup
 	stop       context.CancelFunc
 }
 
-func newClocks(cfg *configs.Config, log *slog.Logger, machine machine) (*clocks, error) {
-	c := &clocks{phcs: map[clock.ID]*hardwareClock{}, log: log, machine: machine}
+func newClocks(cfg *configs.Config, log *slog.Logger, p platform.Host) (*clocks, error) {
+	c := &clocks{phcs: map[clock.ID]*hardwareClock{}, log: log, platform: p}
 	c.readings.Store(int32(cfg.Steering.Crossings))
 	switch cfg.Steering.SystemClock {
 	case configs.VirtualSystemClock:
-		v, err := sysclock.NewVirtual(sysclock.VirtualConfig{Offset: cfg.Steering.Virtual.Offset,
+		v, err := p.VirtualClock(sysclock.VirtualConfig{Offset: cfg.Steering.Virtual.Offset,
 			FrequencyError: cfg.Steering.Virtual.Frequency})
 		if err != nil {
 			return nil, err
@@ -64,10 +64,10 @@ func newClocks(cfg *configs.Config, log *slog.Logger, machine machine) (*clocks,
 		if err := c.lockSystem(filepath.Dir(control.DefaultSocket)); err != nil {
 			return nil, err
 		}
-		c.kernel = sysclock.NewRealtime()
+		c.kernel = p.SystemClock()
 		c.system = c.kernel
 	default:
-		c.system = sysclock.NewRealtime()
+		c.system = p.SystemClock()
 	}
 	return c, nil
 }
@@ -126,20 +126,12 @@ func (c *clocks) systemStamp(ts clock.Timestamp) clock.Timestamp {
 	return v
 }
 
-// open opens the PHC unless it is open, and has it compared with the system clock whenever asked for.
-func (c *clocks) open(ctx context.Context, l *loop, index int) (*hardwareClock, error) {
-	id := clock.PHC(index)
-	if h := c.phcs[id]; h != nil {
-		return h, nil
-	}
-	device, err := c.machine.openPHC(index)
-	if err != nil {
-		return nil, err
-	}
-	ctx, stop := context.WithCancel(ctx)
+// adopt takes up a PHC that has been opened, and has it compared with the system clock whenever asked for.
+func (c *clocks) adopt(ctx context.Context, l *loop, h *hardwareClock) {
+	id := h.device.ID()
+	ctx, h.stop = context.WithCancel(ctx)
 	c.serials++
-	h := &hardwareClock{device: device, serial: c.serials, compare: make(chan struct{}, 1), stop: stop,
-		quantum: phc.FrequencyQuantum(device.Driver(), device.MaxFrequency())}
+	h.serial = c.serials
 	c.phcs[id] = h
 	h.done.Go(func() {
 		for {
@@ -151,10 +143,26 @@ func (c *clocks) open(ctx context.Context, l *loop, index int) (*hardwareClock, 
 			e := event{kind: crossed, serial: h.serial}
 			e.crossing, e.err = c.cross(h, int(c.readings.Load()))
 			e.crossing.A = clock.At(id, e.crossing.A.Nanoseconds())
+			e.crossing.B = clock.At(clock.System, e.crossing.B.Nanoseconds())
 			l.post(ctx, e)
 		}
 	})
-	return h, nil
+}
+
+// remove gives up a PHC, which is to be closed then. It is compared no more.
+func (c *clocks) remove(id clock.ID) *hardwareClock {
+	h := c.phcs[id]
+	delete(c.phcs, id)
+	h.stop()
+	return h
+}
+
+// endComparing waits for a comparison that is under way.
+func (h *hardwareClock) endComparing() {
+	if h.stop != nil {
+		h.stop()
+		h.done.Wait()
+	}
 }
 
 // cross compares a PHC with the clock that stands for the system clock.
@@ -169,26 +177,13 @@ func (c *clocks) cross(h *hardwareClock, readings int) (clock.Crossing, error) {
 	return x, err
 }
 
-// close closes a PHC and leaves it running as it is.
-func (c *clocks) close(id clock.ID) {
-	h := c.phcs[id]
-	if h == nil {
+// unlock lets others steer the system clock.
+func (c *clocks) unlock() {
+	if c.lock == nil {
 		return
 	}
-	delete(c.phcs, id)
-	h.stop()
-	h.done.Wait()
-	if err := errors.Join(h.device.Close(), h.lock.Close()); err != nil {
-		c.log.Warn("closing a clock", "err", err)
-	}
-}
-
-func (c *clocks) closeAll() {
-	for id := range c.phcs {
-		c.close(id)
-	}
 	if err := c.lock.Close(); err != nil {
-		c.log.Warn("closing a clock", "err", err)
+		c.log.Warn("unlocking the system clock", "err", err)
 	}
 }
 

@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,15 +25,21 @@ import (
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/internal/sdnotify"
+	"github.com/lockstep-time/lockstep/platform"
 	"github.com/lockstep-time/lockstep/status"
 	"github.com/lockstep-time/lockstep/status/metrics"
 )
 
-// Options of a Daemon beside its configuration.
+// Options of a Daemon.
 type Options struct {
-	// Load returns the configuration: at the start, and again at each reload.
+	// Config is the configuration to start with.
+	Config *configs.Config
+	// Load returns the configuration as it is by now, for a reload. It may take its time.
 	Load func() (*configs.Config, error)
+	// Platform is the host that it runs on.
+	Platform platform.Host
 	// Log takes the log.
 	Log *slog.Logger
 	// Version of the program.
@@ -48,14 +56,20 @@ type Daemon struct {
 	opt          Options
 	log          *slog.Logger
 	cfg          *configs.Config
-	ctx          context.Context
+	ctx          context.Context // done when the daemon is to end; stop calls cancel
+	cancel       context.CancelFunc
 	loop         *loop
 	clocks       *clocks
 	host         *host.Host
 	ports        []*portSockets
 	associations []*association
-	machine      machine
-	nics         map[string]configurator
+	platform     platform.Host
+	hardware     *hardware
+	interfaces   interfaces
+	underWay     map[*request]bool
+	untidy       bool               // clocks or NICs may not be needed any more
+	uses         map[string]nic.Use // of the NICs, as they were last told; nil if that is not known
+	leaps        *clock.LeapTable   // nil if there is none
 	serials      uint32
 	generation   uint32 // of the engine: names resolved for an earlier one are of no use
 	localMAC     hwts.MAC
@@ -76,7 +90,6 @@ type Daemon struct {
 	told         clock.Mono // that the network has changed, 0 if never
 	untold       bool       // it has since
 	inspected    clock.Mono // when the NICs were last looked at
-	inspecting   bool       // at this moment
 	arrived      bool       // an interface that has no port, since the host was last searched for such
 }
 
@@ -89,22 +102,32 @@ const (
 	readyPatience = 3 * time.Minute
 )
 
-// Run runs until ctx is done, then leaves the clocks as they are and puts back how the NICs were configured. It fails
-// only if it cannot start.
+// Run runs until ctx is done. Then it leaves the clocks at their learned frequencies and puts back how the NICs were
+// configured. It fails only if it cannot start.
 func Run(ctx context.Context, opt Options) error {
-	cfg, err := opt.Load()
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &Daemon{opt: opt, log: opt.Log, cfg: cfg, ctx: ctx, loop: newLoop(), machine: thisMachine(), nics: map[string]configurator{},
-		quiet: map[string]*repetition{}, notices: make(chan func() error, maxNotices), names: map[clock.ID]string{}}
-	lack, err := missing(needs(cfg, firstFreePort(unprivilegedPorts)))
+	d := newDaemon(ctx, cancel, opt)
+	if err := d.prepare(); err != nil {
+		return err
+	}
+	d.run()
+	return nil
+}
+
+func newDaemon(ctx context.Context, cancel context.CancelFunc, opt Options) *Daemon {
+	return &Daemon{opt: opt, log: opt.Log, cfg: opt.Config, ctx: ctx, cancel: cancel, loop: newLoop(), platform: opt.Platform,
+		hardware: newHardware(opt.Platform), underWay: map[*request]bool{}, quiet: map[string]*repetition{},
+		notices: make(chan func() error, maxNotices), names: map[clock.ID]string{}}
+}
+
+// prepare makes everything that the loop needs. Nothing waits for the loop yet, so this may.
+func (d *Daemon) prepare() error {
+	privileges, err := d.platform.Privileges()
 	if err != nil {
 		return err
 	}
-	if len(lack) > 0 {
+	if lack := missing(needs(d.cfg, privileges.FirstFreePort), privileges); len(lack) > 0 {
 		err := fmt.Errorf("daemon: lacking %s %s", lack[0].name, lack[0].why)
 		for _, n := range lack[1:] {
 			err = fmt.Errorf("%w, %s %s", err, n.name, n.why)
@@ -119,56 +142,67 @@ func Run(ctx context.Context, opt Options) error {
 	if err := d.listenStatus(); err != nil {
 		return err
 	}
-	if d.clocks, err = newClocks(cfg, d.log, d.machine); err == nil {
-		err = d.start(ctx)
+	if d.clocks, err = newClocks(d.cfg, d.log, d.platform); err == nil {
+		d.leaps = loadLeaps(d.cfg, d.log)
+		err = d.start()
 	}
 	if err != nil {
 		return errors.Join(err, d.closeStatus())
 	}
-	err = d.loop.run(ctx, func() waker { return d.host }, d.handle)
-	d.stop(cancel)
-	return err
+	return nil
 }
 
 // start makes the engine and everything at the edges.
-func (d *Daemon) start(ctx context.Context) error {
+func (d *Daemon) start() error {
 	saved, err := loadState(d.cfg.StateFile)
 	if err != nil {
 		d.log.Warn("state file", "err", err)
 	}
 	now := sysclock.Monotonic()
-	d.host = host.New(d.cfg, d.env(now, saved), (*driver)(d))
+	d.host = host.New(d.cfg, d.env(now, saved), driver{d})
 	info, err := d.clocks.info(d.cfg)
 	if err != nil {
 		return err
 	}
 	d.host.AddClock(now, info)
-	d.openAll(ctx, now)
-	d.serveStatus(ctx)
+	d.openAll()
+	d.serveStatus()
 	if d.opt.Notify != nil {
 		d.workers.Go(d.notify)
 	}
-	d.workers.Go(func() { d.watchLinks(ctx) })
+	d.workers.Go(d.watchLinks)
 	if d.opt.Watchdog > 0 {
-		d.workers.Go(func() { d.every(ctx, d.opt.Watchdog, func(clock.Mono) { d.tell(d.opt.Notify.Watchdog) }) })
+		d.workers.Go(func() { d.every(d.opt.Watchdog, func(clock.Mono) { d.tell(d.opt.Notify.Watchdog) }) })
 	}
-	d.workers.Go(func() { d.every(ctx, publishInterval, d.publish) })
+	d.workers.Go(func() { d.every(publishInterval, d.publish) })
 	if d.opt.Reload != nil {
-		d.workers.Go(func() { d.reloads(ctx) })
+		d.workers.Go(d.reloads)
 	}
 	return nil
 }
 
+// run is the loop, until ctx is done.
+func (d *Daemon) run() {
+	d.proceed(sysclock.Monotonic())
+	d.loop.run(d.ctx, func() waker { return d.host }, d.handle)
+	d.stop()
+}
+
+// call has the loop call f soon. It waits while the loop is behind, and returns false if the daemon ends before.
+func (d *Daemon) call(f func(now clock.Mono)) bool {
+	return d.loop.post(d.ctx, event{kind: called, call: f})
+}
+
 // every has the loop call f once per interval.
-func (d *Daemon) every(ctx context.Context, interval time.Duration, f func(now clock.Mono)) {
+func (d *Daemon) every(interval time.Duration, f func(now clock.Mono)) {
 	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-d.ctx.Done():
 			return
 		case <-t.C:
-			d.loop.post(ctx, event{kind: called, call: f})
+			d.call(f)
 		}
 	}
 }
@@ -178,27 +212,27 @@ func (d *Daemon) env(now clock.Mono, saved engine.Saved) host.Env {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // it never fails
 	return host.Env{Rand: rand.New(rand.NewChaCha8(seed)), Env: engine.Env{Saved: saved, Start: now, Version: d.opt.Version,
-		Leaps: d.leaps(), LeapsName: d.cfg.UTC.LeapSecondsList}}
+		Leaps: d.leaps, LeapsName: d.cfg.UTC.LeapSecondsList}}
 }
 
-// leaps reads the leap-seconds list, nil if there is none.
-func (d *Daemon) leaps() *clock.LeapTable {
-	file := d.cfg.UTC.LeapSecondsList
+// loadLeaps reads the leap-seconds list, nil if there is none.
+func loadLeaps(cfg *configs.Config, log *slog.Logger) *clock.LeapTable {
+	file := cfg.UTC.LeapSecondsList
 	if file == "" {
 		return nil
 	}
 	leaps, err := sysclock.LoadLeapSeconds(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.log.Info("there is no leap-seconds list", "file", file)
+		log.Info("there is no leap-seconds list", "file", file)
 	case err != nil:
-		d.log.Warn("leap-seconds list", "err", err)
+		log.Warn("leap-seconds list", "err", err)
 	}
 	return leaps
 }
 
-// openAll makes the sockets that the configuration asks for.
-func (d *Daemon) openAll(ctx context.Context, now clock.Mono) {
+// openAll has the sockets made that the configuration asks for.
+func (d *Daemon) openAll() {
 	if d.cfg.Discovered && len(d.cfg.PTP.Ports) > 0 {
 		d.log.Warn(configs.Unconfigured, "ports", len(d.cfg.PTP.Ports))
 	}
@@ -210,12 +244,15 @@ func (d *Daemon) openAll(ctx context.Context, now clock.Mono) {
 		d.associations = append(d.associations, &association{stamping: byKernel()})
 	}
 	for _, p := range d.ports {
-		d.openPort(ctx, now, p)
+		d.openPort(p)
 	}
-	d.stampAssociations(ctx, now)
-	d.tidy(now)
+	for n := range d.associations {
+		d.stampAssociation(n)
+	}
+	d.untidy = true
 }
 
+// closeAll gives up all sockets.
 func (d *Daemon) closeAll() {
 	for _, p := range d.ports {
 		d.shutPort(p)
@@ -225,8 +262,13 @@ func (d *Daemon) closeAll() {
 	}
 }
 
-// handle hands an event to the engine.
+// handle hands an event to the engine, and begins what that has led to.
 func (d *Daemon) handle(now clock.Mono, e *event) {
+	d.take(now, e)
+	d.proceed(now)
+}
+
+func (d *Daemon) take(now clock.Mono, e *event) {
 	switch e.kind {
 	case ptpReceived:
 		if d.fromPort(e) {
@@ -255,7 +297,7 @@ func (d *Daemon) handle(now clock.Mono, e *event) {
 			d.host.Resolved(now, e.n, e.addrs, e.err)
 		}
 	case linkChanged:
-		d.linkChanged(d.ctx, now, e.link)
+		d.linkChanged(now, e.link)
 	case called:
 		e.call(now)
 	}
@@ -286,18 +328,18 @@ func (d *Daemon) crossed(now clock.Mono, e *event) {
 	d.host.Crossed(now, e.crossing, e.err)
 }
 
-// stop leaves everything as it should be left.
-func (d *Daemon) stop(cancel context.CancelFunc) {
+// stop leaves everything as it should be left. It waits for what is under way, but only once the clocks are settled.
+func (d *Daemon) stop() {
 	now := sysclock.Monotonic()
 	d.tell(d.opt.Notify.Stopping)
 	d.host.Settle(now)
 	saved, worth := d.host.Save(now)
-	cancel()
+	d.cancel()
+	d.drain(now)
 	d.closeAll()
-	d.clocks.closeAll()
-	for name := range d.nics {
-		d.restore(name)
-	}
+	d.closeWaiting()
+	d.closeHardware()
+	d.clocks.unlock()
 	close(d.notices)
 	d.workers.Wait() // also for a state of before that is being written
 	if worth && d.cfg.StateFile != "" {
@@ -305,4 +347,13 @@ func (d *Daemon) stop(cancel context.CancelFunc) {
 			d.log.Warn("state file", "err", err)
 		}
 	}
+}
+
+// closeHardware closes the PHCs, and puts back how the NICs were configured.
+func (d *Daemon) closeHardware() {
+	closing, r := d.hardware.release(slices.Collect(maps.Values(d.hardware.phcs)), nil)
+	if closing != nil {
+		d.log.Warn("closing a clock", "err", closing)
+	}
+	d.notReleased(&r)
 }

@@ -13,49 +13,50 @@ import (
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
+	"github.com/lockstep-time/lockstep/ntp"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
 )
 
 // driver has the engine act on real sockets and clocks. It is used by the loop only.
-type driver Daemon
+type driver struct{ *Daemon }
 
 var (
-	_ host.Driver     = (*driver)(nil)
-	_ engine.Observer = (*driver)(nil)
+	_ host.Driver     = driver{}
+	_ engine.Observer = driver{}
 )
 
 var errClosed = errors.New("socket is closed")
 
-func (d *driver) SendEvent(port int, b []byte) (uint32, error) {
+func (d driver) SendEvent(port int, b []byte) (uint32, error) {
 	p := d.ports[port]
 	if p.event == nil {
 		return 0, errClosed
 	}
 	id, err := p.event.Send(b, p.to)
 	if err != nil {
-		(*Daemon)(d).repeated("send "+p.cfg.Interface, "sending PTP messages", err)
+		d.repeated("send "+p.cfg.Interface, "sending PTP messages", err)
 	}
 	return id, err
 }
 
-func (d *driver) Connect(n int, server netip.AddrPort) error {
-	err := (*Daemon)(d).connect(n, server)
-	if err != nil {
-		(*Daemon)(d).repeated("connect "+server.String(), "connecting to NTP server", err)
+func (d driver) Connect(n int, server netip.AddrPort) error {
+	err := d.connect(n, server)
+	if err != nil && !errors.Is(err, ntp.ErrPending) {
+		d.repeated("connect "+server.String(), "connecting to NTP server", err)
 	}
 	return err
 }
 
-func (d *driver) Rebind(n int) { _ = d.Connect(n, d.associations[n].server) }
+func (d driver) Rebind(n int) { _ = d.Connect(n, d.associations[n].server) }
 
-func (d *driver) SendNTP(n int, b []byte) (uint32, clock.Timestamp, error) {
+func (d driver) SendNTP(n int, b []byte) (uint32, clock.Timestamp, error) {
 	a := d.associations[n]
 	if a.conn == nil {
-		d.Rebind(n)
-	}
-	if a.conn == nil {
-		return 0, clock.Timestamp{}, errClosed
+		if a.wanted == 0 {
+			return 0, clock.Timestamp{}, d.Connect(n, a.server)
+		}
+		return 0, clock.Timestamp{}, ntp.ErrPending
 	}
 	k, _, err := d.clocks.get(a.clock)
 	if err != nil {
@@ -72,39 +73,39 @@ func (d *driver) SendNTP(n int, b []byte) (uint32, clock.Timestamp, error) {
 // resolveTimeout bounds a look-up of a name.
 const resolveTimeout = 20 * time.Second
 
-func (d *driver) Resolve(pool int, name string) {
-	ctx, loop := d.ctx, d.loop
+func (d driver) Resolve(pool int, name string) {
 	generation := d.generation
 	d.workers.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+		ctx, cancel := context.WithTimeout(d.ctx, resolveTimeout)
 		defer cancel()
 		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
 		for i := range addrs {
 			addrs[i] = addrs[i].Unmap()
 		}
-		loop.post(d.ctx, event{kind: resolved, n: pool, serial: generation, addrs: addrs, err: err})
+		d.loop.post(d.ctx, event{kind: resolved, n: pool, serial: generation, addrs: addrs, err: err})
 	})
 }
 
-func (d *driver) SetFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, error) {
+func (d driver) SetFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, error) {
 	applied, at, err := d.clocks.setFrequency(id, ppb)
 	if err != nil {
-		(*Daemon)(d).repeated("frequency "+id.String(), "setting a frequency", err)
+		d.repeated("frequency "+id.String(), "setting a frequency", err)
 	}
 	return applied, at, err
 }
 
-func (d *driver) Step(id clock.ID, by time.Duration) (clock.Timestamp, error) {
+func (d driver) Step(id clock.ID, by time.Duration) (clock.Timestamp, error) {
 	at, err := d.clocks.step(id, by)
 	if err != nil {
-		(*Daemon)(d).repeated("step "+id.String(), "stepping a clock", err)
+		d.repeated("step "+id.String(), "stepping a clock", err)
 	}
 	return at, err
 }
 
-func (d *driver) Compare(id clock.ID) {
-	h := d.clocks.phcs[id]
-	if h == nil {
+// Compare compares a PHC with the clock that stands for the system clock, which is always there, and no other clocks.
+func (d driver) Compare(a, b clock.ID) {
+	h := d.clocks.phcs[a]
+	if h == nil || b != clock.System {
 		return
 	}
 	select {
@@ -113,26 +114,34 @@ func (d *driver) Compare(id clock.ID) {
 	}
 }
 
-func (d *driver) SetKernel(s clock.Status) {
+func (d driver) SetKernel(s clock.Status) {
 	if d.clocks.kernel == nil {
 		return
 	}
 	if err := d.clocks.kernel.SetStatus(s); err != nil {
-		(*Daemon)(d).repeated("kernel", "telling the kernel the state of the system clock", err)
+		d.repeated("kernel", "telling the kernel the state of the system clock", err)
 	}
 }
 
-func (d *driver) Event(e status.Event) { d.log.LogAttrs(d.ctx, e.Level(), e.Text(), e.Attrs()...) }
+func (d driver) PortSocket(n int) status.Socket { return socketStatus(d.ports[n].counters()) }
+
+func (d driver) AssociationSocket(n int) status.Socket {
+	return socketStatus(d.associations[n].counters())
+}
+
+func (d driver) Overrun() uint64 { return d.loop.dropped.Load() }
+
+func (d driver) Event(e status.Event) { d.log.LogAttrs(d.ctx, e.Level(), e.Text(), e.Attrs()...) }
 
 // Sampled puts the delay of a sample into the source's histogram.
-func (d *driver) Sampled(id source.ID, delay time.Duration) {
+func (d driver) Sampled(id source.ID, delay time.Duration) {
 	if d.exporter != nil {
 		d.exporter.ObserveDelay(id, delay)
 	}
 }
 
 // Steered puts a clock's offset into its histogram.
-func (d *driver) Steered(id clock.ID, offset time.Duration) {
+func (d driver) Steered(id clock.ID, offset time.Duration) {
 	if d.exporter == nil {
 		return
 	}

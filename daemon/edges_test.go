@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,8 @@ import (
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/hwts/nic"
 	"github.com/lockstep-time/lockstep/internal/lockfile"
+	"github.com/lockstep-time/lockstep/platform"
+	"github.com/lockstep-time/lockstep/platform/platformtest"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -30,10 +33,10 @@ const (
 )
 
 // twoNICs is a host with eth0 and eth1, and a clock on each.
-func twoNICs(t *testing.T) *fakeHost {
+func twoNICs(t *testing.T) *platformtest.Host {
 	f := newFakeHost(t)
-	f.add("eth0", "eth0", 1, 0)
-	f.add("eth1", "eth1", 2, 1)
+	f.Add("eth0", "eth0", 1, 0)
+	f.Add("eth1", "eth1", 2, 1)
 	return f
 }
 
@@ -45,7 +48,7 @@ func TestVanishedClockOfTwoPorts(t *testing.T) {
 	r.requireClocks("system", "ptp0", "ptp1")
 	r.requirePort(0, "ptp0")
 	r.requirePort(1, "ptp0")
-	f.gone[0].Store(true)
+	f.SetGone(0, true)
 	e := r.cross(ptp0)
 	r.handle(r.now(), &e)
 	r.requireClocks("system", "ptp1")
@@ -55,10 +58,10 @@ func TestVanishedClockOfTwoPorts(t *testing.T) {
 	for range 3 { // the NIC is not configured to and fro while its clock is looked for
 		r.retry(r.now())
 	}
-	if n := f.nics["eth0"]; n.restored != nil {
-		t.Errorf("the NIC's configuration was put back: %v", n.restored)
+	if n := f.NIC("eth0").State(); n.Restored != nil {
+		t.Errorf("the NIC's configuration was put back: %v", n.Restored)
 	}
-	f.gone[0].Store(false)
+	f.SetGone(0, false)
 	r.retry(r.now())
 	r.requireClocks("system", "ptp1", "ptp0")
 	r.requirePort(0, "ptp0")
@@ -66,8 +69,8 @@ func TestVanishedClockOfTwoPorts(t *testing.T) {
 	// what the old device said last must not cost the new one
 	r.handle(r.now(), &e)
 	r.requirePort(0, "ptp0")
-	if f.opened != 3 {
-		t.Errorf("%d clocks were opened, want 3", f.opened)
+	if n := f.Open().PHCsEver; n != 3 {
+		t.Errorf("%d clocks were opened, want 3", n)
 	}
 }
 
@@ -78,7 +81,7 @@ func TestVanishedClockOfNTP(t *testing.T) {
 	if a := r.associations[0]; a.clock != ptp1 {
 		t.Fatalf("NTP is timestamped by %v", a.clock)
 	}
-	f.gone[1].Store(true)
+	f.SetGone(1, true)
 	e := r.cross(ptp1)
 	r.handle(r.now(), &e)
 	r.retry(r.now())
@@ -86,7 +89,7 @@ func TestVanishedClockOfNTP(t *testing.T) {
 		t.Errorf("NTP is timestamped by %v, which is gone", a.clock)
 	}
 	r.requireClocks("system", "ptp0")
-	f.gone[1].Store(false)
+	f.SetGone(1, false)
 	r.retry(r.now())
 	if a := r.associations[0]; a.clock != ptp1 || a.lost {
 		t.Errorf("NTP is timestamped by %v although its clock is back", a.clock)
@@ -98,14 +101,14 @@ func TestVanishedClockOfNTP(t *testing.T) {
 func TestVanishedClockOfAutoPort(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0)
-	f.gone[0].Store(true)
-	f.add("eth0", "eth0", 1, -1)
+	f.SetGone(0, true)
+	f.Add("eth0", "eth0", 1, -1)
 	e := r.cross(ptp0)
 	r.handle(r.now(), &e)
 	r.requirePort(0, "system")
 	r.requireClocks("system")
-	f.gone[0].Store(false)
-	f.add("eth0", "eth0", 1, 0)
+	f.SetGone(0, false)
+	f.Add("eth0", "eth0", 1, 0)
 	r.retry(r.now())
 	r.requirePort(0, "ptp0")
 	r.requireClocks("system", "ptp0")
@@ -116,8 +119,8 @@ func TestLinkFlapOfNTP(t *testing.T) {
 	r := newRig(t, f, bound)
 	r.link(nic.LinkDown, "eth1", "", 2)
 	r.link(nic.LinkUp, "eth1", "", 2)
-	if n := f.nics["eth1"]; n.reapplied != 1 || n.uses != nic.NTP {
-		t.Errorf("timestamping was configured again %d times, for %v", n.reapplied, n.uses)
+	if n := f.NIC("eth1").State(); n.Reapplied != 1 || n.Uses != nic.NTP {
+		t.Errorf("timestamping was configured again %d times, for %v", n.Reapplied, n.Uses)
 	}
 	if r.associations[0].clock != ptp1 {
 		t.Errorf("NTP is timestamped by %v", r.associations[0].clock)
@@ -127,13 +130,13 @@ func TestLinkFlapOfNTP(t *testing.T) {
 func TestInterfaceOfNTPMadeAnew(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, bound)
-	delete(f.caps, "eth1")
+	f.Remove("eth1")
 	r.link(nic.Removed, "eth1", "", 2)
 	r.requireClocks("system")
 	if a := r.associations[0]; a.clock != clock.System || a.conn != nil {
 		t.Errorf("NTP is timestamped by %v, its socket is %v", a.clock, a.conn)
 	}
-	f.add("eth1", "eth1", 7, 3) // and the device has another number
+	f.Add("eth1", "eth1", 7, 3) // and the device has another number
 	r.link(nic.Added, "eth1", "", 7)
 	r.requireClocks("system", "ptp3")
 	if a := r.associations[0]; a.clock != clock.PHC(3) {
@@ -145,7 +148,7 @@ func TestInterfaceOfNTPMadeAnew(t *testing.T) {
 func TestOtherClock(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+port24)
-	f.add("eth0", "eth0", 1, 2)
+	f.Add("eth0", "eth0", 1, 2)
 	r.link(nic.LinkUp, "eth0", "", 1)
 	r.requirePort(0, "ptp2")
 	r.requirePort(1, "ptp2")
@@ -154,26 +157,26 @@ func TestOtherClock(t *testing.T) {
 
 func TestRenamedNIC(t *testing.T) {
 	f := twoNICs(t)
-	f.add("eth0.5", "eth0", 5, 0)
+	f.Add("eth0.5", "eth0", 5, 0)
 	r := newRig(t, f, port0+"[[ptp.port]]\ninterface = \"eth0.5\"\n"+port1)
-	nic0, nic1 := f.nics["eth0"], f.nics["eth1"]
-	delete(f.caps, "eth0")
-	f.add("eth0.5", "lan0", 5, 0)
+	nic0, nic1 := f.NIC("eth0"), f.NIC("eth1")
+	f.Remove("eth0")
+	f.Add("eth0.5", "lan0", 5, 0)
 	r.link(nic.Renamed, "lan0", "eth0", 1)
 	r.requirePort(0, "")
 	r.requirePort(1, "ptp0")
-	if nic0.name != "lan0" || nic0.restored != nil || r.nics["lan0"] == nil || r.nics["eth0"] != nil {
-		t.Errorf("the NIC that a VLAN still needs is %+v, known are %v", nic0, r.nics)
+	if s := nic0.State(); s.Name != "lan0" || s.Restored != nil || r.hardware.nics["lan0"] == nil || r.hardware.nics["eth0"] != nil {
+		t.Errorf("the NIC that a VLAN still needs is %+v, known are %v", s, r.hardware.nics)
 	}
 	r.link(nic.LinkUp, "lan0", "", 1)
-	if nic0.reapplied == 0 {
+	if nic0.State().Reapplied == 0 {
 		t.Error("it is not configured again under its new name")
 	}
-	delete(f.caps, "eth1")
+	f.Remove("eth1")
 	r.link(nic.Renamed, "lan1", "eth1", 2)
 	r.requireClocks("system", "ptp0")
-	if len(nic1.restored) != 1 || nic1.restored[0] != "lan1" {
-		t.Errorf("the NIC that nobody needs was put back %v", nic1.restored)
+	if s := nic1.State(); len(s.Restored) != 1 || s.Restored[0] != "lan1" {
+		t.Errorf("the NIC that nobody needs was put back %v", s.Restored)
 	}
 	if got := r.status().Clocks[1].Interfaces; len(got) != 1 || got[0] != "lan0" {
 		t.Errorf("interfaces %v", got)
@@ -184,25 +187,25 @@ func TestReloadReleases(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+port1+bound)
 	kept := r.clocks.phcs[ptp0]
-	r.reload(r.ctx, r.now(), parse(t, port0+bound))
+	r.reload(r.now(), parse(t, port0+bound))
 	r.requireClocks("system", "ptp0", "ptp1")
-	if n := f.nics["eth1"]; n.restored != nil {
-		t.Errorf("the NIC that NTP still needs was put back %v", n.restored)
+	if n := f.NIC("eth1").State(); n.Restored != nil {
+		t.Errorf("the NIC that NTP still needs was put back %v", n.Restored)
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0))
+	r.reload(r.now(), parse(t, port0))
 	r.requireClocks("system", "ptp0")
-	if n := f.nics["eth1"]; len(n.restored) != 1 {
-		t.Errorf("the NIC was put back %v", n.restored)
+	if n := f.NIC("eth1").State(); len(n.Restored) != 1 {
+		t.Errorf("the NIC was put back %v", n.Restored)
 	}
-	if n := f.nics["eth0"]; n.restored != nil || r.clocks.phcs[ptp0] != kept {
+	if n := f.NIC("eth0").State(); n.Restored != nil || r.clocks.phcs[ptp0] != kept {
 		t.Error("what is still in use was not left alone")
 	}
-	if lock, err := lockfile.Create(f.lockOf("/dev/ptp1")); err != nil {
+	if lock, err := lockfile.Create(f.LockPath("/dev/ptp1")); err != nil {
 		t.Errorf("the clock is still locked: %v", err)
 	} else if err := lock.Close(); err != nil {
 		t.Error(err)
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0+port1))
+	r.reload(r.now(), parse(t, port0+port1))
 	r.requirePort(1, "ptp1")
 }
 
@@ -218,19 +221,19 @@ func TestReloadOfSteering(t *testing.T) {
 		}
 	}
 	servos("adaptive", "adaptive")
-	r.reload(r.ctx, r.now(), parse(t, port0+"[steering]\nservo = \"pi\"\ncrossings = 7\n"))
+	r.reload(r.now(), parse(t, port0+"[steering]\nservo = \"pi\"\ncrossings = 7\n"))
 	servos("pi", "pi")
 	if got := r.clocks.readings.Load(); got != 7 {
 		t.Errorf("comparisons have %d readings", got)
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0+"[steering]\nservo = \"pi\"\nphc = false\n"))
+	r.reload(r.now(), parse(t, port0+"[steering]\nservo = \"pi\"\nphc = false\n"))
 	servos("pi", "")
-	held, err := lockfile.Create(f.lockOf("/dev/ptp0"))
+	held, err := lockfile.Create(f.LockPath("/dev/ptp0"))
 	if err != nil {
 		t.Fatalf("a clock that is not steered any more is locked: %v", err)
 	}
 	// while another one steers it, it stays so
-	r.reload(r.ctx, r.now(), parse(t, port0))
+	r.reload(r.now(), parse(t, port0))
 	servos("pi", "")
 	if want := "another lockstepd steers the clock"; !strings.Contains(r.log.String(), want) {
 		t.Errorf("the log does not say %q:\n%s", want, r.log)
@@ -238,7 +241,7 @@ func TestReloadOfSteering(t *testing.T) {
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.resteerClocks(r.now())
+	r.resteerClocks()
 	servos("adaptive", "adaptive")
 	if r.resteer {
 		t.Error("it is still to be done")
@@ -246,12 +249,12 @@ func TestReloadOfSteering(t *testing.T) {
 }
 
 func TestWithoutPrivilege(t *testing.T) {
-	for name, denied := range map[string]func(*fakeHost){
-		"CAP_NET_ADMIN": func(f *fakeHost) { f.acquire = fmt.Errorf("set timestamping: %w", unix.EPERM) },
-		"/dev/ptp0":     func(f *fakeHost) { f.open = fmt.Errorf("open /dev/ptp0: %w", unix.EACCES) },
+	for name, denied := range map[string]platformtest.Faults{
+		"CAP_NET_ADMIN": {Acquire: fmt.Errorf("set timestamping: %w", unix.EPERM)},
+		"/dev/ptp0":     {OpenPHC: fmt.Errorf("open /dev/ptp0: %w", unix.EACCES)},
 	} {
 		f := twoNICs(t)
-		denied(f)
+		f.SetFaults(denied)
 		r := newRig(t, f, port0+port24+"timestamping = \"hardware\"\n"+bound)
 		r.requirePort(0, "system")
 		r.requirePort(1, "")
@@ -263,7 +266,7 @@ func TestWithoutPrivilege(t *testing.T) {
 				t.Errorf("%s: no warning of %s:\n%s", name, text, r.log)
 			}
 		}
-		f.acquire, f.open = nil, nil
+		f.SetFaults(platformtest.Faults{})
 		r.link(nic.LinkUp, "eth0", "", 1)
 		r.requirePort(0, "ptp0")
 	}
@@ -286,11 +289,9 @@ line:
 // TestNoHardwareTimestamps says what is missing, of whom, and what to do.
 func TestNoHardwareTimestamps(t *testing.T) {
 	f := newFakeHost(t)
-	f.add("eth0", "eth0", 1, -1)
-	f.add("lo", "lo", 2, -1)
-	c := f.caps["lo"]
-	c.Driver = ""
-	f.caps["lo"] = c
+	f.Add("eth0", "eth0", 1, -1)
+	f.Add("lo", "lo", 2, -1)
+	f.Edit("lo", func(c *nic.Capabilities) { c.Driver = "" })
 	r := newRig(t, f, port0+"timestamping = \"hardware\"\n[[ptp.port]]\ninterface = \"lo\"\ntimestamping = \"hardware\"\n")
 	for n, want := range []string{
 		"eth0: no hardware timestamps by eth0 (driver fake); timestamping = \"auto\"",
@@ -305,7 +306,7 @@ func TestNoHardwareTimestamps(t *testing.T) {
 // TestClockOfAnother finds a clock that another daemon steers.
 func TestClockOfAnother(t *testing.T) {
 	f := twoNICs(t)
-	held, err := lockfile.Create(f.lockOf("/dev/ptp0"))
+	held, err := lockfile.Create(f.LockPath("/dev/ptp0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,11 +326,11 @@ func TestClockOfAnother(t *testing.T) {
 func TestSystemClockOfAnother(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "run")
 	r := newRig(t, newFakeHost(t), "")
-	first := &clocks{log: r.Daemon.log}
+	first := &clocks{log: r.Daemon.log, platform: platform.Local()}
 	if err := first.lockSystem(folder); err != nil || first.lock == nil {
 		t.Fatalf("lock %v, %v", first.lock, err)
 	}
-	second := &clocks{log: r.Daemon.log}
+	second := &clocks{log: r.Daemon.log, platform: platform.Local()}
 	if err := second.lockSystem(folder); err == nil || !strings.Contains(err.Error(), "another lockstepd steers the system clock") {
 		t.Errorf("the second got %v", err)
 	}
@@ -351,15 +352,14 @@ func TestCountsOutliveSockets(t *testing.T) {
 	r.loop.dropped.Add(3)
 	send := func() {
 		t.Helper()
-		if _, err := r.ports[0].event.Send([]byte{0}, hwts.UDPAddr(r.ports[0].event.LocalAddr())); err == nil {
-			return // to the unspecified address, which is this host
-		} else {
+		if _, err := r.ports[0].event.Send([]byte{0}, hwts.UDPAddr(netip.MustParseAddrPort("127.0.0.1:9"))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	send()
 	r.link(nic.LinkDown, "eth0", "", 1)
 	r.interfaceGone(r.now(), "eth0")
+	r.settle()
 	r.retry(r.now())
 	send()
 	s := r.status()
@@ -384,7 +384,7 @@ func TestContainersComeAndGo(t *testing.T) {
 		if name == "" {
 			r.retry(now)
 		} else {
-			r.linkChanged(r.ctx, now, nic.Event{Change: nic.Added, Name: name, Index: 9, Up: true})
+			r.linkChanged(now, nic.Event{Change: nic.Added, Name: name, Index: 9, Up: true})
 		}
 		return r.told == now
 	}
@@ -443,22 +443,20 @@ func TestReloadOfTheSame(t *testing.T) {
 	if err := os.WriteFile(list, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.nics["eth0"].reset = true
+	f.NIC("eth0").Reset()
 	same := parse(t, port0+bound+"[metrics]\nlisten = \"127.0.0.1:0\"\n") // which takes a restart
 	same.UTC.LeapSecondsList = list
-	r.reload(r.ctx, r.now(), same)
-	e := <-r.loop.urgent
-	r.handle(r.now(), &e)
+	r.reload(r.now(), same)
 	if r.host != host || r.ports[0].event != socket || !logged(r, "it is as it was") {
 		t.Errorf("the sources began anew; log:\n%s", r.log)
 	}
-	if f.nics["eth0"].reset {
+	if f.NIC("eth0").State().Forgotten {
 		t.Error("the NIC was not configured again")
 	}
 	if r.status().UTC.ListExpires.IsZero() {
 		t.Error("the leap-seconds list was not read")
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0))
+	r.reload(r.now(), parse(t, port0))
 	if r.host == host {
 		t.Error("another configuration was not taken")
 	}
@@ -469,7 +467,7 @@ func TestReloadTakesARestart(t *testing.T) {
 	r := newRig(t, twoNICs(t), port0)
 	cfg := parse(t, port0+"[metrics]\nlisten = \"127.0.0.1:0\"\n")
 	cfg.Steering.SystemClock = configs.NoSystemClock
-	r.reload(r.ctx, r.now(), cfg)
+	r.reload(r.now(), cfg)
 	if r.cfg.Metrics.Listen != "" || r.cfg.Steering.SystemClock != configs.VirtualSystemClock || !logged(r, "take a restart") {
 		t.Errorf("configuration %+v, log:\n%s", r.cfg, r.log)
 	}

@@ -3,16 +3,15 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/hwts/nic"
+	"github.com/lockstep-time/lockstep/phc"
+	"github.com/lockstep-time/lockstep/platform"
 )
 
 // stamping says who timestamps the messages of a port or an association.
@@ -28,144 +27,144 @@ func (s *stamping) hardware() bool { return s.clock != clock.System }
 // byKernel is the stamping that every interface has.
 func byKernel() stamping { return stamping{clock: clock.System} }
 
-// stampings calls f for those of all ports and associations.
-func (d *Daemon) stampings(f func(*stamping)) {
-	for _, p := range d.ports {
-		f(&p.stamping)
-	}
-	for _, a := range d.associations {
-		f(&a.stamping)
-	}
+// stamped is what has come of having a NIC take timestamps.
+type stamped struct {
+	stamping
+	phc     *hardwareClock // that the stamps are of; nil: they are the kernel's
+	opened  bool           // it was not open before
+	caps    nic.Capabilities
+	granted nic.Config
 }
 
-// stampBy has the NIC of an interface take timestamps, and opens its PHC. A NIC whose PHC is of no use stays configured.
-func (d *Daemon) stampBy(ctx context.Context, now clock.Mono, caps *nic.Capabilities, use nic.Use) (stamping, error) {
-	c := d.nics[caps.NIC]
+// hardware is what the daemon has of NICs and PHCs. Its methods wait: requests of interfaces call them, and the loop only while
+// none of those is under way.
+type hardware struct {
+	platform platform.Host
+	nics     map[string]platform.Configurator
+	phcs     map[clock.ID]*hardwareClock // open
+}
+
+func newHardware(p platform.Host) *hardware {
+	return &hardware{platform: p, nics: map[string]platform.Configurator{}, phcs: map[clock.ID]*hardwareClock{}}
+}
+
+// stampBy has the NIC of an interface take timestamps, and opens its PHC, to be steered if steer. A NIC whose PHC is of no use
+// stays configured.
+func (h *hardware) stampBy(caps *nic.Capabilities, use nic.Use, steer bool) (stamped, error) {
+	s := stamped{stamping: byKernel(), caps: *caps}
+	c := h.nics[caps.NIC]
 	if c == nil {
-		c = d.machine.configurator(caps.NIC)
-		d.nics[caps.NIC] = c
+		c = h.platform.Configurator(caps.NIC)
+		h.nics[caps.NIC] = c
 	}
-	granted, err := c.Acquire(use)
+	var err error
+	s.granted, err = c.Acquire(use)
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w; it takes CAP_NET_ADMIN to have a NIC take timestamps", err)
 	}
 	if err != nil {
-		return byKernel(), err
+		return s, err
 	}
+	s.nic, s.use = caps.NIC, use
 	id := clock.PHC(caps.PHC)
-	if d.clocks.phcs[id] == nil {
-		if err := d.addPHC(ctx, now, caps.PHC); err != nil {
-			return stamping{clock: clock.System, nic: caps.NIC, use: use}, err
+	if s.phc = h.phcs[id]; s.phc == nil {
+		if s.phc, err = h.open(caps.PHC, steer); err != nil {
+			return s, err
 		}
-		d.log.Info("hardware timestamps", "interface", caps.Interface, "nic", caps.NIC, "for", use.String(),
-			"config", granted.String(), "clock", d.clocks.phcs[id].device.Name(), "driver", caps.Driver)
+		s.opened = true
 	}
-	return stamping{clock: id, nic: caps.NIC, use: use}, nil
+	s.clock = id
+	return s, nil
 }
 
-// addPHC opens a PHC and has the engine steer it, if that is wanted.
-func (d *Daemon) addPHC(ctx context.Context, now clock.Mono, index int) error {
-	h, err := d.clocks.open(ctx, d.loop, index)
+// open opens a PHC, and makes this daemon the only one that steers it if it is to.
+func (h *hardware) open(index int, steer bool) (*hardwareClock, error) {
+	device, err := h.platform.OpenPHC(index)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var info engine.ClockInfo
-	if err = h.claim(d.cfg.Steering.PHC, d.machine.lock); err == nil {
-		info, err = infoOf(h.device, h.claimed(), true)
+	c := &hardwareClock{device: device, compare: make(chan struct{}, 1),
+		quantum: phc.FrequencyQuantum(device.Driver(), device.MaxFrequency())}
+	if err := c.claim(steer, h.platform); err != nil {
+		return nil, errors.Join(err, device.Close())
 	}
-	if err != nil {
-		d.clocks.close(clock.PHC(index))
-		return err
+	h.phcs[device.ID()] = c
+	return c, nil
+}
+
+// close closes a PHC and leaves it running as it is.
+func (h *hardware) close(c *hardwareClock) error {
+	if id := c.device.ID(); h.phcs[id] == c {
+		delete(h.phcs, id)
 	}
-	d.host.AddClock(now, info)
+	c.endComparing()
+	err := c.device.Close()
+	if c.lock != nil {
+		err = errors.Join(err, c.lock.Close())
+	}
+	return err
+}
+
+// claim makes this daemon the only one that steers the open PHCs, or leaves them to others.
+func (h *hardware) claim(steer bool) error {
+	for _, c := range h.phcs {
+		if err := c.claim(steer, h.platform); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// loseClock gives up a clock whose device is gone, and all that is timestamped by it; it is looked for again by retry.
-func (d *Daemon) loseClock(now clock.Mono, id clock.ID, why error) {
-	for _, p := range d.ports {
-		if p.clock == id {
-			d.losePort(now, p, why)
-			p.lost = true
+// release closes PHCs, and puts back how the NICs were configured that are not in use. The others stamp no more than they need
+// to. It returns why that could not be done, by NIC; the first error is of the clocks.
+func (h *hardware) release(unused []*hardwareClock, uses map[string]nic.Use) (closing error, r released) {
+	for _, c := range unused {
+		closing = errors.Join(closing, h.close(c))
+	}
+	r = released{restore: map[string]error{}, keep: map[string]error{}}
+	for name, c := range h.nics {
+		if uses[name] == 0 {
+			r.restore[name] = h.restore(name)
+		} else if err := c.Keep(uses[name]); err != nil && !errors.Is(err, hwts.ErrNoInterface) {
+			r.keep[name] = err
 		}
 	}
-	for n, a := range d.associations {
-		if a.clock == id {
-			d.stampByKernel(now, n)
-			a.lost = true
-		}
-	}
-	d.clocks.close(id)
-	d.host.RemoveClock(now, id)
-	d.retry(now)
+	return closing, r
 }
 
-// tidy gives up the clocks and the NICs that nothing is timestamped by any more: the former go on at their learned
-// frequencies, the latter are configured as they were before. NICs in use stamp no more than they need to.
-func (d *Daemon) tidy(now clock.Mono) {
-	uses := map[string]nic.Use{}
-	interfaces := map[clock.ID][]string{} // anew: snapshots have the old ones
-	d.stampings(func(s *stamping) {
-		uses[s.nic] |= s.use
-		if s.nic != "" && !slices.Contains(interfaces[s.clock], s.nic) {
-			interfaces[s.clock] = append(interfaces[s.clock], s.nic)
-		}
-	})
-	for id, h := range d.clocks.phcs {
-		if h.interfaces = interfaces[id]; len(h.interfaces) > 0 {
-			continue
-		}
-		if _, err := h.device.Now(); err == nil { // the device may be gone: that may be why
-			d.host.SettleClock(now, id)
-		}
-		d.clocks.close(id)
-		d.host.RemoveClock(now, id)
-	}
-	if d.inspecting {
-		return // a NIC may be busy for seconds; this is called again then
-	}
-	for name, c := range d.nics {
-		if uses[name] == 0 {
-			d.restore(name)
-		} else if err := c.Keep(uses[name]); err != nil && !errors.Is(err, hwts.ErrNoInterface) {
-			d.repeated("narrow "+name, "timestamping goes on for more than is needed", err)
-		}
-	}
-}
+// released has the errors of putting NICs back as they were, and of having them stamp no more than needed.
+type released struct{ restore, keep map[string]error }
 
 // restore puts back how a NIC was configured, if it is still there.
-func (d *Daemon) restore(name string) {
-	if err := d.nics[name].Restore(); err != nil && !errors.Is(err, hwts.ErrNoInterface) {
-		d.log.Warn("timestamping cannot be put back", "nic", name, "err", err)
+func (h *hardware) restore(name string) error {
+	err := h.nics[name].Restore()
+	delete(h.nics, name)
+	if errors.Is(err, hwts.ErrNoInterface) {
+		return nil
 	}
-	delete(d.nics, name)
+	return err
 }
 
 // reapply has a NIC take timestamps again, which some forget when the link is down.
-func (d *Daemon) reapply(name string) {
-	c := d.nics[name]
-	if c == nil {
-		return
+func (h *hardware) reapply(name string) (changed bool, err error) {
+	if c := h.nics[name]; c != nil {
+		return c.Reapply()
 	}
-	if changed, err := c.Reapply(); err != nil {
-		d.repeated("nic "+name, "timestamping cannot be configured again", err)
-	} else if changed {
-		d.log.Info("timestamping configured again", "nic", name)
+	return false, nil
+}
+
+// rename has what is known of a NIC go on under its new name.
+func (h *hardware) rename(from, to string) {
+	if c := h.nics[from]; c != nil {
+		c.Rename(to)
+		delete(h.nics, from)
+		h.nics[to] = c
 	}
 }
 
-// renamed has what is known of a NIC go on under its new name.
-func (d *Daemon) renamed(from, to string) {
-	c := d.nics[from]
-	if c == nil {
-		return
+// needNothing gives up all uses of NICs, which stay configured.
+func (h *hardware) needNothing() {
+	for _, c := range h.nics {
+		_ = c.Keep(0) // what is needed by now is acquired anew, and may be something else altogether
 	}
-	c.Rename(to)
-	delete(d.nics, from)
-	d.nics[to] = c
-	d.stampings(func(s *stamping) {
-		if s.nic == from {
-			s.nic = to
-		}
-	})
 }

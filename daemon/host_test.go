@@ -6,131 +6,23 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"math/rand/v2"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/engine"
 	"github.com/lockstep-time/lockstep/host"
-	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/hwts/nic"
-	"github.com/lockstep-time/lockstep/internal/lockfile"
-	"github.com/lockstep-time/lockstep/phc"
-	"github.com/lockstep-time/lockstep/phc/phctest"
+	"github.com/lockstep-time/lockstep/platform/platformtest"
 	"github.com/lockstep-time/lockstep/status"
 )
 
-// fakeHost has interfaces and hardware clocks that are not there. Its sockets are real ones, of loopback.
-type fakeHost struct {
-	t    *testing.T
-	caps map[string]nic.Capabilities
-	nics map[string]*fakeNIC
-	// gone are the clocks whose devices are not there; it changes while they are compared.
-	gone [4]atomic.Bool
-	// acquire is what configuring a NIC fails with, open what opening a clock does.
-	acquire, open error
-	opened        int // clocks, so far
-	locks         string
+func newFakeHost(t *testing.T) *platformtest.Host {
+	return platformtest.New(platformtest.Config{Folder: t.TempDir()})
 }
-
-// fakeNIC records what is done to a NIC's configuration.
-type fakeNIC struct {
-	host                *fakeHost
-	name                string
-	uses                nic.Use
-	separate            bool // it has no filter for more than one use
-	reset               bool // it does not stamp as it has to
-	acquired, reapplied int
-	asked               int      // whether it stamps as it has to
-	restored            []string // under those names
-}
-
-func (n *fakeNIC) Acquire(u nic.Use) (nic.Config, error) {
-	if n.host.acquire != nil {
-		return nic.Config{}, n.host.acquire
-	}
-	if n.separate && n.uses&^u != 0 {
-		return nic.Config{}, clock.ErrNotSupported
-	}
-	n.acquired++
-	n.uses |= u
-	return nic.Config{TxType: nic.TxOn, RxFilter: nic.RxAll}, nil
-}
-func (n *fakeNIC) Keep(u nic.Use) error { n.uses &= u; return nil }
-func (n *fakeNIC) Restore() error       { n.restored = append(n.restored, n.name); return nil }
-func (n *fakeNIC) Rename(to string)     { n.name = to }
-
-func (n *fakeNIC) Forgotten() bool {
-	n.asked++
-	return n.reset
-}
-
-func (n *fakeNIC) Reapply() (changed bool, err error) {
-	n.reapplied++
-	changed, n.reset = n.reset, false
-	return changed, nil
-}
-
-func newFakeHost(t *testing.T) *fakeHost {
-	return &fakeHost{t: t, caps: map[string]nic.Capabilities{}, nics: map[string]*fakeNIC{}, locks: t.TempDir()}
-}
-
-// add puts an interface there, on top of another or of itself, whose NIC has that clock; -1 for none.
-func (f *fakeHost) add(name, below string, index, phc int) {
-	c := nic.Capabilities{Interface: name, Index: index, NIC: below, Driver: "fake", PHC: phc, Up: true, Speed: 1000}
-	if phc >= 0 {
-		c.TxTypes = 1<<nic.TxOff | 1<<nic.TxOn
-		c.Flags = unix.SOF_TIMESTAMPING_TX_HARDWARE | unix.SOF_TIMESTAMPING_RX_HARDWARE | unix.SOF_TIMESTAMPING_RAW_HARDWARE
-	}
-	f.caps[name] = c
-}
-
-func (f *fakeHost) machine() machine {
-	return machine{
-		probe: func(name string) (nic.Capabilities, error) {
-			c, ok := f.caps[name]
-			if !ok {
-				return nic.Capabilities{}, hwts.ErrNoInterface
-			}
-			return c, nil
-		},
-		configurator: func(ifname string) configurator {
-			n := &fakeNIC{host: f, name: ifname}
-			f.nics[ifname] = n
-			return n
-		},
-		listen: func(hwts.Config) (*hwts.Conn, error) { return hwts.Listen(hwts.Config{Network: hwts.UDP4}) },
-		openPHC: func(index int) (*phc.Device, error) {
-			if f.open != nil {
-				return nil, f.open
-			}
-			if f.gone[index].Load() {
-				return nil, phc.ErrNotPHC
-			}
-			f.opened++
-			start := time.Now()
-			fake := phctest.New(phctest.Config{Index: index, Now: func() int64 { return int64(time.Since(start)) },
-				Rand: rand.New(rand.NewPCG(1, 2)), Fault: func(phctest.Call) error {
-					if f.gone[index].Load() {
-						return unix.ENODEV
-					}
-					return nil
-				}})
-			return fake.Device, nil
-		},
-		lock: func(device string) (*lockfile.Lock, error) { return lockfile.Create(f.lockOf(device)) },
-	}
-}
-
-func (f *fakeHost) lockOf(device string) string { return filepath.Join(f.locks, filepath.Base(device)) }
 
 // rig is a daemon on such a host whose loop is the test.
 type rig struct {
@@ -151,39 +43,68 @@ func parse(t *testing.T, text string) *configs.Config {
 	return cfg
 }
 
-func newRig(t *testing.T, f *fakeHost, text string) *rig {
+func newRig(t *testing.T, f *platformtest.Host, text string) *rig {
 	t.Helper()
 	cfg := parse(t, text)
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &rig{t: t, log: &bytes.Buffer{}}
-	d := &Daemon{log: slog.New(slog.NewTextHandler(r.log, nil)), cfg: cfg, ctx: ctx, loop: newLoop(), machine: f.machine(),
-		nics: map[string]configurator{}, quiet: map[string]*repetition{}}
+	d := newDaemon(ctx, cancel, Options{Config: cfg, Platform: f, Log: slog.New(slog.NewTextHandler(r.log, nil))})
 	r.Daemon = d
 	var err error
-	if d.clocks, err = newClocks(cfg, d.log, d.machine); err != nil {
+	if d.clocks, err = newClocks(cfg, d.log, d.platform); err != nil {
 		t.Fatal(err)
 	}
 	now := sysclock.Monotonic()
-	d.host = host.New(cfg, d.env(now, engine.Saved{}), (*driver)(d))
+	d.host = host.New(cfg, d.env(now, engine.Saved{}), driver{d})
 	info, err := d.clocks.info(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.host.AddClock(now, info)
-	d.openAll(ctx, now)
+	d.openAll()
+	r.settle()
 	t.Cleanup(func() {
-		cancel()
-		d.closeAll()
-		d.clocks.closeAll()
-		d.workers.Wait()
+		d.stop()
+		if open := f.Open(); open.Sockets != 0 || open.PHCs != 0 || open.Locks != 0 {
+			t.Errorf("left open: %+v", open)
+		}
 	})
 	return r
+}
+
+// settle does what has been asked for, and what that leads to, until there is nothing left.
+func (r *rig) settle() { r.t.Helper(); r.settleAt(r.now()) }
+
+// settleAt is settle at another time than the present.
+func (r *rig) settleAt(now clock.Mono) {
+	r.t.Helper()
+	for r.proceed(now); len(r.underWay) > 0; {
+		select {
+		case e := <-r.loop.urgent:
+			r.Daemon.handle(now, &e)
+		case <-time.After(time.Minute):
+			r.t.Fatal("a request has not ended")
+		}
+	}
+}
+
+// What the loop does is done to its end here.
+
+func (r *rig) handle(now clock.Mono, e *event) { r.Daemon.handle(now, e); r.settle() }
+func (r *rig) retry(now clock.Mono)            { r.Daemon.retry(now); r.settle() }
+func (r *rig) publish(now clock.Mono)          { r.Daemon.publish(now); r.settle() }
+func (r *rig) resteerClocks()                  { r.Daemon.resteerClocks(); r.settle() }
+
+func (r *rig) linkChanged(now clock.Mono, e nic.Event) { r.Daemon.linkChanged(now, e); r.settle() }
+func (r *rig) reload(now clock.Mono, cfg *configs.Config) {
+	r.Daemon.reload(now, cfg, loadLeaps(cfg, r.Daemon.log))
+	r.settle()
 }
 
 func (r *rig) now() clock.Mono { return sysclock.Monotonic() }
 
 func (r *rig) link(change nic.Change, name, old string, index int) {
-	r.linkChanged(r.ctx, r.now(), nic.Event{Change: change, Name: name, OldName: old, Index: index,
+	r.linkChanged(r.now(), nic.Event{Change: change, Name: name, OldName: old, Index: index,
 		Up: change != nic.LinkDown && change != nic.Removed})
 }
 
@@ -195,9 +116,7 @@ func (r *rig) cross(id clock.ID) event {
 }
 
 func (r *rig) status() *status.Snapshot {
-	s := r.host.Snapshot(r.now(), time.Now(), r.clocks.devices())
-	r.count(s)
-	return s
+	return r.host.Snapshot(r.now(), time.Now(), r.clocks.devices())
 }
 
 // requirePort checks by which clock a port is timestamped, "" if it is closed.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/configs"
+	"github.com/lockstep-time/lockstep/platform"
 	"github.com/lockstep-time/lockstep/status"
 )
 
@@ -24,41 +25,41 @@ type inspection struct {
 	err     error    // of having it do so
 }
 
-// inspect looks at the NICs in use and has them stamp again, beside the loop: a driver may take seconds for it.
+// inspect has the NICs in use looked at, and stamp again: a driver may take seconds for it.
 func (d *Daemon) inspect(now clock.Mono) {
-	if d.inspecting {
-		return
-	}
 	d.inspected = now
-	if len(d.nics) == 0 {
+	used := false
+	d.stampings(func(s *stamping) { used = used || s.nic != "" })
+	if !used {
 		return
 	}
-	nics := make(map[string]configurator, len(d.nics))
-	for name, nic := range d.nics {
-		nics[name] = nic
-	}
-	d.inspecting = true
-	d.workers.Go(func() {
-		var all []inspection
-		for name, nic := range nics {
-			if i, up := d.machine.inspect(name, nic); up {
-				all = append(all, i)
-			}
-		}
-		d.loop.post(d.ctx, event{kind: called, call: func(now clock.Mono) {
-			d.inspecting = false
+	var all []inspection
+	d.ask(&request{
+		what: "inspect",
+		do:   func() { all = d.hardware.inspect() },
+		done: func(now clock.Mono) {
 			for i := range all {
 				d.found(now, &all[i])
 			}
-			d.tidy(now)
-		}})
+			d.untidy = true
+		},
 	})
 }
 
-// inspect looks at one NIC. One that is down is left alone, as drivers may refuse to configure it; it is configured again
+// inspect looks at the NICs, and configures again those that do not stamp as they have to.
+func (h *hardware) inspect() (all []inspection) {
+	for name, c := range h.nics {
+		if i, up := inspectNIC(h.platform, name, c); up {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// inspectNIC looks at one NIC. One that is down is left alone, as drivers may refuse to configure it; it is configured again
 // when it is up.
-func (m *machine) inspect(name string, nic configurator) (i inspection, up bool) {
-	caps, err := m.probe(name)
+func inspectNIC(p platform.Host, name string, nic platform.Configurator) (i inspection, up bool) {
+	caps, err := p.Probe(name)
 	if err != nil || !caps.Up {
 		return i, false
 	}
@@ -83,13 +84,13 @@ func (d *Daemon) found(now clock.Mono, i *inspection) {
 	for _, p := range d.ports {
 		if stale(&p.stamping) {
 			p.lost = true
-			d.checkClock(d.ctx, now, p)
+			d.lookForClock(p)
 		}
 	}
 	for n, a := range d.associations {
 		if stale(&a.stamping) {
 			a.lost = true
-			d.stampAssociation(d.ctx, now, n)
+			d.stampAssociation(n)
 		}
 	}
 }
@@ -115,14 +116,14 @@ func (d *Daemon) search() {
 	d.arrived = false
 	d.workers.Go(func() {
 		cfg, err := d.opt.Load()
-		d.loop.post(d.ctx, event{kind: called, call: func(now clock.Mono) {
+		d.call(func(now clock.Mono) {
 			if err != nil {
 				d.arrived = true
 				d.repeated("search", "searching for interfaces", err)
 			} else if cfg.Discovered {
 				d.searched(now, cfg.PTP.Ports)
 			}
-		}})
+		})
 	})
 }
 
@@ -136,5 +137,5 @@ func (d *Daemon) searched(now clock.Mono, found []configs.Port) {
 	}
 	cfg := *d.cfg
 	cfg.PTP.Ports = found
-	d.reload(d.ctx, now, &cfg)
+	d.reload(now, &cfg, d.leaps)
 }

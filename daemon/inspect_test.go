@@ -15,8 +15,7 @@ import (
 func (r *rig) inspectNICs() {
 	r.t.Helper()
 	r.inspect(r.now())
-	e := <-r.loop.urgent
-	r.handle(r.now(), &e)
+	r.settle()
 }
 
 // notes returns how many events of the status have that text.
@@ -39,9 +38,9 @@ func TestResetNIC(t *testing.T) {
 		t.Errorf("%d events of a NIC that is as it was", n)
 	}
 	for range 3 {
-		f.nics["eth0"].reset = true
+		f.NIC("eth0").Reset()
 		r.inspectNICs()
-		if f.nics["eth0"].reset {
+		if f.NIC("eth0").State().Forgotten {
 			t.Fatal("the NIC was not configured again")
 		}
 	}
@@ -54,12 +53,10 @@ func TestResetNIC(t *testing.T) {
 func TestNICThatIsDownIsLeftAlone(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0)
-	c := f.caps["eth0"]
-	c.Up = false
-	f.caps["eth0"] = c
+	f.Edit("eth0", func(c *nic.Capabilities) { c.Up = false })
 	r.inspectNICs()
-	if n := f.nics["eth0"]; n.asked != 0 || n.reapplied != 0 {
-		t.Errorf("it was looked at %d times, configured %d times", n.asked, n.reapplied)
+	if n := f.NIC("eth0").State(); n.Asked != 0 || n.Reapplied != 0 {
+		t.Errorf("it was looked at %d times, configured %d times", n.Asked, n.Reapplied)
 	}
 }
 
@@ -71,26 +68,22 @@ func TestNICsAreInspectedNowAndThen(t *testing.T) {
 	r.inspected = at
 	for s := range 1 + 3*inspectInterval/time.Second {
 		r.publish(at.Add(s * time.Second))
-		if r.inspecting {
-			e := <-r.loop.urgent
-			r.handle(r.now(), &e)
-		}
 	}
-	if n := f.nics["eth0"]; n.asked != 3 || n.reapplied != 0 {
-		t.Errorf("the NIC was looked at %d times in %v, configured %d times, want 3, 0", n.asked, 3*inspectInterval, n.reapplied)
+	if n := f.NIC("eth0").State(); n.Asked != 3 || n.Reapplied != 0 {
+		t.Errorf("the NIC was looked at %d times in %v, configured %d times, want 3, 0", n.Asked, 3*inspectInterval, n.Reapplied)
 	}
 }
 
 // TestOtherProvider finds that another clock takes the stamps while the link stays up, and then none, and then one again.
 func TestOtherProvider(t *testing.T) {
 	f := twoNICs(t)
-	f.add("eth1.7", "eth1", 7, 1)
+	f.Add("eth1.7", "eth1", 7, 1)
 	r := newRig(t, f, port0+"[[ptp.port]]\ninterface = \"eth1.7\"\n"+bound)
 	r.requireClocks("system", "ptp0", "ptp1")
 	stamping := func(phc int, want string, id clock.ID) {
 		t.Helper()
-		f.add("eth1", "eth1", 2, phc)
-		f.add("eth1.7", "eth1", 7, phc)
+		f.Add("eth1", "eth1", 2, phc)
+		f.Add("eth1.7", "eth1", 7, phc)
 		r.inspectNICs()
 		r.requirePort(0, "ptp0")
 		r.requirePort(1, want)
@@ -102,8 +95,8 @@ func TestOtherProvider(t *testing.T) {
 	r.requireClocks("system", "ptp0", "ptp3")
 	stamping(-1, "system", clock.System)
 	r.requireClocks("system", "ptp0")
-	f.add("eth1", "eth1", 2, 1)
-	f.add("eth1.7", "eth1", 7, 1)
+	f.Add("eth1", "eth1", 2, 1)
+	f.Add("eth1.7", "eth1", 7, 1)
 	r.retry(r.now())
 	r.requirePort(1, "ptp1")
 	r.requireClocks("system", "ptp0", "ptp1")
@@ -113,12 +106,12 @@ func TestOtherProvider(t *testing.T) {
 func TestReloadChangesTheUse(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+"transport = \"l2\"\n")
-	n := f.nics["eth0"]
-	n.separate = true
-	r.reload(r.ctx, r.now(), parse(t, port0))
+	n := f.NIC("eth0")
+	n.Separate()
+	r.reload(r.now(), parse(t, port0))
 	r.requirePort(0, "ptp0")
-	if n.uses != nic.PTPOverUDP || n.restored != nil {
-		t.Errorf("the NIC serves %v, was put back %v", n.uses, n.restored)
+	if s := n.State(); s.Uses != nic.PTPOverUDP || s.Restored != nil {
+		t.Errorf("the NIC serves %v, was put back %v", s.Uses, s.Restored)
 	}
 }
 
@@ -126,11 +119,11 @@ func TestReloadChangesTheUse(t *testing.T) {
 func TestUseIsGivenUp(t *testing.T) {
 	f := twoNICs(t)
 	r := newRig(t, f, port0+port1+bound)
-	if got := f.nics["eth1"].uses; got != nic.PTPOverUDP|nic.NTP {
+	if got := f.NIC("eth1").State().Uses; got != nic.PTPOverUDP|nic.NTP {
 		t.Fatalf("the NIC serves %v", got)
 	}
-	r.reload(r.ctx, r.now(), parse(t, port0+bound))
-	if got := f.nics["eth1"].uses; got != nic.NTP {
+	r.reload(r.now(), parse(t, port0+bound))
+	if got := f.NIC("eth1").State().Uses; got != nic.NTP {
 		t.Errorf("the NIC serves %v, want NTP only", got)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/ntp/wire"
+	"github.com/lockstep-time/lockstep/platform"
+	"github.com/lockstep-time/lockstep/platform/platformtest"
 )
 
 // TestReloadForgetsKisses has a server that has denied its service asked again by a configuration that is as it was.
@@ -22,15 +24,15 @@ func TestReloadForgetsKisses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	r := newRig(t, newFakeHost(t), text)
-	r.machine.listen = func(hwts.Config) (*hwts.Conn, error) {
+	r := newRig(t, platformtest.New(platformtest.Config{Folder: t.TempDir(), Listen: func(hwts.Config) (platform.Conn, error) {
 		addr := server.LocalAddr().(*net.UDPAddr).AddrPort()
-		return hwts.Listen(hwts.Config{Network: hwts.UDP4, Connect: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())})
-	}
+		return platform.Local().Listen(hwts.Config{Network: hwts.UDP4, Connect: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())})
+	}}), text)
 	now := r.now()
 	pass := func(d time.Duration) {
 		now = now.Add(d)
 		r.host.Wake(now)
+		r.settleAt(now)
 	}
 	request := func() wire.Header {
 		var b [wire.HeaderLen]byte
@@ -58,7 +60,7 @@ func TestReloadForgetsKisses(t *testing.T) {
 	if got := reason(); !strings.HasPrefix(got, "it denies its service (DENY)") {
 		t.Fatalf("the server has denied its service; reason: %s", got)
 	}
-	r.reload(r.ctx, now, parse(t, text))
+	r.reload(now, parse(t, text))
 	pass(17 * time.Second)
 	if got := reason(); strings.Contains(got, "denies") {
 		t.Errorf("reason after the reload: %s", got)

@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -16,44 +15,44 @@ import (
 // watchPause is how long it takes until interfaces are watched again after that has failed, for want of memory or files.
 const watchPause = 5 * time.Second
 
-// watchLinks tells the loop what happens to the interfaces, until ctx is done.
-func (d *Daemon) watchLinks(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := nic.Watch(ctx, func(ev nic.Event) { d.loop.post(ctx, event{kind: linkChanged, link: ev}) })
-		if ctx.Err() != nil {
+// watchLinks tells the loop what happens to the interfaces, until the daemon ends.
+func (d *Daemon) watchLinks() {
+	for d.ctx.Err() == nil {
+		err := d.platform.Watch(d.ctx, func(ev nic.Event) { d.loop.post(d.ctx, event{kind: linkChanged, link: ev}) })
+		if d.ctx.Err() != nil {
 			return
 		}
-		d.loop.post(ctx, event{kind: called, call: func(clock.Mono) {
+		d.call(func(clock.Mono) {
 			d.repeated("watch", "interfaces cannot be watched; it is tried again", err)
-		}})
+		})
 		select {
-		case <-ctx.Done():
+		case <-d.ctx.Done():
 		case <-time.After(watchPause):
 		}
 	}
 }
 
 // linkChanged follows what happens to the interfaces.
-func (d *Daemon) linkChanged(ctx context.Context, now clock.Mono, ev nic.Event) {
+func (d *Daemon) linkChanged(now clock.Mono, ev nic.Event) {
 	switch ev.Change {
 	case nic.Renamed:
 		d.renamed(ev.OldName, ev.Name)
 		d.arrived = true
 		d.interfaceGone(now, ev.OldName)
-		d.interfaceThere(ctx, now, ev)
+		d.interfaceThere(now, ev)
 	case nic.Removed:
 		d.interfaceGone(now, ev.Name)
-		delete(d.nics, ev.Name) // what an interface made anew is like nobody knows
+		d.ask(&request{do: func() { delete(d.hardware.nics, ev.Name) }}) // what an interface made anew is like nobody knows
 	case nic.Added:
 		d.arrived = true
-		d.interfaceThere(ctx, now, ev)
+		d.interfaceThere(now, ev)
 	case nic.LinkUp:
 		d.arrived = true // of a NIC that has just been made the clock may not have been there yet
-		d.reapply(ev.Name)
-		d.linkUp(ctx, now, ev.Name)
+		d.linkUp(now, ev.Name)
 	case nic.LinkDown:
 		for _, p := range d.ports {
 			if p.cfg.Interface == ev.Name {
+				p.down = true
 				d.host.PortLink(now, p.n, false, 0)
 			}
 		}
@@ -73,50 +72,87 @@ func (d *Daemon) interfaceGone(now clock.Mono, name string) {
 			d.stampByKernel(now, n)
 		}
 	}
-	d.tidy(now)
+	d.untidy = true
 }
 
 // interfaceThere opens what belongs on an interface that has come, or was there when the watching began.
-func (d *Daemon) interfaceThere(ctx context.Context, now clock.Mono, ev nic.Event) {
+func (d *Daemon) interfaceThere(now clock.Mono, ev nic.Event) {
 	for _, p := range d.ports {
-		switch {
-		case p.cfg.Interface != ev.Name:
+		if p.cfg.Interface != ev.Name {
 			continue
+		}
+		p.down = !ev.Up
+		switch {
 		case p.open && p.index != ev.Index:
 			d.losePort(now, p, hwts.ErrNoInterface)
 		case p.open && !ev.Up:
 			d.host.PortLink(now, p.n, false, 0)
 		}
-		d.openPort(ctx, now, p)
+		d.openPort(p)
 	}
 	if ev.Up {
-		d.reapply(ev.Name)
-		d.linkUp(ctx, now, ev.Name)
+		d.linkUp(now, ev.Name)
 	}
-	d.tidy(now)
+	d.untidy = true
 }
 
-// linkUp tells the ports and associations on an interface that its link is up, and looks whether it has the clock that
-// it had before.
-func (d *Daemon) linkUp(ctx context.Context, now clock.Mono, name string) {
+// linkUp follows a link that is up: it has the NIC stamp, looks whether that has the clock that it had before, and tells the
+// ports and associations on it.
+func (d *Daemon) linkUp(now clock.Mono, name string) {
 	ours := false
+	for _, p := range d.ports {
+		if p.cfg.Interface == name {
+			ours, p.down = true, false
+			d.openPort(p)
+		}
+	}
+	for n := range d.associations {
+		ours = ours || d.host.AssociationInterface(n) == name
+	}
+	d.networkChanged(now, ours)
+	if !ours && !d.inUse(name) {
+		return
+	}
+	var changed bool
+	var failed, err error
+	var caps nic.Capabilities
+	d.ask(&request{
+		what: "up " + name,
+		do: func() {
+			changed, failed = d.hardware.reapply(name)
+			caps, err = d.platform.Probe(name)
+		},
+		done: func(now clock.Mono) {
+			if failed != nil {
+				d.repeated("nic "+name, "timestamping cannot be configured again", failed)
+			} else if changed {
+				d.log.Info("timestamping configured again", "nic", name)
+			}
+			d.linkProbed(now, name, &caps, err)
+		},
+	})
+}
+
+// linkProbed tells the ports on an interface that its link is up, unless it is down again, and opens those anew whose clock
+// is another one than before.
+func (d *Daemon) linkProbed(now clock.Mono, name string, caps *nic.Capabilities, err error) {
 	for _, p := range d.ports {
 		if p.cfg.Interface != name {
 			continue
 		}
-		ours = true
-		d.openPort(ctx, now, p)
-		speed := d.checkClock(ctx, now, p)
-		d.host.PortLink(now, p.n, true, speed)
+		var speed uint64
+		if err == nil {
+			d.compareClock(now, p, caps)
+			speed = uint64(caps.Speed) * 1e6
+		}
+		d.host.PortLink(now, p.n, !p.down, speed)
 	}
 	for n := range d.associations {
 		if d.host.AssociationInterface(n) == name {
-			ours = true
-			d.stampAssociation(ctx, now, n)
+			d.stampAssociation(n)
 		}
 	}
-	d.tidy(now)
-	d.networkChanged(now, ours)
+	d.untidy = true
 }
 
 // What is done to interfaces that nothing is bound to has servers asked anew no more often than this: on a host of
@@ -141,38 +177,59 @@ func (d *Daemon) networkChanged(now clock.Mono, urgent bool) {
 
 var errOtherClock = errors.New("its clock has changed")
 
-// checkClock opens a port anew if the interface has another clock than it had. It returns the speed of the link in bit/s.
-func (d *Daemon) checkClock(ctx context.Context, now clock.Mono, p *portSockets) (speed uint64) {
-	caps, err := d.machine.probe(p.cfg.Interface)
-	if err != nil {
-		return 0
-	}
+// compareClock opens a port anew if the interface has another clock than it had.
+func (d *Daemon) compareClock(now clock.Mono, p *portSockets, caps *nic.Capabilities) {
 	want := clock.System
-	if byNIC, _ := hardware(p.cfg, &caps); byNIC {
+	if byNIC, _ := stampedByNIC(p.cfg, caps); byNIC {
 		want = caps.Clock()
 	}
 	if p.open && want != p.clock {
 		d.losePort(now, p, errOtherClock)
-		d.openPort(ctx, now, p)
+		d.openPort(p)
 	}
 	p.lost = p.lost && !p.hardware()
-	return uint64(caps.Speed) * 1e6
 }
 
-// retry opens the ports that could not be opened, and looks for clocks that are gone: their device may be there by now.
+// lookForClock opens a port that has lost its clock by another one, or the same, once there is one.
+func (d *Daemon) lookForClock(p *portSockets) {
+	name := p.cfg.Interface
+	var caps nic.Capabilities
+	var err error
+	d.ask(&request{
+		what: "clock " + name,
+		do:   func() { caps, err = d.platform.Probe(name) },
+		done: func(now clock.Mono) {
+			for _, p := range d.ports {
+				if err == nil && p.lost && p.cfg.Interface == name {
+					d.compareClock(now, p, &caps)
+				}
+			}
+			d.untidy = true
+		},
+	})
+}
+
+// retry opens the ports that could not be opened, and looks for clocks that are gone, unless there is enough to be done.
 func (d *Daemon) retry(now clock.Mono) {
+	if d.interfaces.idle() {
+		d.reopen()
+	}
+	if d.untold {
+		d.networkChanged(now, false)
+	}
+}
+
+// reopen opens the ports that are not open, and looks for clocks that are gone: their device may be there by now.
+func (d *Daemon) reopen() {
 	for _, p := range d.ports {
-		if d.openPort(d.ctx, now, p); p.lost {
-			d.checkClock(d.ctx, now, p)
+		if d.openPort(p); p.open && p.lost {
+			d.lookForClock(p)
 		}
 	}
 	for n, a := range d.associations {
 		if a.lost {
-			d.stampAssociation(d.ctx, now, n)
+			d.stampAssociation(n)
 		}
 	}
-	d.tidy(now)
-	if d.untold {
-		d.networkChanged(now, false)
-	}
+	d.untidy = true
 }

@@ -120,12 +120,12 @@ type waker interface {
 }
 
 // run handles events and timers until ctx is done.
-func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mono, e *event)) error {
+func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mono, e *event)) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		if ctx.Err() != nil { // in the select below a flood would be taken instead of the end, every other time
-			return nil
+			return
 		}
 		now := sysclock.Monotonic()
 		if w().NextWake() <= now {
@@ -135,7 +135,7 @@ func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mo
 		var e event
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
 			continue
 		case e = <-l.urgent:

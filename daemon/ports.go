@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,26 +14,47 @@ import (
 	"github.com/lockstep-time/lockstep/host"
 	"github.com/lockstep-time/lockstep/hwts"
 	"github.com/lockstep-time/lockstep/hwts/nic"
+	"github.com/lockstep-time/lockstep/platform"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/ptp/wire"
 )
 
-// portSockets are the sockets of one PTP port.
+// portSockets is one PTP port, with its sockets.
 type portSockets struct {
 	stamping
-	cfg    configs.Port
-	n      int
-	open   bool
-	lost   bool // its clock is gone, and looked for
-	serial uint32
-	index  int // of the interface
-	event  *hwts.Conn
+	sockets
+	cfg     configs.Port
+	n       int
+	open    bool
+	asked   uint32 // serial of the attempt to open it that is being made, 0 if none is
+	lost    bool   // its clock is gone, and looked for
+	down    bool   // its link, by the last that was heard of it
+	serial  uint32
+	index   int           // of the interface
+	counted hwts.Counters // by the sockets of before
+}
+
+// sockets are those of a port that is open.
+type sockets struct {
+	event platform.Conn
 	// general and unicast are nil on Ethernet, where one socket does. What is sent to this host alone has a socket of its
 	// own, so that only general messages can arrive by unicast.
-	general, unicast *hwts.Conn
+	general, unicast platform.Conn
 	to               hwts.Addr
-	readers          sync.WaitGroup
-	counted          hwts.Counters // by the sockets of before
+	readers          *sync.WaitGroup
+}
+
+// conns are the sockets that are open.
+func (s *sockets) conns() []platform.Conn {
+	return slices.DeleteFunc([]platform.Conn{s.event, s.general, s.unicast}, func(c platform.Conn) bool { return c == nil })
+}
+
+// close closes the sockets, and waits for what reads them.
+func (s *sockets) close() {
+	for _, c := range s.conns() {
+		_ = c.Close()
+	}
+	s.readers.Wait()
 }
 
 func network(t configs.Transport) hwts.Network {
@@ -69,57 +89,108 @@ func (r *receiver) Transmitted(id uint32, ts clock.Timestamp) {
 	r.loop.transmitted(e)
 }
 
-// openPort opens the sockets of port n, or tells the engine why it cannot.
-func (d *Daemon) openPort(ctx context.Context, now clock.Mono, p *portSockets) {
-	if p.open {
-		return
-	}
-	info, err := d.tryPort(ctx, now, p)
-	if err != nil {
-		d.shutPort(p)
-		d.repeated("port "+p.cfg.Interface, "PTP port is of no use", err)
-		d.host.ClosePort(now, p.n, err)
-		return
-	}
-	p.open = true
-	d.host.OpenPort(now, p.n, info)
+// attempt is one to open a port. What is known of the port is from when it was asked for.
+type attempt struct {
+	stamped
+	sockets
+	cfg    configs.Port
+	steer  bool  // the PHC
+	denied error // why the NIC may not be had take timestamps, so that it is the kernel that does
+	err    error // why the port cannot be opened
 }
 
-func (d *Daemon) tryPort(ctx context.Context, now clock.Mono, p *portSockets) (host.PortInfo, error) {
-	caps, err := d.machine.probe(p.cfg.Interface)
-	if err != nil {
-		p.stamping = byKernel()
-		return host.PortInfo{}, err
+// openPort has the sockets of a port opened, unless they are, or are being opened.
+func (d *Daemon) openPort(p *portSockets) {
+	if p.open || p.asked != 0 {
+		return
 	}
-	p.index = caps.Index
-	byNIC, err := hardware(p.cfg, &caps)
-	if err != nil {
-		return host.PortInfo{}, err
+	d.serials++
+	serial := d.serials
+	p.asked = serial
+	a := &attempt{stamped: stamped{stamping: p.stamping}, cfg: p.cfg, steer: d.cfg.Steering.PHC,
+		sockets: sockets{readers: &sync.WaitGroup{}}}
+	wanted := func() bool { return p.n < len(d.ports) && d.ports[p.n] == p && p.asked == serial }
+	d.ask(&request{
+		wanted: wanted,
+		do:     func() { a.err = a.open(d.hardware) },
+		done: func(now clock.Mono) {
+			gone := d.adopt(now, &a.stamped)
+			if a.err == nil {
+				a.err = gone
+			}
+			d.untidy = true
+			if wanted() {
+				d.tried(now, p, a)
+			} else {
+				d.closeSockets(a.sockets)
+			}
+		},
+	})
+}
+
+// tried takes over the sockets that were opened for a port, or tells the engine why there are none.
+func (d *Daemon) tried(now clock.Mono, p *portSockets, a *attempt) {
+	serial := p.asked
+	p.asked, p.stamping = 0, a.stamping
+	if a.denied != nil {
+		d.repeated("stamp "+p.cfg.Interface, "PTP on "+p.cfg.Interface+" is timestamped by the kernel, which is less exact", a.denied)
 	}
-	if p.stamping = byKernel(); byNIC {
-		if err := d.stampPort(ctx, now, p, &caps); err != nil {
-			return host.PortInfo{}, err
+	if a.err != nil {
+		d.closeSockets(a.sockets)
+		d.repeated("port "+p.cfg.Interface, "PTP port is of no use", a.err)
+		d.host.ClosePort(now, p.n, a.err)
+		return
+	}
+	p.open, p.serial, p.index, p.sockets = true, serial, a.caps.Index, a.sockets
+	p.lost = p.lost && !p.hardware()
+	r := receiver{loop: d.loop, clocks: d.clocks, n: p.n, serial: p.serial, kind: ptpReceived}
+	u := r
+	u.kind = ptpUnicast
+	for _, c := range p.conns() {
+		if c == p.unicast {
+			read(p.readers, c, &u)
+		} else {
+			read(p.readers, c, &r)
 		}
 	}
-	info := host.PortInfo{Clock: p.clock, Hardware: p.hardware(), LinkUp: caps.Up, Speed: uint64(caps.Speed) * 1e6,
-		Identity: wire.PortIdentity{Clock: d.identity(caps.MAC), Port: uint16(p.n + 1)}}
-	return info, d.listen(p, info)
+	d.host.OpenPort(now, p.n, host.PortInfo{Clock: p.clock, Hardware: p.hardware(), LinkUp: a.caps.Up && !p.down,
+		Speed:    uint64(a.caps.Speed) * 1e6,
+		Identity: wire.PortIdentity{Clock: d.identity(a.caps.MAC), Port: uint16(p.n + 1)}})
 }
 
-// stampPort has the NIC timestamp the messages of a port. Where this process may not have it do so, and need not, it is
-// the kernel that does.
-func (d *Daemon) stampPort(ctx context.Context, now clock.Mono, p *portSockets, caps *nic.Capabilities) (err error) {
-	p.stamping, err = d.stampBy(ctx, now, caps, nic.UseOf(network(p.cfg.Transport)))
-	if p.cfg.Timestamping != configs.AutoTimestamping || !errors.Is(err, fs.ErrPermission) {
+// open opens the sockets. It waits.
+func (a *attempt) open(h *hardware) error {
+	caps, err := h.platform.Probe(a.cfg.Interface)
+	if err != nil {
+		a.stamping = byKernel()
 		return err
 	}
-	p.stamping = byKernel()
-	d.repeated("stamp "+p.cfg.Interface, "PTP on "+p.cfg.Interface+" is timestamped by the kernel, which is less exact", err)
+	byNIC, err := stampedByNIC(a.cfg, &caps)
+	if err != nil {
+		return err
+	}
+	a.stamped = stamped{stamping: byKernel(), caps: caps}
+	if byNIC {
+		if err := a.stamp(h, &caps); err != nil {
+			return err
+		}
+	}
+	return a.listen(h.platform)
+}
+
+// stamp has the NIC timestamp the messages of a port. Where this process may not have it do so, and need not, it is the kernel
+// that does.
+func (a *attempt) stamp(h *hardware, caps *nic.Capabilities) (err error) {
+	a.stamped, err = h.stampBy(caps, nic.UseOf(network(a.cfg.Transport)), a.steer)
+	if a.cfg.Timestamping != configs.AutoTimestamping || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	a.stamping, a.denied = byKernel(), err
 	return nil
 }
 
-// hardware decides who takes the timestamps.
-func hardware(cfg configs.Port, caps *nic.Capabilities) (bool, error) {
+// stampedByNIC decides who takes the timestamps.
+func stampedByNIC(cfg configs.Port, caps *nic.Capabilities) (bool, error) {
 	switch cfg.Timestamping {
 	case configs.KernelTimestamping:
 		return false, nil
@@ -140,43 +211,29 @@ func nameOf(caps *nic.Capabilities) string {
 	return fmt.Sprintf("%s (driver %s)", caps.NIC, caps.Driver)
 }
 
-// listen makes the sockets and starts reading them.
-func (d *Daemon) listen(p *portSockets, info host.PortInfo) error {
-	net := network(p.cfg.Transport)
-	c := hwts.Config{Network: net, Interface: p.cfg.Interface, Stamps: hwts.Kernel, TTL: int(p.cfg.TTL),
-		DSCP: int(p.cfg.DSCP), IngressLatency: p.cfg.IngressLatency, EgressLatency: p.cfg.EgressLatency,
+// listen makes the sockets. Nothing is read yet.
+func (a *attempt) listen(p platform.Host) (err error) {
+	net := network(a.cfg.Transport)
+	c := hwts.Config{Network: net, Interface: a.cfg.Interface, Stamps: hwts.Kernel, TTL: int(a.cfg.TTL),
+		DSCP: int(a.cfg.DSCP), IngressLatency: a.cfg.IngressLatency, EgressLatency: a.cfg.EgressLatency,
 		Groups: groups(net), Accept: hwts.AcceptGroups}
-	if info.Hardware {
-		c.Stamps, c.Clock = hwts.Hardware, info.Clock
+	if a.hardware() {
+		c.Stamps, c.Clock = hwts.Hardware, a.clock
 	}
-	p.to = net.Primary(p.cfg.EventPort)
+	a.to = net.Primary(a.cfg.EventPort)
 	if net != hwts.Ethernet {
-		c.Port = p.cfg.EventPort
+		c.Port = a.cfg.EventPort
 	}
-	var err error
-	if p.event, err = d.machine.listen(c); err != nil {
+	if a.event, err = p.Listen(c); err != nil || net == hwts.Ethernet {
 		return err
 	}
-	d.serials++
-	p.serial = d.serials
-	r := receiver{loop: d.loop, clocks: d.clocks, n: p.n, serial: p.serial, kind: ptpReceived}
-	d.serve(&p.readers, p.event, &r)
-	if net == hwts.Ethernet {
-		return nil
-	}
-	c.Port, c.Stamps, c.Clock, c.DSCP = p.cfg.GeneralPort, hwts.NoStamps, 0, 0
-	if p.general, err = d.machine.listen(c); err != nil {
+	c.Port, c.Stamps, c.Clock, c.DSCP = a.cfg.GeneralPort, hwts.NoStamps, 0, 0
+	if a.general, err = p.Listen(c); err != nil {
 		return err
 	}
-	d.serve(&p.readers, p.general, &r)
 	c.Groups, c.Accept = nil, hwts.AcceptUnicast
-	if p.unicast, err = d.machine.listen(c); err != nil {
-		return err
-	}
-	u := r
-	u.kind = ptpUnicast
-	d.serve(&p.readers, p.unicast, &u)
-	return nil
+	a.unicast, err = p.Listen(c)
+	return err
 }
 
 // unicast hands over a message to all ports that it may be for: of sockets at one UDP port of one interface the kernel gives
@@ -200,7 +257,8 @@ func groups(net hwts.Network) []hwts.Addr {
 	return all
 }
 
-func (d *Daemon) serve(readers *sync.WaitGroup, c *hwts.Conn, h hwts.Handler) {
+// read has what a socket receives handed over, until it is closed.
+func read(readers *sync.WaitGroup, c platform.Conn, h hwts.Handler) {
 	readers.Go(func() { _ = c.Serve(h) }) // it ends by Close only
 }
 
@@ -211,14 +269,18 @@ func (d *Daemon) losePort(now clock.Mono, p *portSockets, why error) {
 	d.host.ClosePort(now, p.n, why)
 }
 
-// shutPort closes the sockets of a port. What it is timestamped by is kept for it.
+// shutPort gives up the sockets of a port, and an attempt to open it. What it is timestamped by is kept for it.
 func (d *Daemon) shutPort(p *portSockets) {
-	for _, c := range p.conns() {
-		_ = c.Close()
-	}
-	p.readers.Wait()
 	p.counted = p.counters()
-	p.event, p.general, p.unicast, p.open, p.serial = nil, nil, nil, false, 0
+	d.closeSockets(p.sockets)
+	p.sockets, p.open, p.serial, p.asked = sockets{}, false, 0, 0
+}
+
+// closeSockets has sockets closed, which waits for what reads them. What they receive meanwhile is not made use of.
+func (d *Daemon) closeSockets(s sockets) {
+	if len(s.conns()) > 0 {
+		d.ask(&request{closes: true, do: s.close})
+	}
 }
 
 // counters returns what the port's sockets have counted, those of before included.
@@ -228,11 +290,6 @@ func (p *portSockets) counters() hwts.Counters {
 		all = all.Plus(c.Counters())
 	}
 	return all
-}
-
-// conns are the sockets that are open.
-func (p *portSockets) conns() []*hwts.Conn {
-	return slices.DeleteFunc([]*hwts.Conn{p.event, p.general, p.unicast}, func(c *hwts.Conn) bool { return c == nil })
 }
 
 // identity makes the clock identity of the NIC's address, or of the host's own random one where it has none.

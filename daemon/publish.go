@@ -29,7 +29,6 @@ func (d *Daemon) publish(now clock.Mono) {
 		return
 	}
 	s := d.host.Snapshot(when, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
-	d.count(s)
 	d.snapshot.Store(s)
 	if !d.ready && (s.State == status.Locked || s.Time.Sub(s.Started) > readyPatience) {
 		d.ready = true
@@ -43,7 +42,7 @@ func (d *Daemon) publish(now clock.Mono) {
 		}
 		d.tell(func() error { return d.opt.Notify.Status(text) })
 		d.retry(now)
-		d.resteerClocks(now)
+		d.resteerClocks()
 		if now.Sub(d.inspected) >= inspectInterval {
 			d.inspect(now)
 			d.search()
@@ -51,23 +50,6 @@ func (d *Daemon) publish(now clock.Mono) {
 	}
 	if now.Sub(d.saved) >= saveInterval || d.saved == 0 && s.State == status.Locked {
 		d.save(now)
-	}
-}
-
-// count enters what the edges have counted into the snapshot, which has the ports and, as the last of its sources, the
-// associations in the order of the configuration.
-func (d *Daemon) count(s *status.Snapshot) {
-	s.Overrun = d.loop.dropped.Load()
-	for i, p := range d.ports {
-		s.Ports[i].Socket = socketStatus(p.counters())
-	}
-	first := len(s.Sources) - len(d.associations)
-	for i, a := range d.associations {
-		c := a.counted
-		if a.conn != nil {
-			c = c.Plus(a.conn.Counters())
-		}
-		s.Sources[first+i].Socket = socketStatus(c)
 	}
 }
 

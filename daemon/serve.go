@@ -44,14 +44,14 @@ func (d *Daemon) closeStatus() (err error) {
 	return err
 }
 
-func (d *Daemon) serveStatus(ctx context.Context) {
+func (d *Daemon) serveStatus() {
 	if d.control != nil {
 		s := control.NewServer(d.look, d.resume(), d.log)
-		d.workers.Go(func() { d.served("control socket", s.Serve(ctx, d.control)) })
+		d.workers.Go(func() { d.served("control socket", s.Serve(d.ctx, d.control)) })
 	}
 	if d.metrics != nil {
 		d.exporter = metrics.New(d.look)
-		d.workers.Go(func() { d.served("metrics", d.exporter.Serve(ctx, d.metrics)) })
+		d.workers.Go(func() { d.served("metrics", d.exporter.Serve(d.ctx, d.metrics)) })
 	}
 }
 

@@ -62,24 +62,24 @@ func (b *bracket) observe(e *estimate.Estimator, o estimate.Observation, bound, 
 	return observe(e, o, wander, limit{b, bound})
 }
 
-// margins are two brackets of one estimate. The full one assumes nothing of how a delay is shared between the way there and
+// brackets are two of one estimate. The full one assumes nothing of how a delay is shared between the way there and
 // the way back: with it the host votes on its sources. The stated one, which is reported, takes it to be shared as evenly as
 // the configuration says.
-type margins struct{ full, stated bracket }
+type brackets struct{ full, stated bracket }
 
 // observe is the same for both: a measurement is off by even ns less at most if its delay is shared evenly.
-func (m *margins) observe(e *estimate.Estimator, o estimate.Observation, bound, even, wander float64) estimate.Verdict {
-	return observe(e, o, wander, limit{&m.full, bound}, limit{&m.stated, bound - even})
+func (p *brackets) observe(e *estimate.Estimator, o estimate.Observation, bound, even, wander float64) estimate.Verdict {
+	return observe(e, o, wander, limit{&p.full, bound}, limit{&p.stated, bound - even})
 }
 
-func (m *margins) moved(ns float64) {
-	m.full.moved(ns)
-	m.stated.moved(ns)
+func (p *brackets) moved(ns float64) {
+	p.full.moved(ns)
+	p.stated.moved(ns)
 }
 
-func (m *margins) admit(bound float64) {
-	m.full.admit(bound)
-	m.stated.admit(bound)
+func (p *brackets) admit(bound float64) {
+	p.full.admit(bound)
+	p.stated.admit(bound)
 }
 
 // limit is what one observation may be off by, in ns, and the bracket that it narrows.
@@ -107,11 +107,11 @@ func observe(e *estimate.Estimator, o estimate.Observation, wander float64, limi
 }
 
 // runOff returns by how much a clock may have run off, in ns, from where it is believed to be since it was observed last
-// and until its oscillator shows time: confidence standard deviations.
-func runOff(e *estimate.Estimator, time int64, wander float64) float64 {
+// and until its oscillator shows at: confidence standard deviations.
+func runOff(e *estimate.Estimator, at int64, wander float64) float64 {
 	last := e.Time()
 	_, est := e.At(last)
-	est = estimate.State{FrequencyVar: est.FrequencyVar}.After(float64(max(0, time-last))/1e9, max(wander, e.MostWander()))
+	est = estimate.State{FrequencyVar: est.FrequencyVar}.After(float64(max(0, at-last))/1e9, max(wander, e.MostWander()))
 	return confidence(e.Observations()) * est.Sigma()
 }
 
@@ -121,7 +121,8 @@ func confidence(observations int) float64 {
 }
 
 // BoundSigmas is how many standard deviations a maximum error covers. As long as there are about fewSamples or less, the
-// standard deviation is itself a guess, and as many times more are covered as one sample would need for each.
+// standard deviation is itself a guess, and as many times more are covered as one sample would need for each. Chosen by
+// simulation: the bound is to cover all samples of a run.
 const (
 	BoundSigmas = 5
 	fewSamples  = 4

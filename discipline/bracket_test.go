@@ -51,18 +51,18 @@ func TestBracketFollowsTheEstimate(t *testing.T) {
 	}
 }
 
-// TestMarginsRelyOnAnEvenPath measures an offset of 0 by a path of which 100 ns stay open, 75 of them only if it is uneven.
-func TestMarginsRelyOnAnEvenPath(t *testing.T) {
+// TestBracketsRelyOnAnEvenPath measures an offset of 0 by a path of which 100 ns stay open, 75 of them only if it is uneven.
+func TestBracketsRelyOnAnEvenPath(t *testing.T) {
 	const bound, even = 100, 75
-	var m margins
+	var p brackets
 	e := estimate.New()
 	e.SetFrequency(0, 1)
 	at := int64(0)
 	for range 50 {
 		at += int64(time.Second)
-		m.observe(e, estimate.Observation{Time: at, Variance: 1}, bound, even, 0)
+		p.observe(e, estimate.Observation{Time: at, Variance: 1}, bound, even, 0)
 	}
-	if m.full.half() < 99 || m.stated.half() > 40 || m.stated.half() < 25 {
-		t.Errorf("half width %g and %g, want 100 and not much more than 25", m.full.half(), m.stated.half())
+	if p.full.half() < 99 || p.stated.half() > 40 || p.stated.half() < 25 {
+		t.Errorf("half width %g and %g, want 100 and not much more than 25", p.full.half(), p.stated.half())
 	}
 }

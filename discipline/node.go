@@ -12,38 +12,28 @@ import (
 )
 
 const (
-	historySize = 4096 // changes of a clock that are remembered
+	historySize = 4096 // changes of a clock that are remembered: two minutes of dithering 32 times a second
 	rmsSize     = 64   // updates of which the root mean square is shown
 )
 
-// node is one clock of the tree.
+// node is one clock of the graph.
 type node struct {
 	id             clock.ID
 	scale          clock.Scale
 	servo          servo.Servo
 	maxFrequency   float64
 	applied        float64 // correction in force, ppb
-	came           float64 // correction that was in force when it was added, ppb
+	initialPPB     float64 // correction that was in force when it was added, ppb
 	frequencySigma float64 // of -applied as the oscillator's error, ppb; 0: unknown
 	history        *clock.History
 
-	// edge of a PHC: the free-running system clock less the free-running PHC, over the system clock's time
-	edge      *estimate.Estimator
-	between   bracket // what crossings leave open of it
-	windows   estimate.DelaySpread
-	lean      estimate.Lean
-	window    time.Duration
-	method    clock.Method
 	crossedAt float64 // correction in force at the last crossing, ppb
-	system    *node   // the other end of the edge, once crossed
+	toward    *edge   // scratch of Graph.path: the next edge on the way
 
 	anchorMono clock.Mono // at which it read anchor
 	anchor     clock.Timestamp
-	oddSince   clock.Mono // of the first crossing, since the last sound one, that was not as expected; 0 if there is none
-	witnessed  bool       // the source has measured the root since, and found it off by miss ns
-	miss       float64
-	soundMono  clock.Mono // the same for the last crossing that was as expected; soundFree is without steering
-	soundFree  int64
+	goodMono   clock.Mono // the same for the last crossing that was as expected; goodFree is without steering
+	goodFree   int64
 
 	coarse      bool    // its frequency has a quantum that matters
 	residual    float64 // ns that the quantised frequency has put it ahead of where it was wanted
@@ -60,14 +50,10 @@ type node struct {
 }
 
 func newNode(in Info, now clock.Mono, cfg Config) *node {
-	n := &node{id: in.ID, scale: in.Scale, servo: in.Servo, maxFrequency: in.MaxFrequency, applied: in.Frequency, came: in.Frequency,
-		frequencySigma: in.Sigma, history: clock.NewHistory(in.ID, historySize), anchorMono: now, anchor: in.Reading,
+	n := &node{id: in.ID, scale: in.Scale, servo: in.Servo, maxFrequency: in.MaxFrequency, applied: in.Frequency,
+		initialPPB: in.Frequency, frequencySigma: in.Sigma, history: clock.NewHistory(in.ID, historySize), anchorMono: now, anchor: in.Reading,
 		wanted: in.Frequency, steered: now, everLocked: in.Trusted}
 	n.history.SetFrequency(in.Reading.Add(-time.Hour), in.Frequency)
-	if in.ID != clock.System {
-		n.edge = estimate.New()
-		n.edge.SetFrequency(0, wildFrequency)
-	}
 	if n.servo != nil {
 		n.servo.SetLimit(in.MaxFrequency)
 		if in.Sigma > 0 {
@@ -77,21 +63,18 @@ func newNode(in Info, now clock.Mono, cfg Config) *node {
 	return n
 }
 
-// wildFrequency is the standard deviation, in ppb, of what two clocks may differ by of which nothing is known. Crossings are
-// so precise that it need not be what to expect.
-const wildFrequency = 2e7
+// anchorAt notes what the clock read when the event at now came from.
+func (n *node) anchorAt(now clock.Mono, at clock.Timestamp) { n.anchorMono, n.anchor = now, at }
 
-// saw notes what the clock read when the event at now came from.
-func (n *node) saw(now clock.Mono, at clock.Timestamp) { n.anchorMono, n.anchor = now, at }
-
-// sound notes that the clock read at as expected.
-func (n *node) sound(now clock.Mono, at clock.Timestamp) {
-	n.soundMono, n.soundFree = now, n.freeTime(at)
+// markGood notes that the clock read at as expected.
+func (n *node) markGood(now clock.Mono, at clock.Timestamp) {
+	n.goodMono, n.goodFree = now, n.freeTime(at)
 }
 
-// ran returns by how much the clock has gone on, since it was last sound, other than the time that passed; ns, ≥ 0.
-func (n *node) ran(now clock.Mono) int64 {
-	return abs(n.freeTime(n.anchor) - n.soundFree - int64(now.Sub(n.soundMono)))
+// strayed returns by how much the clock has gone on other than the time that has passed since it last read as expected; ns,
+// ≥ 0.
+func (n *node) strayed(now clock.Mono) int64 {
+	return abs(n.freeTime(n.anchor) - n.goodFree - int64(now.Sub(n.goodMono)))
 }
 
 // reading returns about what the clock reads at now, which is good enough to extrapolate over: it goes on as time does, but
@@ -120,67 +103,14 @@ func (n *node) servoHold() float64 {
 	return n.applied
 }
 
-// edgeTo returns the edge that joins two clocks of which one is the system clock.
-func (n *node) edgeTo(o *node) *estimate.Estimator {
-	if n.edge != nil {
-		return n.edge
-	}
-	return o.edge
-}
-
 // correctionAt returns how far steering has moved the clock when its oscillator shows free, which is about now.
 func (n *node) correctionAt(free int64, now clock.Mono) (whole int64, fraction float64) {
 	whole, _ = n.correction(n.reading(now))
 	return n.correction(clock.At(n.id, free+whole))
 }
 
-// up carries an estimate of this PHC, when its oscillator shows at, over to the system clock. A frequency error is one per
-// unit of the clock's own time.
-func (n *node) up(est estimate.State, base, at int64) (estimate.State, int64, int64, bool) {
-	if n.edge == nil || !n.edge.Known() || n.system == nil {
-		return est, base, at, false
-	}
-	offset, e := n.edge.At(n.edge.Time())
-	at = clock.Sum(at, offset, clock.Int64(e.Offset)) // what the system clock's oscillator shows, but for what they part in the meantime
-	offset, e = n.edge.At(at)
-	est.Frequency *= pace(e.Frequency)
-	return est.Plus(e), base + offset, at, true
-}
-
-// down carries an estimate of the system clock, when its oscillator shows at, over to this PHC.
-func (n *node) down(est estimate.State, base, at int64) (estimate.State, int64, int64, bool) {
-	if n.edge == nil || !n.edge.Known() || n.system == nil {
-		return est, base, at, false
-	}
-	offset, e := n.edge.At(at)
-	est = est.Minus(e)
-	est.Frequency /= pace(e.Frequency)
-	return est, base - offset, clock.Sum(at, -offset, -clock.Int64(e.Offset)), true
-}
-
-// pace returns how fast a PHC runs by the system clock, for an edge whose offset grows by ppb. What nothing runs at is not
-// reckoned with: an estimate may be absurd for a while.
-func pace(ppb float64) float64 { return 1 - max(-5e8, min(5e8, ppb))/1e9 }
-
-// parted returns what is open now of the edge: what its crossings leave together, and not more than half of a window beside
-// where chance may have put the estimate.
-func (n *node) parted(now clock.Mono) bracket {
-	b := n.between
-	if n.system == nil {
-		return b
-	}
-	time := n.system.freeTime(n.system.reading(now))
-	b.widen(runOff(n.edge, time, 0))
-	_, est := n.edge.At(time)
-	chance := float64(n.window)/2 + confidence(n.edge.Observations())*est.Sigma()
-	if low, high := max(b.low, -chance), min(b.high, chance); low <= high {
-		b.low, b.high = low, high
-	}
-	return b
-}
-
-// note keeps the books on an update: what the offset was, and whether that is locked.
-func (n *node) note(est estimate.State, reach float64) (change Change, changed bool) {
+// recordOffset enters an update: what the offset was, and whether that is locked.
+func (n *node) recordOffset(est estimate.State, reach float64) (change Change, changed bool) {
 	n.offset = est.Offset
 	n.squares[n.updates%rmsSize] = est.Offset * est.Offset
 	n.updates++
@@ -201,9 +131,11 @@ func (n *node) note(est estimate.State, reach float64) (change Change, changed b
 	return 0, false
 }
 
+// A clock is locked after lockAfter updates within reach in a row, and not any more after loseAfter out of it of which the
+// last is loseFactor times as far off. Chosen by simulation.
 const (
-	lockAfter  = 4 // updates within reach
-	loseAfter  = 4 // updates out of it
+	lockAfter  = 4
+	loseAfter  = 4
 	loseFactor = 5
 )
 

@@ -27,46 +27,47 @@ type Report struct {
 	Locked             bool
 	Updated            clock.Mono
 	Steps              uint64
-	Method             clock.Method
-	Window             time.Duration
-	Err                error
+	// Method and Window of the PHC's last crossing with the system clock, or else with another clock; 0 of the system clock.
+	Method clock.Method
+	Window time.Duration
+	Err    error
 }
 
 // Reports appends a report on each clock to dst, the root first.
-func (t *Tree) Reports(now clock.Mono, dst []Report) []Report {
-	if t.root != nil {
-		dst = append(dst, t.report(t.root, now))
+func (g *Graph) Reports(now clock.Mono, dst []Report) []Report {
+	if g.root != nil {
+		dst = append(dst, g.report(g.root, now))
 	}
-	for _, n := range t.nodes {
-		if n != t.root {
-			dst = append(dst, t.report(n, now))
+	for _, n := range g.nodes {
+		if n != g.root {
+			dst = append(dst, g.report(n, now))
 		}
 	}
 	return dst
 }
 
-func (t *Tree) report(n *node, now clock.Mono) Report {
-	r := Report{ID: n.id, Scale: n.scale, Root: n == t.root, Steered: n.servo != nil, Frequency: n.applied,
-		Learned: n.servoHold(), Locked: n.locked, Updated: n.steered, Steps: n.steps, Method: n.method, Window: n.window,
-		Err: n.err, Offset: clock.Nanoseconds(n.offset), OffsetRMS: clock.Nanoseconds(n.rms())}
+func (g *Graph) report(n *node, now clock.Mono) Report {
+	r := Report{ID: n.id, Scale: n.scale, Root: n == g.root, Steered: n.servo != nil, Frequency: n.applied,
+		Learned: n.servoHold(), Locked: n.locked, Updated: n.steered, Steps: n.steps, Err: n.err,
+		Offset: clock.Nanoseconds(n.offset), OffsetRMS: clock.Nanoseconds(n.rms())}
 	if n.servo != nil {
 		r.Servo = n.servo.Name()
 	}
-	r.MaxError, r.Known = t.MaxError(now, n.id)
-	switch {
-	case t.root == nil || n == t.root || !r.Known:
-	case t.root.id == clock.System || n.id == clock.System:
-		r.Parent = t.root.id
-	default:
-		r.Parent = clock.System
+	if e := g.edgeOf(n); e != nil && n.id != clock.System {
+		r.Method, r.Window = e.method, e.window
+	}
+	r.MaxError, r.Known = g.MaxError(now, n.id)
+	if g.root != nil && n != g.root && r.Known {
+		way, _ := g.path(g.root, n)
+		r.Parent = way[len(way)-1].edge.other(n).id
 	}
 	return r
 }
 
-// PHCs ranges over the clocks of the tree but for the system clock.
-func (t *Tree) PHCs() iter.Seq[clock.ID] {
+// PHCs ranges over the clocks of the graph but for the system clock.
+func (g *Graph) PHCs() iter.Seq[clock.ID] {
 	return func(yield func(clock.ID) bool) {
-		for _, n := range t.nodes {
+		for _, n := range g.nodes {
 			if n.id != clock.System && !yield(n.id) {
 				return
 			}
@@ -75,19 +76,19 @@ func (t *Tree) PHCs() iter.Seq[clock.ID] {
 }
 
 // Locked reports whether all clocks that are steered and can be related to the source are locked, and there is one.
-func (t *Tree) Locked(now clock.Mono) bool {
-	any := false
-	for _, n := range t.nodes {
+func (g *Graph) Locked(now clock.Mono) bool {
+	found := false
+	for _, n := range g.nodes {
 		if n.servo == nil {
 			continue
 		}
-		if _, ok := t.estimate(n, now); !ok {
+		if _, ok := g.estimate(n, now); !ok {
 			continue
 		}
 		if !n.locked {
 			return false
 		}
-		any = true
+		found = true
 	}
-	return any
+	return found
 }

@@ -36,14 +36,17 @@ type oscillator struct {
 	broken  bool
 }
 
-// rig is a host with a PHC, a system clock, and a source, in virtual time. It is the tree's actuator.
+// rig is a host with clocks, of which pairs are compared, and a source, in virtual time. It is the graph's actuator.
 type rig struct {
 	*testing.T
-	tree   *Tree
+	graph  *Graph
 	cfg    Config
 	rng    *rand.Rand
 	now    clock.Mono
 	clocks map[clock.ID]*oscillator
+	order  []clock.ID    // in which they advance
+	pairs  [][2]clock.ID // that are compared at each interval
+	spread int64         // a crossing is off by that at most, ns
 	// what the source measures, its noise (ns, standard deviation) and by how much it lies, ns; 0: it is silent
 	measures clock.ID
 	noise    float64
@@ -54,27 +57,39 @@ type rig struct {
 
 var phc = clock.PHC(0)
 
+// newRig returns a host with a PHC and a system clock.
 func newRig(t *testing.T, change func(*Config)) *rig {
-	r := &rig{T: t, rng: rand.New(rand.NewPCG(1, 1)), now: clock.Mono(time.Hour), measures: phc, noise: 20,
+	r := emptyRig(t, 1, change)
+	r.has(clock.System, &oscillator{scale: clock.UTC, ns: epoch - utc*1e9 + 80e6, error: -30000, wander: 1})
+	r.has(phc, &oscillator{scale: clock.TAI, ns: epoch - 60e9, error: 20000, wander: 1})
+	r.pairs = [][2]clock.ID{{phc, clock.System}}
+	return r
+}
+
+// emptyRig returns a host without clocks, with a source of the first PHC.
+func emptyRig(t *testing.T, seed uint64, change func(*Config)) *rig {
+	r := &rig{T: t, rng: rand.New(rand.NewPCG(seed, 1)), now: clock.Mono(time.Hour), measures: phc, noise: 20,
+		clocks: map[clock.ID]*oscillator{},
 		cfg: Config{StepThreshold: 20 * time.Microsecond, PanicThreshold: 1000 * second, MaxSlew: 5e5, Wander: 1,
 			Interval: 125 * time.Millisecond}}
 	if change != nil {
 		change(&r.cfg)
 	}
-	r.clocks = map[clock.ID]*oscillator{
-		clock.System: {scale: clock.UTC, ns: epoch - utc*1e9 + 80e6, error: -30000, wander: 1},
-		phc:          {scale: clock.TAI, ns: epoch - 60e9, error: 20000, wander: 1},
-	}
-	r.tree = New(r.cfg, r)
-	r.tree.SetUTCOffset(utc, true)
-	r.add(clock.System)
-	r.add(phc)
+	r.graph = New(r.cfg, r)
+	r.graph.SetUTCOffset(utc, true)
 	return r
+}
+
+// has gives the host a clock.
+func (r *rig) has(id clock.ID, c *oscillator) {
+	r.clocks[id] = c
+	r.order = append(r.order, id)
+	r.add(id)
 }
 
 func (r *rig) add(id clock.ID) {
 	c := r.clocks[id]
-	r.tree.Add(r.now, Info{ID: id, Scale: c.scale, Servo: servo.NewAdaptive(), MaxFrequency: 5e5, Frequency: c.applied,
+	r.graph.Add(r.now, Info{ID: id, Scale: c.scale, Servo: servo.NewAdaptive(), MaxFrequency: 5e5, Frequency: c.applied,
 		Reading: clock.At(id, c.ns)})
 }
 
@@ -119,7 +134,7 @@ func (r *rig) Changed(id clock.ID, what Change, d time.Duration) {
 	r.events = append(r.events, fmt.Sprintf("%v %s", id, names[what]))
 }
 
-func (r *rig) has(event string) bool {
+func (r *rig) saw(event string) bool {
 	for _, e := range r.events {
 		if e == event {
 			return true
@@ -134,11 +149,11 @@ const grain = 31250 * time.Microsecond // a quarter of Config.Interval
 func (r *rig) run(d time.Duration) {
 	for end := r.now.Add(d); r.now < end; {
 		r.advance()
-		if r.tree.NextWake() <= r.now {
-			r.tree.Tick(r.now)
+		if r.graph.NextWake() <= r.now {
+			r.graph.Tick(r.now)
 		}
 		since := time.Duration(r.now) - time.Hour
-		if since%r.cfg.Interval == 0 && r.tree.Has(phc) {
+		if since%r.cfg.Interval == 0 {
 			r.cross()
 		}
 		if since%second == 0 && r.measures != 0 {
@@ -149,7 +164,7 @@ func (r *rig) run(d time.Duration) {
 
 func (r *rig) advance() {
 	r.now = r.now.Add(grain)
-	for _, id := range [2]clock.ID{clock.System, phc} {
+	for _, id := range r.order {
 		c := r.clocks[id]
 		rate := (1+c.error/1e9)*(1+c.applied/1e9) - 1
 		more := c.frac + rate*float64(grain)
@@ -160,8 +175,13 @@ func (r *rig) advance() {
 }
 
 func (r *rig) cross() {
-	r.tree.Cross(r.now, clock.Crossing{A: clock.At(phc, r.clocks[phc].ns), B: clock.At(clock.System, r.clocks[clock.System].ns),
-		Uncertainty: 250, Method: clock.Extended})
+	for _, p := range r.pairs {
+		a, b := r.clocks[p[0]].ns, r.clocks[p[1]].ns
+		if r.spread > 0 {
+			a += r.rng.Int64N(2*r.spread+1) - r.spread
+		}
+		r.graph.Cross(r.now, clock.Crossing{A: clock.At(p[0], a), B: clock.At(p[1], b), Uncertainty: 250, Method: clock.Extended})
+	}
 }
 
 func (r *rig) measurement() source.Sample {
@@ -170,14 +190,14 @@ func (r *rig) measurement() source.Sample {
 		Variance: r.noise*r.noise + 1, MaxError: time.Duration(4*r.noise) + 100, Interval: time.Second}
 }
 
-func (r *rig) sample() estimate.Verdict { return r.tree.Sample(r.now, r.measurement()) }
+func (r *rig) sample() estimate.Verdict { return r.graph.Sample(r.now, r.measurement()) }
 
 // locked starts to follow the source and runs until both clocks are locked.
 func (r *rig) locked() *rig {
 	r.Helper()
-	r.tree.Follow(r.now, r.measures)
+	r.graph.Follow(r.now, r.measures)
 	r.run(30 * second)
-	if !r.tree.Locked(r.now) {
+	if !r.graph.Locked(r.now) {
 		r.Fatalf("not locked after 30 s: %v", r.events)
 	}
 	return r

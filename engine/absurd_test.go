@@ -17,7 +17,7 @@ import (
 // absurd returns an engine with one usable source of the kind, whose residuals are given, one second apart.
 func absurd(traits source.Traits, bound time.Duration, residuals ...float64) (*Engine, *tracked, clock.Mono) {
 	e := New(Config{}, Env{}, nil)
-	e.tree.Add(0, discipline.Info{ID: clock.System, Reading: clock.At(clock.System, 0)})
+	e.graph.Add(0, discipline.Info{ID: clock.System, Reading: clock.At(clock.System, 0)})
 	e.Register(&toy{info: source.Info{ID: "absurd", Kind: "toy", Traits: traits}, standing: source.Standing{State: source.Usable}})
 	s := e.sources[0]
 	now := clock.Mono(0)
@@ -88,9 +88,9 @@ func TestAnyOffsetsHaveErrors(t *testing.T) {
 			t.Errorf("sigma %d, maximum error %d, of a bound of %d", c.Sigma, c.MaxError, bound)
 		}
 		e.candidates = []source.Candidate{c}
-		e.misgive(now, 0)
-		if e.doubted < 0 {
-			t.Errorf("%d is doubted", e.doubted)
+		e.coverContradiction(0)
+		if d := e.contradiction(); d < 0 {
+			t.Errorf("contradicted by %d", d)
 		}
 		m := e.corrected(s, source.Sample{MaxError: bound})
 		s.rebase(residuals[0])

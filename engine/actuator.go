@@ -12,7 +12,7 @@ import (
 	"github.com/lockstep-time/lockstep/status"
 )
 
-// actuator passes on to the driver what the tree does, and to the sources what that does to their timestamps.
+// actuator passes on to the driver what the graph does, and to the sources what that does to their timestamps.
 type actuator Engine
 
 func (a *actuator) SetFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, error) {
@@ -40,11 +40,7 @@ func (a *actuator) Step(id clock.ID, d time.Duration) (clock.Timestamp, error) {
 			o.sample = source.Sample{} // its reading is one of before
 		}
 	}
-	for phc := range a.tree.PHCs() {
-		if phc == id || id == clock.System {
-			a.stale[phc] = a.comparing[phc]
-		}
-	}
+	(*Engine)(a).outdate(id)
 	if id == clock.System {
 		(*Engine)(a).rearmLeap(a.now)
 	}

@@ -4,11 +4,9 @@ package engine
 
 import (
 	"log/slog"
-	"math"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -41,7 +39,7 @@ func (e *Engine) choose(now clock.Mono) {
 	e.believe(now)
 	e.candidates = e.candidates[:0]
 	for _, s := range e.sources {
-		e.absolve(now, s)
+		e.clearSuspicion(now, s)
 		e.candidates = append(e.candidates, e.candidate(now, s))
 	}
 	result := e.selector.Select(e.candidates, e.own)
@@ -60,7 +58,7 @@ func (e *Engine) choose(now clock.Mono) {
 		}
 	}
 	e.follow(now, e.leading(now, result.Leader))
-	e.misgive(now, result.Confirmed)
+	e.coverContradiction(result.Confirmed)
 	for _, s := range e.sources {
 		s.source.Judged(now, s.verdict)
 	}
@@ -69,13 +67,13 @@ func (e *Engine) choose(now clock.Mono) {
 
 // believe says what the host itself knows of the time.
 func (e *Engine) believe(now clock.Mono) {
-	id := e.tree.Root()
+	id := e.graph.Root()
 	e.own = source.Own{}
-	if id == 0 || !e.tree.Known() || e.tree.LastSample() == 0 {
+	if id == 0 || !e.graph.Known() || e.graph.LastSample() == 0 {
 		return
 	}
-	if bound, ok := e.tree.VotingError(now, id); ok && e.tree.Trusted(id) {
-		e.own = source.Own{Known: true, Sigma: e.tree.Sigma(now, id), MaxError: bound - e.doubted}
+	if bound, ok := e.graph.VotingError(now, id); ok && e.graph.Trusted(id) {
+		e.own = source.Own{Known: true, Sigma: e.graph.Sigma(now, id), MaxError: bound - e.contradiction()}
 	}
 }
 
@@ -89,7 +87,8 @@ func (e *Engine) candidate(now clock.Mono, s *tracked) source.Candidate {
 	}
 	if s.n == 0 {
 		c.State, c.Reason = source.WarmingUp, source.Reason{Code: source.NoUTCOffset}
-		if e.tree.Has(clock.System) && (e.scales.Offset().Known || s.source.Claim().Scale == clock.UTC) {
+		// what sources measure is compared on the system clock, which keeps UTC, or without one on a PHC, which keeps TAI
+		if e.scales.Offset().Known || (s.source.Claim().Scale == clock.UTC) == e.graph.Has(clock.System) {
 			c.Reason.Code = source.NoCrossing
 		}
 		return c
@@ -120,7 +119,7 @@ func (e *Engine) leading(now clock.Mono, id source.ID) *tracked {
 	if s == nil {
 		return e.island(now)
 	}
-	if e.leader == nil && !e.tree.Known() {
+	if e.leader == nil && !e.graph.Known() {
 		if started < grace && e.preferredPending(now, s) {
 			return nil
 		}
@@ -131,8 +130,8 @@ func (e *Engine) leading(now clock.Mono, id source.ID) *tracked {
 	return s
 }
 
-// absolve ends the suspicion against a source that jumped a while ago and that nothing speaks against but this host.
-func (e *Engine) absolve(now clock.Mono, s *tracked) {
+// clearSuspicion ends the suspicion against a source that jumped a while ago and that nothing speaks against but this host.
+func (e *Engine) clearSuspicion(now clock.Mono, s *tracked) {
 	hold := suspectHold
 	if e.watched(now, s) {
 		hold = watchedHold
@@ -148,31 +147,7 @@ func (e *Engine) accept(now clock.Mono, s *tracked) {
 	s.absolved = false
 	s.tell(now, status.SourceAccepted)
 	d := e.moveTo(now, s, s.sample)
-	e.tree.Doubt(d, e.watched(now, s))
-}
-
-// misgive has the maximum error cover what the sources say, if all of them contradict this host: it may be the one that is
-// wrong. Of a leader that nobody has configured it covers whatever those that confirm it leave open.
-func (e *Engine) misgive(now clock.Mono, confirmed time.Duration) {
-	least := min(confirmed, discipline.Unlimited)
-	most := least
-	for i, s := range e.sources {
-		if c := &e.candidates[i]; !e.own.Known || c.State != source.Usable || c.NoSelect || c.Unconfigured || s.n == 0 {
-			continue
-		}
-		p := s.latest()
-		off := clock.Nanoseconds(math.Abs(p.residual))
-		if off-p.bound <= e.own.MaxError {
-			e.doubted = least
-			e.tree.Misgive(least)
-			return
-		}
-		most = max(most, min(clock.Sum(off, p.bound, -e.own.MaxError), discipline.Unlimited))
-	}
-	if most > e.doubted {
-		e.doubted = most
-		e.tree.Misgive(most)
-	}
+	e.addJumpMargin(d, e.watched(now, s))
 }
 
 // watched reports whether there are other sources that may come to contradict s.
@@ -240,7 +215,7 @@ func (e *Engine) rivalPending(s *tracked) bool {
 
 // follow has the clocks follow s from now on, nil for none.
 func (e *Engine) follow(now clock.Mono, s *tracked) {
-	if s == e.leader && (s == nil || s.clock == e.tree.Root()) {
+	if s == e.leader && (s == nil || s.clock == e.graph.Root()) {
 		return
 	}
 	old := e.leader
@@ -249,9 +224,9 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 	e.offerSoon(now)
 	if s == nil {
 		e.lostAt = now
-		e.tree.Follow(now, 0)
+		e.graph.Follow(now, 0)
 		if old.arbitrary {
-			e.tree.Abandon() // what was believed says nothing of any other source
+			e.graph.Forget() // what was believed says nothing of any other source
 		}
 		why := old.verdict.Reason
 		if old.suspect {
@@ -264,29 +239,31 @@ func (e *Engine) follow(now clock.Mono, s *tracked) {
 		s.tell(now, status.SourceFollowed, slog.Any("reason", s.whyFollowed()))
 	}
 	e.relateScale()
-	again := e.tree.Root() == s.clock
-	e.tree.Follow(now, s.clock)
-	e.doubted = 0
+	again := e.graph.Root() == s.clock
+	e.graph.Follow(now, s.clock)
+	if e.graph.Has(s.clock) {
+		e.clearMargins()
+	}
 	e.place(s)
 	switch {
 	case s.absolved:
 		e.accept(now, s)
 	case s.fresh == 0 || s.age(now) > time.Second:
-	case !e.tree.Known():
+	case !e.graph.Known():
 		e.begin(now, s)
 	case again && s.relate: // it may be long until the next one
 		e.steerBy(now, s, s.latestResidual(), s.sample)
 	}
 }
 
-// begin has the tree believe what a source has measured so far.
+// begin has the graph believe what a source has measured so far.
 func (e *Engine) begin(now clock.Mono, s *tracked) {
 	before := s.latestResidual()
 	if between, ok := s.sample.At.Sub(s.before.At); ok && between > 0 && between < 4*time.Second {
-		e.tree.Prime(s.before)
+		e.graph.Prime(s.before)
 	}
-	e.tree.Sample(now, s.sample)
-	if e.tree.Known() {
+	e.graph.Sample(now, s.sample)
+	if e.graph.Known() {
 		e.rebase(before)
 	}
 }

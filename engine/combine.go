@@ -42,7 +42,7 @@ func (b *bias) known() bool { return b.learned >= biasNeeded }
 
 // followed reports whether samples of the source steer the clocks.
 func (e *Engine) followed(s *tracked) bool {
-	if e.leader == nil || s.suspect || s.clock != e.tree.Root() {
+	if e.leader == nil || s.suspect || s.clock != e.graph.Root() {
 		return false
 	}
 	return s == e.leader || s.verdict.State == source.Combined && s.bias.known() && e.leader.bias.known()
@@ -52,7 +52,7 @@ func (e *Engine) followed(s *tracked) bool {
 // against the time that the servers have in common.
 func (e *Engine) learnBias(now clock.Mono, s *tracked, residual float64, m *source.Sample) {
 	if !s.Traits.Combinable || s.suspect || s.verdict.State == source.Falseticker || e.leader == nil || e.leader.suspect ||
-		!e.tree.Locked(now) {
+		!e.graph.Locked(now) {
 		return
 	}
 	if !e.leader.Traits.Combinable && !e.anchored {

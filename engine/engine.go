@@ -28,8 +28,9 @@ type Driver interface {
 	SetFrequency(id clock.ID, ppb float64) (applied float64, at clock.Timestamp, err error)
 	// Step adds d to a clock, and returns what it read before.
 	Step(id clock.ID, d time.Duration) (at clock.Timestamp, err error)
-	// Compare asks for a crossing of a PHC with the system clock, which is handed over by Crossed.
-	Compare(id clock.ID)
+	// Compare asks for a crossing of two clocks, a PHC and the system clock or another PHC, which is handed over by Crossed
+	// with the reading of a as A. A driver that cannot compare them does nothing, and is asked again from time to time.
+	Compare(a, b clock.ID)
 	// SetKernel tells the kernel what is known of the system clock.
 	SetKernel(s clock.Status)
 	// Event tells of a change that a person or a program wants to know of.
@@ -58,12 +59,12 @@ type Clocks interface {
 }
 
 // Clocks returns the host's clocks.
-func (e *Engine) Clocks() Clocks { return e.tree }
+func (e *Engine) Clocks() Clocks { return e.graph }
 
 // Config says how an engine steers and what it follows.
 type Config struct {
-	// Tree of the clocks; its Interval is set by New.
-	Tree discipline.Config
+	// Graph of the clocks; its Interval is set by New.
+	Graph discipline.Config
 	// Servo is the name of the steering law.
 	Servo string
 	// Policy of the selection.
@@ -94,7 +95,7 @@ type Engine struct {
 	env      Env
 	driver   Driver
 	observer Observer // nil if the driver is none
-	tree     *discipline.Tree
+	graph    *discipline.Graph
 	scales   *timescale.Keeper
 	selector *source.Selector
 	sources  []*tracked // in the order of the configuration
@@ -116,18 +117,15 @@ type Engine struct {
 	proven      bool               // a measurement of the leader has steered since it leads
 	anchor      float64            // ns by which a leading combinable source differs from the time that the host is steered to
 	anchored    bool               // a source that is not combinable has set that
-	doubted     time.Duration      // part of the maximum error: what contradicts this host may be right
 	lostAt      clock.Mono         // when the last leader was lost
 	state       status.State
 	changed     clock.Mono
 	reason      status.Reason
 	events      []pastEvent
 	told        uint64 // events since the start
-	// comparing are the PHCs of which a crossing is under way; stale the ones where it is from before a step
-	comparing, stale map[clock.ID]bool
-	asked            map[clock.ID]clock.Mono
-	steps            uint64
-	now              clock.Mono // of the event being handled
+	comparisons map[pair]comparison
+	steps       uint64
+	now         clock.Mono // of the event being handled
 }
 
 type pastEvent struct {
@@ -137,10 +135,8 @@ type pastEvent struct {
 }
 
 const (
-	selectInterval  = time.Second
-	keptEvents      = 32
-	compareInterval = 125 * time.Millisecond
-	answerTimeout   = 2 * time.Second // after which a comparison is asked for again
+	selectInterval = time.Second
+	keptEvents     = 32
 )
 
 // New returns an engine without clocks and sources. Sources are registered before anything else, clocks added as they are
@@ -151,25 +147,25 @@ func New(cfg Config, env Env, driver Driver) *Engine {
 	return e
 }
 
-// newEngine returns an engine that has not looked for TAI − UTC yet, with the clocks of tree if there is one.
-func newEngine(cfg Config, env Env, driver Driver, tree *discipline.Tree) *Engine {
-	cfg.Tree.Interval = compareInterval
+// newEngine returns an engine that has not looked for TAI − UTC yet, with the clocks of graph if there is one.
+func newEngine(cfg Config, env Env, driver Driver, graph *discipline.Graph) *Engine {
+	cfg.Graph.Interval = compareInterval
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
 		nextSelect: env.Start, nextCompare: env.Start,
-		nextOffer: env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{}, comparing: map[clock.ID]bool{}, stale: map[clock.ID]bool{},
-		asked: map[clock.ID]clock.Mono{}, now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
+		nextOffer: env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{}, comparisons: map[pair]comparison{},
+		now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
 	if e.frequencies == nil {
 		e.frequencies = map[string]float64{}
 	}
 	e.observer, _ = driver.(Observer)
-	if tree == nil {
-		e.tree = discipline.New(cfg.Tree, (*actuator)(e))
+	if graph == nil {
+		e.graph = discipline.New(cfg.Graph, (*actuator)(e))
 	} else {
-		e.tree = tree
-		e.tree.SetConfig(cfg.Tree, (*actuator)(e))
+		e.graph = graph
+		e.graph.SetConfig(cfg.Graph, (*actuator)(e))
 	}
 	e.scales = timescale.New(timescale.Config{Offset: cfg.UTCOffset, Saved: env.Saved.UTCOffset, Leaps: env.Leaps,
-		ListName: env.LeapsName}, e.tree, e.tellOfScale)
+		ListName: env.LeapsName}, scaleClocks{e.graph}, e.tellOfScale)
 	e.selector = source.NewSelector(cfg.Policy)
 	return e
 }
@@ -203,8 +199,8 @@ func (e *Engine) AddClock(now clock.Mono, c ClockInfo) {
 			}
 		}
 	}
-	e.tree.Remove(now, c.ID)
-	e.tree.Add(now, in)
+	e.graph.Remove(now, c.ID)
+	e.graph.Add(now, in)
 	e.nextCompare = now
 	if c.ID == clock.System && c.Steer {
 		e.scales.TakeUp(now, c.Leap, in.Reading)
@@ -218,26 +214,9 @@ const savedSigma = 2000
 func (e *Engine) RemoveClock(now clock.Mono, id clock.ID) {
 	e.now = now
 	e.learn(now, id)
-	e.tree.Remove(now, id)
+	e.graph.Remove(now, id)
 	if e.leader != nil && e.leader.clock == id {
 		e.choose(now)
-	}
-}
-
-// Crossed hands over the comparison that the driver was asked for. If err says that there is none, c.A names the PHC.
-func (e *Engine) Crossed(now clock.Mono, c clock.Crossing, err error) {
-	e.now = now
-	id := c.A.Clock()
-	stale := e.stale[id]
-	e.stale[id], e.comparing[id] = false, false
-	if err != nil || stale {
-		return
-	}
-	e.tree.Cross(now, c)
-	for _, end := range [2]clock.ID{id, clock.System} {
-		if end != e.tree.Root() {
-			e.observe(now, end)
-		}
 	}
 }
 
@@ -249,9 +228,9 @@ func (e *Engine) Wake(now clock.Mono) {
 			s.source.Wake(now)
 		}
 	}
-	if e.tree.NextWake() <= now {
+	if e.graph.NextWake() <= now {
 		e.scales.CheckLeap(now, e.leader != nil, e.witnesses(now))
-		e.tree.Tick(now)
+		e.graph.Tick(now)
 	}
 	if e.nextCompare <= now {
 		e.compare(now)
@@ -266,26 +245,11 @@ func (e *Engine) Wake(now clock.Mono) {
 
 // NextWake returns when Wake has to be called next.
 func (e *Engine) NextWake() clock.Mono {
-	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextOffer)
+	next := min(e.nextCompare, e.graph.NextWake(), e.nextSelect, e.nextOffer)
 	for _, s := range e.sources {
 		next = min(next, s.source.NextWake())
 	}
 	return next
-}
-
-// compare has the PHCs compared with the system clock.
-func (e *Engine) compare(now clock.Mono) {
-	e.nextCompare = now.Add(compareInterval)
-	if !e.tree.Has(clock.System) {
-		return
-	}
-	for id := range e.tree.PHCs() {
-		if e.comparing[id] && now.Sub(e.asked[id]) < answerTimeout {
-			continue // one at a time: there must be no doubt which one is from before a step
-		}
-		e.comparing[id], e.asked[id] = true, now
-		e.driver.Compare(id)
-	}
 }
 
 // tell keeps an event for the status and tells the driver.
@@ -307,8 +271,8 @@ func (e *Engine) Tell(now clock.Mono, ev status.Event) {
 // Resume steers again after a panic.
 func (e *Engine) Resume(now clock.Mono) {
 	e.now = now
-	if e.tree.Panicked() {
-		e.tree.Resume()
+	if e.graph.Panicked() {
+		e.graph.Resume()
 		e.tell(now, status.SteeringResumed, "")
 		e.setState(now, status.Acquiring, status.Reason{Code: status.Resumed})
 	}

@@ -12,7 +12,7 @@ import (
 
 // judgeState says how the host's time is kept.
 func (e *Engine) judgeState(now clock.Mono) {
-	if e.tree.Panicked() {
+	if e.graph.Panicked() {
 		return
 	}
 	if e.leader != nil {
@@ -20,19 +20,19 @@ func (e *Engine) judgeState(now clock.Mono) {
 		e.setState(now, state, reason)
 		return
 	}
-	if !e.tree.Known() {
+	if !e.graph.Known() {
 		if e.state != status.Starting || now.Sub(e.env.Start) > grace {
 			e.setState(now, status.Unsynchronised, e.whyNone())
 		}
 		return
 	}
 	shown := e.shown()
-	bound, ok := e.tree.MaxError(now, shown)
+	bound, ok := e.graph.MaxError(now, shown)
 	limit, age := e.cfg.HoldoverLimit, now.Sub(e.lostAt)
 	switch {
-	case !ok || !e.tree.Trusted(shown):
+	case !ok || !e.graph.Trusted(shown):
 		e.setState(now, status.Unsynchronised, e.whyNone())
-	case bound-e.doubted > limit:
+	case bound-e.contradiction() > limit:
 		e.setState(now, status.Unsynchronised, status.Reason{Code: status.ErrorTooLarge, A: bound, B: limit})
 	case age > e.cfg.HoldoverMaxAge:
 		e.setState(now, status.Unsynchronised, status.Reason{Code: status.SilentTooLong, A: e.cfg.HoldoverMaxAge})
@@ -43,12 +43,12 @@ func (e *Engine) judgeState(now clock.Mono) {
 
 // progress says how far the clock that stands for the host has come on the way to the leader.
 func (e *Engine) progress(now clock.Mono) (status.State, status.Reason) {
-	_, known := e.tree.Estimate(now, e.shown())
+	_, known := e.graph.Estimate(now, e.shown())
 	state, code := status.Acquiring, status.Approaching
 	switch {
-	case known && e.tree.Locked(now):
+	case known && e.graph.Locked(now):
 		state, code = status.Locked, status.Following
-	case known || !e.tree.Known():
+	case known || !e.graph.Known():
 	case e.leader.arbitrary:
 		state, code = status.Unsynchronised, status.ArbitraryScale
 	case !e.scales.Offset().Known:
@@ -73,15 +73,15 @@ func (e *Engine) whyNone() status.Reason {
 
 // shown is the clock that stands for the host in the status: the system clock, unless that is not to be steered.
 func (e *Engine) shown() clock.ID {
-	root := e.tree.Root()
+	root := e.graph.Root()
 	switch {
-	case e.tree.Steers(clock.System):
+	case e.graph.Steers(clock.System):
 		return clock.System
-	case e.tree.Steers(root):
+	case e.graph.Steers(root):
 		return root
 	}
-	for id := range e.tree.PHCs() {
-		if e.tree.Steers(id) {
+	for id := range e.graph.PHCs() {
+		if e.graph.Steers(id) {
 			return id
 		}
 	}

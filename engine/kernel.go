@@ -20,7 +20,7 @@ const leapTime = 500 * time.Millisecond
 
 // tellKernel has the kernel know what is offered of the system clock.
 func (e *Engine) tellKernel(o *offer.Offer) {
-	if !e.tree.Steers(clock.System) || e.leapPassed && o.Made.Sub(e.leapAt) < leapTime {
+	if !e.graph.Steers(clock.System) || e.leapPassed && o.Made.Sub(e.leapAt) < leapTime {
 		return
 	}
 	e.leapPassed = false
@@ -50,8 +50,8 @@ func (e *Engine) Save(now clock.Mono) (Saved, bool) {
 // learn keeps what has been learned of a clock that has been locked, for when it or the daemon comes back; of all with the
 // zero ID.
 func (e *Engine) learn(now clock.Mono, id clock.ID) {
-	for _, r := range e.tree.Reports(now, nil) {
-		if r.Steered && e.tree.Trusted(r.ID) && (id == 0 || id == r.ID) {
+	for _, r := range e.graph.Reports(now, nil) {
+		if r.Steered && e.graph.Trusted(r.ID) && (id == 0 || id == r.ID) {
 			e.frequencies[r.ID.String()] = r.Learned
 			e.learned = true
 		}

@@ -28,12 +28,12 @@ func (e *Engine) makeOffer(now clock.Mono) *offer.Offer {
 	e.nextOffer = now.Add(offerInterval)
 	o := &offer.Offer{Made: now, Until: now.Add(offerValidity), UTCOffset: e.scales.Offset(), Leap: e.scales.Armed(),
 		Synchronized: e.state == status.Locked || e.state == status.Holdover ||
-			e.state == status.Acquiring && e.tree.Trusted(clock.System)}
+			e.state == status.Acquiring && e.graph.Trusted(clock.System)}
 	o.Lines = make([]offer.Line, 0, 4)
-	if e.tree.Has(clock.System) {
+	if e.graph.Has(clock.System) {
 		o.Lines = e.appendLine(o.Lines, now, clock.System)
 	}
-	for id := range e.tree.PHCs() {
+	for id := range e.graph.PHCs() {
 		o.Lines = e.appendLine(o.Lines, now, id)
 	}
 	e.offer.Store(o)
@@ -42,19 +42,19 @@ func (e *Engine) makeOffer(now clock.Mono) *offer.Offer {
 
 // appendLine adds the line of a clock, if its offset is known.
 func (e *Engine) appendLine(lines []offer.Line, now clock.Mono, id clock.ID) []offer.Line {
-	est, known := e.tree.Estimate(now, id)
-	bound, bounded := e.tree.MaxError(now, id)
-	at, _, ok := e.tree.Frequency(now, id)
+	est, known := e.graph.Estimate(now, id)
+	bound, bounded := e.graph.MaxError(now, id)
+	at, _, ok := e.graph.Frequency(now, id)
 	if !known || !bounded || !ok {
 		return lines
 	}
 	l := offer.Line{Clock: id, Epoch: e.epochs[id], At: at, Offset: est.Offset, Sigma: est.Sigma(), MaxError: bound}
 	// the bound grows ever faster, so that the chord to its value at the end of the offer is above it
 	end := now.Add(offerValidity)
-	if later, ok := e.tree.Estimate(end, id); ok {
+	if later, ok := e.graph.Estimate(end, id); ok {
 		l.Rate = (later.Offset - est.Offset) / offerValidity.Seconds()
 	}
-	if later, ok := e.tree.MaxError(end, id); ok {
+	if later, ok := e.graph.MaxError(end, id); ok {
 		l.Growth = max(0, float64(later-bound)/offerValidity.Seconds())
 	}
 	return append(lines, l)

@@ -17,12 +17,11 @@ import (
 // Successor returns an engine for another configuration that goes on steering the same clocks: what their servos have
 // learned, the host's belief and the leader's memory stay; sources are registered anew. e is of no use any more.
 func (e *Engine) Successor(now clock.Mono, cfg Config, env Env, driver Driver) *Engine {
-	n := newEngine(cfg, env, driver, e.tree)
+	n := newEngine(cfg, env, driver, e.graph)
 	n.now = now
-	n.tree.Follow(now, 0)
+	n.graph.Follow(now, 0)
 	n.events, n.told, n.steps, n.learned = e.events, e.told, e.steps, e.learned
 	n.scales.Adopt(e.scales)
-	n.doubted = e.doubted
 	n.epochs = e.epochs
 	n.offer.Store(e.offer.Load())
 	n.state, n.reason, n.changed, n.lostAt = e.state, e.reason, e.changed, now
@@ -37,30 +36,30 @@ func (e *Engine) Successor(now clock.Mono, cfg Config, env Env, driver Driver) *
 // clock of which nothing is known it might be stepped.
 func (e *Engine) Resteer(now clock.Mono, clocks []ClockInfo) (done bool) {
 	e.now = now
-	reports := e.tree.Reports(now, nil)
+	reports := e.graph.Reports(now, nil)
 	for _, r := range reports {
-		if r.Steered && !r.Locked && e.tree.Trusted(r.ID) {
+		if r.Steered && !r.Locked && e.graph.Trusted(r.ID) {
 			return false
 		}
 	}
 	root := clock.System // which sources of any kind can go on from; crossings are yet to be made
-	belief, known := e.tree.Estimate(now, root)
+	belief, known := e.graph.Estimate(now, root)
 	if !known {
-		root = e.tree.Root()
-		belief, known = e.tree.Estimate(now, root)
+		root = e.graph.Root()
+		belief, known = e.graph.Estimate(now, root)
 	}
-	bound, _ := e.tree.MaxError(now, root)
+	bound, _ := e.graph.MaxError(now, root)
 	e.learn(now, 0)
 	anew := make([]discipline.Info, len(clocks))
 	for i, c := range clocks {
 		anew[i] = e.anew(now, c, reports)
 	}
 	for _, r := range slices.Backward(reports) { // the root last
-		e.tree.Remove(now, r.ID)
+		e.graph.Remove(now, r.ID)
 	}
 	for _, in := range anew {
-		e.tree.Add(now, in)
-		e.stale[in.ID] = e.comparing[in.ID]
+		e.graph.Add(now, in)
+		e.outdate(in.ID)
 	}
 	if known {
 		e.takeUp(now, root, belief, bound)
@@ -69,14 +68,14 @@ func (e *Engine) Resteer(now clock.Mono, clocks []ClockInfo) (done bool) {
 	return true
 }
 
-// anew returns a clock as the tree is to see it from now on, set to its learned frequency.
+// anew returns a clock as the graph is to see it from now on, set to its learned frequency.
 func (e *Engine) anew(now clock.Mono, c ClockInfo, reports []discipline.Report) discipline.Info {
 	in := discipline.Info{ID: c.ID, Scale: c.Scale, MaxFrequency: c.MaxFrequency, Frequency: c.Frequency, Reading: c.Reading}
 	if c.Steer {
 		in.Servo = servo.New(e.cfg.Servo, c.Hardware)
-		in.Trusted = e.tree.Trusted(c.ID)
+		in.Trusted = e.graph.Trusted(c.ID)
 	}
-	if est, ok := e.tree.Estimate(now, c.ID); ok {
+	if est, ok := e.graph.Estimate(now, c.ID); ok {
 		in.Sigma = math.Sqrt(max(est.FrequencyVar, 1))
 	} else if _, ok := e.frequencies[c.ID.String()]; ok {
 		in.Sigma = savedSigma
@@ -92,19 +91,19 @@ func (e *Engine) anew(now clock.Mono, c ClockInfo, reports []discipline.Report) 
 	return in
 }
 
-// takeUp has the tree believe of its root what was believed before.
+// takeUp has the graph believe of its root what was believed before.
 func (e *Engine) takeUp(now clock.Mono, root clock.ID, belief estimate.State, bound time.Duration) {
-	at, _, ok := e.tree.Frequency(now, root)
+	at, _, ok := e.graph.Frequency(now, root)
 	if !ok {
 		return
 	}
-	e.tree.Follow(now, root)
-	e.doubted = 0
+	e.graph.Follow(now, root)
+	e.clearMargins()
 	whole := math.Round(belief.Offset)
-	e.tree.Sample(now, source.Sample{At: at, Offset: clock.Int64(whole), OffsetFraction: belief.Offset - whole,
+	e.graph.Sample(now, source.Sample{At: at, Offset: clock.Int64(whole), OffsetFraction: belief.Offset - whole,
 		Variance: max(belief.OffsetVar, 1), MaxError: bound, Interval: time.Second})
 	if e.leader == nil {
-		e.tree.Follow(now, 0)
+		e.graph.Follow(now, 0)
 	}
 }
 
@@ -114,11 +113,11 @@ func (e *Engine) SetLeaps(leaps *clock.LeapTable) { e.scales.SetLeaps(leaps) }
 // SettleClock leaves one clock at its learned frequency, before it is removed.
 func (e *Engine) SettleClock(now clock.Mono, id clock.ID) {
 	e.now = now
-	e.tree.SettleClock(now, id)
+	e.graph.SetLearnedFrequency(now, id)
 }
 
 // Settle leaves the clocks at their learned frequencies: the daemon is about to end.
 func (e *Engine) Settle(now clock.Mono) {
 	e.now = now
-	e.tree.Settle(now)
+	e.graph.SetLearnedFrequencies(now)
 }

@@ -46,7 +46,7 @@ func (r *rig) Step(_ clock.ID, by time.Duration) (clock.Timestamp, error) {
 	return at, nil
 }
 
-func (r *rig) Compare(clock.ID)       {}
+func (r *rig) Compare(_, _ clock.ID)  {}
 func (r *rig) SetKernel(clock.Status) {}
 func (r *rig) Event(e status.Event)   { r.events = append(r.events, e) }
 
@@ -54,7 +54,7 @@ func (r *rig) Event(e status.Event)   { r.events = append(r.events, e) }
 func newRig(t *testing.T, kinds []source.Kind, toys ...*toy) *rig {
 	r := &rig{t: t, now: 1, ahead: 5e6, drift: 3000, rng: rand.New(rand.NewPCG(1, 2)), toys: toys}
 	r.ppb = r.drift
-	r.Engine = New(Config{Tree: discipline.Config{StepThreshold: 20 * time.Microsecond, MaxSlew: 500000, Wander: 1},
+	r.Engine = New(Config{Graph: discipline.Config{StepThreshold: 20 * time.Microsecond, MaxSlew: 500000, Wander: 1},
 		Servo: servo.NameAdaptive, Policy: source.Policy{MinSources: 1, MaxDistance: time.Second, Kinds: kinds},
 		HoldoverLimit: time.Second, HoldoverMaxAge: time.Hour}, Env{Start: r.now}, r)
 	for _, y := range toys {

@@ -50,10 +50,10 @@ func (e *Engine) findUTCOffset(now clock.Mono) {
 	e.relateScale()
 }
 
-// relateScale tells the tree whether UTC follows from the time of the source that leads.
+// relateScale tells the graph whether UTC follows from the time of the source that leads.
 func (e *Engine) relateScale() {
 	o := e.scales.Offset()
-	e.tree.SetUTCOffset(o.Seconds, o.Known && (e.leader == nil || !e.leader.arbitrary))
+	e.graph.SetUTCOffset(o.Seconds, o.Known && (e.leader == nil || !e.leader.arbitrary))
 }
 
 // reviewLeap finds out whether the sources have had the last leap second. Where they have not, what sources on UTC said of

@@ -30,7 +30,7 @@ func (e *Engine) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]D
 	if l, ok := e.makeOffer(now).Line(e.shown()); ok {
 		s.Offset, s.MaxError = clock.Nanoseconds(l.Offset), l.MaxError
 	}
-	for _, r := range e.tree.Reports(now, nil) {
+	for _, r := range e.graph.Reports(now, nil) {
 		s.Clocks = append(s.Clocks, e.clockStatus(r, devices[r.ID], when))
 	}
 	for _, t := range e.sources {

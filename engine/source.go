@@ -151,7 +151,7 @@ func (e *Engine) onClockScale(now clock.Mono, s *tracked, m source.Sample) (_ so
 			m.Offset -= int64(o.Seconds) * int64(time.Second)
 			return m, true
 		}
-		m, _ = e.tree.OnSystem(now, m)
+		m, _ = e.graph.OnSystem(now, m)
 		return m, true
 	default:
 		if id != clock.System {

@@ -16,7 +16,7 @@ type Summary struct {
 	Selected source.ID
 	// Steps of all clocks since the start.
 	Steps uint64
-	// Clocks of this host, the root of the tree first.
+	// Clocks of this host, the root of the graph first.
 	Clocks []discipline.Report
 }
 
@@ -26,5 +26,5 @@ func (e *Engine) Summary(now clock.Mono, s *Summary) {
 	if e.leader != nil {
 		s.Selected = e.leader.ID
 	}
-	s.Clocks = e.tree.Reports(now, s.Clocks[:0])
+	s.Clocks = e.graph.Reports(now, s.Clocks[:0])
 }

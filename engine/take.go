@@ -23,14 +23,14 @@ func (s *tracked) rebase(ns float64) {
 // age of the last measurement.
 func (s *tracked) age(now clock.Mono) time.Duration { return now.Sub(s.last) }
 
-// take enters a measurement of the source's clock, and has the tree follow it if the source is followed.
+// take enters a measurement of the source's clock, and has the graph follow it if the source is followed.
 func (e *Engine) take(now clock.Mono, s *tracked, m source.Sample) {
 	if m.OneWay {
 		e.takeOneWay(now, s, m)
 		return
 	}
 	s.before, s.sample = s.sample, m
-	residual, ok := e.tree.Residual(now, m.At, m.Offset, m.OffsetFraction)
+	residual, ok := e.graph.Residual(now, m.At, m.Offset, m.OffsetFraction)
 	ok = ok && !s.arbitrary
 	s.relate = ok
 	if ok {
@@ -65,19 +65,19 @@ func (e *Engine) takeOneWay(now clock.Mono, s *tracked, m source.Sample) {
 	if !e.followed(s) {
 		return
 	}
-	if e.tree.Sample(now, m) == estimate.Used {
-		e.observe(now, e.tree.Root())
+	if e.graph.Sample(now, m) == estimate.Used {
+		e.observe(now, e.graph.Root())
 	} else {
 		s.refused++
 	}
 }
 
-// steerBy has the tree follow a measurement.
+// steerBy has the graph follow a measurement.
 func (e *Engine) steerBy(now clock.Mono, s *tracked, residual float64, m source.Sample) {
-	known := e.tree.Known()
-	switch e.tree.Sample(now, e.corrected(s, m)) {
+	known := e.graph.Known()
+	switch e.graph.Sample(now, e.corrected(s, m)) {
 	case estimate.Used:
-		if !known && e.tree.Known() {
+		if !known && e.graph.Known() {
 			e.rebase(residual)
 		}
 		e.learnBias(now, s, residual, &m)
@@ -85,7 +85,7 @@ func (e *Engine) steerBy(now clock.Mono, s *tracked, residual float64, m source.
 			e.proven = true
 			e.settle(now)
 		}
-		e.observe(now, e.tree.Root())
+		e.observe(now, e.graph.Root())
 	case estimate.Jumped:
 		s.refused++
 		if s == e.leader {
@@ -108,7 +108,7 @@ func (e *Engine) jumped(now clock.Mono, s *tracked, residual float64, m source.S
 	if !e.proven { // the source before it knew no better than the host does
 		known = clock.Sum(known, e.own.MaxError)
 	}
-	if math.Abs(residual) < float64(known) || s.Traits.Combinable && !e.tree.Trusted(e.tree.Root()) {
+	if math.Abs(residual) < float64(known) || s.Traits.Combinable && !e.graph.Trusted(e.graph.Root()) {
 		e.moveTo(now, s, m)
 		return
 	}
@@ -122,7 +122,7 @@ func (e *Engine) jumped(now clock.Mono, s *tracked, residual float64, m source.S
 
 // moveTo moves the host's belief to what the leader says now, and returns by how much.
 func (e *Engine) moveTo(now clock.Mono, s *tracked, m source.Sample) time.Duration {
-	d := e.tree.Accept(now, e.corrected(s, m))
+	d := e.graph.Accept(now, e.corrected(s, m))
 	usual := s.bias
 	e.rebase(float64(d))
 	s.bias = usual // it has moved along
@@ -133,7 +133,7 @@ func (e *Engine) moveTo(now clock.Mono, s *tracked, m source.Sample) time.Durati
 // estimate keeps account of how the host's time differs from the source's. Until the host is sure of its own there is
 // nothing to compare.
 func (e *Engine) estimate(now clock.Mono, s *tracked, residual float64, m *source.Sample) {
-	if !e.tree.Trusted(e.tree.Root()) {
+	if !e.graph.Trusted(e.graph.Root()) {
 		return
 	}
 	whole := math.Floor(residual)
@@ -156,10 +156,10 @@ const unlikeFrequency = 1000
 
 // observe tells what the offset of a clock is that has just been measured.
 func (e *Engine) observe(now clock.Mono, id clock.ID) {
-	if e.observer == nil || !e.tree.Steers(id) {
+	if e.observer == nil || !e.graph.Steers(id) {
 		return
 	}
-	if est, ok := e.tree.Estimate(now, id); ok {
+	if est, ok := e.graph.Estimate(now, id); ok {
 		e.observer.Steered(id, clock.Nanoseconds(est.Offset))
 	}
 }

@@ -45,6 +45,7 @@ func (p *port) stamps() string {
 // Describe implements engine.Source.
 func (c *association) Describe(now clock.Mono, s *status.Source) {
 	st := c.core.Status()
+	s.Socket = c.host.driver.AssociationSocket(c.index)
 	s.Interval, s.Reach, s.Stratum = st.Interval, st.Reach, c.stratum
 	s.Timestamps = "user"
 	if st.Stamped*2 > st.Samples {
@@ -83,7 +84,7 @@ func (c *association) nameless(now clock.Mono) string {
 func (p *port) status(now clock.Mono) status.Port {
 	s := status.Port{Interface: p.cfg.Interface, Transport: string(p.cfg.Transport), Domain: p.cfg.Domain, SdoID: p.cfg.SdoID,
 		State: "disabled", Identity: p.info.Identity.String(), Timestamping: p.stamps(), Clock: p.info.Clock.String(),
-		LinkUp: p.info.LinkUp, Speed: p.info.Speed}
+		LinkUp: p.info.LinkUp, Speed: p.info.Speed, Socket: p.host.driver.PortSocket(p.index)}
 	if p.err != nil {
 		s.State, s.Error = "faulty", p.err.Error()
 	}

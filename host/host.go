@@ -28,15 +28,22 @@ type Driver interface {
 	// PTPTransmitted with the id. b is valid during the call only.
 	SendEvent(port int, b []byte) (id uint32, err error)
 	// Connect has association n talk to that server from now on, by a new local port. An error says that nothing can be sent
-	// to it at present; SendNTP tries again.
+	// to it at present; SendNTP tries again. ntp.ErrPending says that the socket is being made: Connected tells the end.
 	Connect(association int, server netip.AddrPort) error
-	// Rebind has association n talk to its server by another local port.
+	// Rebind has association n talk to its server by another local port. The socket may be pending then, as with Connect.
 	Rebind(association int)
 	// SendNTP transmits a request of association n, and returns what the clock read before; the transmit timestamp is
-	// handed over by NTPTransmitted with the id. b is valid during the call only.
+	// handed over by NTPTransmitted with the id. b is valid during the call only. It fails with ntp.ErrPending while the
+	// socket is being made; nothing is sent then.
 	SendNTP(association int, b []byte) (id uint32, sent clock.Timestamp, err error)
 	// Resolve asks for the addresses of pool n's name, which are handed over by Resolved.
 	Resolve(pool int, name string)
+	// PortSocket and AssociationSocket return what the sockets of port n and of association n have counted so far, the
+	// sockets that are closed by now included.
+	PortSocket(port int) status.Socket
+	AssociationSocket(association int) status.Socket
+	// Overrun returns how many datagrams and transmit timestamps were dropped before the host could be given them.
+	Overrun() uint64
 }
 
 // Env is what a host starts from.
@@ -91,7 +98,7 @@ func engineConfig(cfg *configs.Config) engine.Config {
 	for _, name := range cfg.Selection.PreferKinds {
 		policy.Kinds = append(policy.Kinds, source.Kind(name))
 	}
-	return engine.Config{Tree: discipline.Config{Step: step, StepThreshold: s.StepThreshold, PanicThreshold: s.PanicThreshold,
+	return engine.Config{Graph: discipline.Config{Step: step, StepThreshold: s.StepThreshold, PanicThreshold: s.PanicThreshold,
 		MaxSlew: float64(s.MaxSlew), Wander: cfg.Holdover.Wander}, Servo: string(s.Servo), Policy: policy,
 		HoldoverLimit: cfg.Holdover.Limit, HoldoverMaxAge: cfg.Holdover.MaxAge, UTCOffset: cfg.UTC.Offset}
 }
@@ -106,6 +113,7 @@ func (h *Host) Wake(now clock.Mono) {
 // interfaces that have them.
 func (h *Host) Snapshot(now clock.Mono, wall time.Time, devices map[clock.ID]engine.Device) *status.Snapshot {
 	s := h.Engine.Snapshot(now, wall, devices)
+	s.Overrun = h.driver.Overrun()
 	for _, p := range h.ports {
 		s.Ports = append(s.Ports, p.status(now))
 	}

@@ -41,7 +41,10 @@ func (d *desk) SendEvent(int, []byte) (uint32, error) { return 0, errNoNetwork }
 func (d *desk) Connect(int, netip.AddrPort) error     { return errNoNetwork }
 func (d *desk) Rebind(int)                            {}
 func (d *desk) Resolve(int, string)                   {}
-func (d *desk) Compare(clock.ID)                      {}
+func (d *desk) PortSocket(int) status.Socket          { return status.Socket{} }
+func (d *desk) AssociationSocket(int) status.Socket   { return status.Socket{} }
+func (d *desk) Overrun() uint64                       { return 0 }
+func (d *desk) Compare(_, _ clock.ID)                 {}
 func (d *desk) SetKernel(clock.Status)                {}
 func (d *desk) Event(e status.Event)                  { d.t.Logf("%v %s", time.Duration(d.now), e.Text()) }
 func (d *desk) SendNTP(int, []byte) (uint32, clock.Timestamp, error) {

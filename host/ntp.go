@@ -3,6 +3,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -41,6 +42,7 @@ type association struct {
 	stamps    clock.ID // by which its messages are timestamped
 	connected bool
 	server    netip.AddrPort
+	former    netip.AddrPort // that it takes the place of, which has not been told yet; invalid if none
 	stratum   int
 	leap      clock.Leap
 	polled    time.Duration // the interval at the last sample
@@ -176,14 +178,40 @@ func (p *pool) Resolve(name string) { p.host.driver.Resolve(p.index, name) }
 func (p *pool) Use(slot int, addr netip.AddrPort) error {
 	c, now := p.slots[slot], p.host.now
 	err := p.host.driver.Connect(c.index, addr)
-	if c.connected && err == nil {
-		c.tell(status.ServerReplaced, slog.Any("server", addr.Addr()), slog.Any("former", c.server.Addr()))
+	switch {
+	case err == nil:
+		c.tellServer(addr, c.server)
+	case errors.Is(err, ntp.ErrPending):
+		c.former = c.server
 	}
 	c.spread.Forget()
 	c.server, c.connected, c.samples, c.outvoted, c.useless, c.forged = addr, true, 0, outvoted{}, "", 0
 	c.sink.Restarted(now, source.NewServer)
 	c.core.Reset(now)
 	return err
+}
+
+// tellServer tells of another server in the place of a former one, if there was one.
+func (c *association) tellServer(server, former netip.AddrPort) {
+	if former.IsValid() {
+		c.tell(status.ServerReplaced, slog.Any("server", server.Addr()), slog.Any("former", former.Addr()))
+	}
+}
+
+// Connected tells the end of what Driver.Connect, Rebind or SendNTP has begun for association n: there is a socket, or an error
+// says why there is none.
+func (h *Host) Connected(now clock.Mono, n int, err error) {
+	h.now = now
+	c := h.assocs[n]
+	if !c.connected {
+		return
+	}
+	if err == nil {
+		c.tellServer(c.server, c.former)
+		c.former = netip.AddrPort{}
+	}
+	c.core.Connected(now, err)
+	c.pool.core.Connected(now, c.slot, err)
 }
 
 // Send implements ntp.Output.

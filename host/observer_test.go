@@ -38,7 +38,10 @@ func (b *bench) SendEvent(int, []byte) (uint32, error) { return 0, nil }
 func (b *bench) Connect(int, netip.AddrPort) error     { return nil }
 func (b *bench) Rebind(int)                            {}
 func (b *bench) Resolve(int, string)                   {}
-func (b *bench) Compare(clock.ID)                      {}
+func (b *bench) PortSocket(int) status.Socket          { return status.Socket{} }
+func (b *bench) AssociationSocket(int) status.Socket   { return status.Socket{} }
+func (b *bench) Overrun() uint64                       { return 0 }
+func (b *bench) Compare(_, _ clock.ID)                 {}
 func (b *bench) SetKernel(clock.Status)                {}
 func (b *bench) Event(status.Event)                    {}
 

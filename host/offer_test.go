@@ -30,7 +30,7 @@ func (s *site) line(id clock.ID, most time.Duration) (l offer.Line) {
 			scale = s.world.TAI
 		}
 		truth := time.Duration(reading.Nanoseconds() - scale(int64(s.world.Now())))
-		if (off-truth).Abs() > most {
+		if (off - truth).Abs() > most {
 			s.Errorf("%v: %v is said to be %v off, and is %v off", s.world.Now(), id, off, truth)
 		}
 		if truth.Abs() > bound {

@@ -3,6 +3,7 @@
 package ntp
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -79,11 +80,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// ErrPending says that the socket to a server is being made, which Connected of Client and Pool tells the end of.
+var ErrPending = errors.New("the socket is being made")
+
 // Output is what a Client acts through. None of its methods may call the Client, but for Replace, which may call Reset,
 // and Measured, which may call Hint, SetPoll and Stepped.
 type Output interface {
 	// Send sends b to the server. It returns what Transmitted will name the datagram by, and what the clock read right
-	// before. It must not keep b.
+	// before. It must not keep b. With ErrPending nothing is sent until Connected is called.
 	Send(b []byte) (id uint32, sent clock.Timestamp, err error)
 	// Measured hands over a measurement, which is valid during the call only.
 	Measured(m *Measurement)
@@ -117,6 +121,8 @@ type Client struct {
 	// as when the address that the socket has is gone; rebound is when that was answered by a new port last.
 	rebind, broken bool
 	rebound        clock.Mono
+	// pending: the latest request waits for its socket.
+	pending bool
 
 	// kiss is not obeyed yet. until is when a server that denies its service is asked again, 0 if it does not; denials
 	// doubles the time for which it is not asked, and counts since the last usable answer. denied and rates count the kisses
@@ -178,7 +184,7 @@ func (c *Client) Reset(now clock.Mono) {
 	c.drop()
 	c.until, c.denials, c.denied, c.rates, c.wary = 0, 0, 0, 0, false
 	c.unanswered, c.refused, c.reach, c.delays = 0, 0, 0, delays{}
-	c.rebind, c.broken, c.sent, c.burst = false, false, false, 0
+	c.rebind, c.broken, c.pending, c.sent, c.burst = false, false, false, false, 0
 	if c.cfg.Burst {
 		c.burst = burstLen
 	}
@@ -313,7 +319,11 @@ func (c *Client) send(now clock.Mono) {
 	}
 	h := wire.Header{Version: c.cfg.Version, Mode: wire.ModeClient, Precision: 32, Transmit: cookie}
 	id, sent, err := c.out.Send(h.Append(c.buf[:0]))
-	c.broken = err != nil
+	c.pending = errors.Is(err, ErrPending)
+	c.broken = err != nil && !c.pending
+	if c.pending {
+		return
+	}
 	if c.broken {
 		c.status.SendErrors++
 		return
@@ -321,6 +331,22 @@ func (c *Client) send(now clock.Mono) {
 	c.status.Sent++
 	c.newest = (c.newest + 1) % flights
 	c.flight[c.newest] = exchange{cookie: cookie, id: id, sentAt: now, t1: sent}
+}
+
+// Connected tells that the socket is there which a Send that failed with ErrPending waits for, or why there is none. The
+// request is sent now, and the next one as much later as this one.
+func (c *Client) Connected(now clock.Mono, err error) {
+	if !c.pending || !c.running || c.until != 0 {
+		return
+	}
+	c.pending = false
+	if err != nil {
+		c.broken = true
+		c.status.SendErrors++
+		return
+	}
+	c.next, c.last = c.next.Add(now.Sub(c.last)), now
+	c.send(now)
 }
 
 // find returns the request with that cookie, nil if there is none.

@@ -190,3 +190,48 @@ func TestSendErrorsTakeAnotherPort(t *testing.T) {
 		}
 	}
 }
+
+// TestSocketThatIsBeingMade sends each request when its socket is there, and the next one no sooner after it than otherwise.
+func TestSocketThatIsBeingMade(t *testing.T) {
+	r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 4})
+	r.opening = 3 * time.Second
+	r.start(10 * time.Minute)
+	if n := len(r.samples); n < 28 || n > 38 || n != len(r.sent) {
+		t.Errorf("%d samples of %d requests", n, len(r.sent))
+	}
+	for i, at := range r.sent {
+		if gap := at.Sub(r.sent[max(i-1, 0)]); i > 0 && gap < 16*time.Second {
+			t.Errorf("request %d came %v after the one before", i, gap)
+		}
+	}
+	if s := r.client.Status(); s.SendErrors != 0 || s.Reach != 0xff {
+		t.Errorf("status %+v", s)
+	}
+	r.openErr = errors.New("too many open files")
+	sent, before := len(r.sent), r.client.Status().SendErrors
+	r.run(time.Minute)
+	if s := r.client.Status(); len(r.sent) != sent || s.SendErrors-before < 3 || s.SendErrors-before > 4 {
+		t.Errorf("%d requests without a socket, %d errors", len(r.sent)-sent, s.SendErrors-before)
+	}
+	r.openErr = nil
+	r.run(time.Minute)
+	if len(r.sent) == sent {
+		t.Error("no request once a socket can be had")
+	}
+}
+
+// TestSocketForNobody is there when the client that waited for it has been reset.
+func TestSocketForNobody(t *testing.T) {
+	r := newRig(t, ntp.Config{MinPoll: 4, MaxPoll: 4})
+	r.opening = time.Second
+	r.start(500 * time.Millisecond)
+	r.client.Reset(r.now)
+	r.client.Connected(r.now, nil)
+	if len(r.sent) != 0 {
+		t.Error("a request was sent that the client before the reset has meant to send")
+	}
+	r.client.Connected(r.now, errors.New("too late"))
+	if s := r.client.Status(); s.SendErrors != 0 {
+		t.Error("an error of a socket that nobody waits for was counted")
+	}
+}

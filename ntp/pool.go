@@ -3,6 +3,7 @@
 package ntp
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -50,7 +51,8 @@ type PoolOutput interface {
 	Resolve(name string)
 	// Use says that a slot, 0 to Size−1, has the server with that address from now on, in place of the one it had. An error
 	// says that nothing can be sent there, such as to an IPv6 address from a host that has none: another address is
-	// tried, and if there is none, the slot keeps this one for the time being.
+	// tried, and if there is none, the slot keeps this one for the time being. ErrPending says that it is yet to be seen;
+	// Connected tells.
 	Use(slot int, addr netip.AddrPort) error
 }
 
@@ -78,11 +80,13 @@ type Pool struct {
 	err   error
 }
 
-// slot has a server if addr is valid; unwanted: it is to be replaced, mute: because nothing can be sent to it.
+// slot has a server if addr is valid; unwanted: it is to be replaced, mute: because nothing can be sent to it. pending: whether
+// anything can is yet to be seen.
 type slot struct {
 	addr     netip.AddrPort
 	unwanted bool
 	mute     bool
+	pending  bool
 }
 
 type badAddress struct {
@@ -206,6 +210,26 @@ func (p *Pool) Replace(now clock.Mono, slot int) {
 	}
 }
 
+// Connected tells whether anything can be sent to the server of a slot, where PoolOutput.Use has left that open.
+func (p *Pool) Connected(now clock.Mono, slot int, err error) {
+	if slot < 0 || slot >= len(p.slots) || !p.slots[slot].pending {
+		return
+	}
+	s := &p.slots[slot]
+	s.pending = false
+	if err != nil {
+		s.unwanted, s.mute = true, true
+		p.condemn(now, s.addr)
+		// No bad address is tried again before the name is resolved again: there would be no end to it.
+		if now.Sub(p.foundAt) <= answerAge {
+			p.supply(now, slot, false)
+		}
+	}
+	if !p.pending && (p.due == clock.Never || !p.lacking()) {
+		p.later(now)
+	}
+}
+
 // NetworkChanged has a name resolved at once where servers are lacking.
 func (p *Pool) NetworkChanged(now clock.Mono) {
 	p.retry = firstRetry
@@ -239,6 +263,16 @@ func (p *Pool) condemned(now clock.Mono, addr netip.AddrPort) bool {
 func (p *Pool) lacking() bool {
 	for i := range p.slots {
 		if s := &p.slots[i]; !s.addr.IsValid() || s.unwanted {
+			return true
+		}
+	}
+	return false
+}
+
+// open reports whether it is yet to be seen of a slot's server if anything can be sent to it.
+func (p *Pool) open() bool {
+	for i := range p.slots {
+		if p.slots[i].pending {
 			return true
 		}
 	}
@@ -285,6 +319,10 @@ func (p *Pool) use(i int, addr netip.AddrPort) error {
 	p.release(i)
 	p.dir.users[addr] = p
 	err := p.out.Use(i, addr)
+	if errors.Is(err, ErrPending) {
+		p.slots[i] = slot{addr: addr, pending: true}
+		return nil
+	}
 	p.slots[i] = slot{addr: addr, unwanted: err != nil, mute: err != nil}
 	return err
 }
@@ -300,7 +338,10 @@ func (p *Pool) release(slot int) {
 // later sets when to resolve again, if at all.
 func (p *Pool) later(now clock.Mono) {
 	if !p.lacking() {
-		p.due, p.retry = clock.Never, firstRetry
+		p.due = clock.Never
+		if !p.open() {
+			p.retry = firstRetry
+		}
 		return
 	}
 	p.due = now.Add(p.retry + time.Duration(p.rng.Int64N(int64(p.retry/4))))

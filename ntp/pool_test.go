@@ -24,6 +24,8 @@ type users struct {
 	asked   bool
 	zone    func() ([]netip.Addr, error)
 	mute    map[netip.Addr]bool // addresses that nothing can be sent to
+	opening time.Duration       // until that is seen
+	seen    clock.Mono          // when it is, 0 if it is not open
 }
 
 func (u *users) Resolve(string) {
@@ -34,6 +36,10 @@ func (u *users) Resolve(string) {
 func (u *users) Use(slot int, a netip.AddrPort) error {
 	u.used[slot] = a
 	u.uses++
+	if u.opening > 0 {
+		u.seen = u.now.Add(u.opening)
+		return ntp.ErrPending
+	}
 	if u.mute[a.Addr()] {
 		return errMute
 	}
@@ -60,7 +66,16 @@ func (u *users) set(addrs ...string) {
 // run lets virtual time pass.
 func (u *users) run(d time.Duration) {
 	end := u.now.Add(d)
-	for u.pool.NextWake() <= end {
+	for u.pool.NextWake() <= end || u.seen != 0 && u.seen <= end {
+		if u.seen != 0 && u.seen <= u.pool.NextWake() {
+			u.now, u.seen = max(u.now, u.seen), 0
+			err := error(nil)
+			if u.mute[u.used[0].Addr()] {
+				err = errMute
+			}
+			u.pool.Connected(u.now, 0, err)
+			continue
+		}
 		u.now = max(u.now, u.pool.NextWake())
 		u.pool.Wake(u.now)
 		if u.asked {
@@ -203,33 +218,36 @@ func TestPoolIsBounded(t *testing.T) {
 	}
 }
 
-// A host without IPv6 finds a name that has both kinds of address: it takes those that it can send to.
+// A host without IPv6 finds a name that has both kinds of address: it takes those that it can send to, whether that is seen at
+// once or later.
 func TestPoolLeavesWhatItCannotSendTo(t *testing.T) {
-	v6, v4 := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1")
-	for _, addrs := range [][]string{{"2001:db8::1", "192.0.2.1"}, {"192.0.2.1", "2001:db8::1"}} {
-		u := newUsers(ntp.PoolConfig{Name: "dual.example"}, ntp.NewDirectory(), addrs...)
-		u.mute = map[netip.Addr]bool{v6: true}
-		u.run(time.Minute)
-		if u.used[0].Addr() != v4 || u.pool.NextWake() != clock.Never {
-			t.Errorf("uses %v", u.used)
+	for _, opening := range []time.Duration{0, 300 * time.Millisecond} {
+		v6, v4 := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1")
+		for _, addrs := range [][]string{{"2001:db8::1", "192.0.2.1"}, {"192.0.2.1", "2001:db8::1"}} {
+			u := newUsers(ntp.PoolConfig{Name: "dual.example"}, ntp.NewDirectory(), addrs...)
+			u.mute, u.opening = map[netip.Addr]bool{v6: true}, opening
+			u.run(time.Minute)
+			if u.used[0].Addr() != v4 || u.pool.NextWake() != clock.Never {
+				t.Errorf("uses %v", u.used)
+			}
+			u.pool.Replace(u.now, 0) // there is no other, so it stays
+			u.run(time.Minute)
+			if u.used[0].Addr() != v4 {
+				t.Errorf("uses %v in place of a server that could be sent to", u.used)
+			}
 		}
-		u.pool.Replace(u.now, 0) // there is no other, so it stays
+		u := newUsers(ntp.PoolConfig{Name: "dual.example"}, ntp.NewDirectory(), "2001:db8::1", "192.0.2.1")
+		u.mute, u.opening = map[netip.Addr]bool{v6: true, v4: true}, opening
 		u.run(time.Minute)
-		if u.used[0].Addr() != v4 {
-			t.Errorf("uses %v in place of a server that could be sent to", u.used)
+		if _, ok := u.pool.Server(0); !ok || len(u.lookups) < 3 || len(u.lookups) > 7 || u.uses > 50 {
+			t.Errorf("without a network: has a server: %v; %d look-ups, %d uses", ok, len(u.lookups), u.uses)
 		}
-	}
-	u := newUsers(ntp.PoolConfig{Name: "dual.example"}, ntp.NewDirectory(), "2001:db8::1", "192.0.2.1")
-	u.mute = map[netip.Addr]bool{v6: true, v4: true}
-	u.run(time.Minute)
-	if _, ok := u.pool.Server(0); !ok || len(u.lookups) < 3 || u.uses > 50 {
-		t.Errorf("without a network: has a server: %v; %d look-ups, %d uses", ok, len(u.lookups), u.uses)
-	}
-	u.mute = nil
-	u.pool.NetworkChanged(u.now)
-	u.run(time.Minute)
-	if u.pool.NextWake() != clock.Never {
-		t.Error("still lacking a server when there is a network")
+		u.mute = nil
+		u.pool.NetworkChanged(u.now)
+		u.run(time.Minute)
+		if u.pool.NextWake() != clock.Never {
+			t.Error("still lacking a server when there is a network")
+		}
 	}
 }
 

@@ -43,6 +43,12 @@ type rig struct {
 	forge func(request []byte) []byte
 	// sendErr fails every Send.
 	sendErr error
+	// opening is how long it takes to make a socket, if not 0: the first one, and one after each Rebind. openErr is what comes
+	// of it. until is when the one that is being made is there, 0 if none is.
+	opening time.Duration
+	openErr error
+	open    bool
+	until   clock.Mono
 
 	nextID   uint32
 	sent     []clock.Mono
@@ -105,6 +111,16 @@ func (r *rig) delay() time.Duration {
 }
 
 func (r *rig) Send(b []byte) (uint32, clock.Timestamp, error) {
+	if r.opening > 0 && !r.open {
+		if r.until == 0 {
+			r.until = r.now.Add(r.opening)
+			r.after(r.opening, func() {
+				r.open, r.until = r.openErr == nil, 0
+				r.client.Connected(r.now, r.openErr)
+			})
+		}
+		return 0, clock.Timestamp{}, ntp.ErrPending
+	}
 	r.sent = append(r.sent, r.now)
 	if r.sendErr != nil {
 		return 0, clock.Timestamp{}, r.sendErr
@@ -159,6 +175,7 @@ func (r *rig) Measured(s *ntp.Measurement) {
 
 func (r *rig) Rebind() {
 	r.rebinds++
+	r.open = false
 	if r.onRebind != nil {
 		r.onRebind()
 	}

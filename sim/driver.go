@@ -87,6 +87,11 @@ func (d *driver) Resolve(pool int, name string) {
 	d.names = setName(d.names, pool, name)
 }
 
+// PortSocket, AssociationSocket and Overrun are zero: there are no sockets.
+func (d *driver) PortSocket(int) status.Socket        { return status.Socket{} }
+func (d *driver) AssociationSocket(int) status.Socket { return status.Socket{} }
+func (d *driver) Overrun() uint64                     { return 0 }
+
 func setName(names []string, i int, name string) []string {
 	for len(names) <= i {
 		names = append(names, "")
@@ -134,8 +139,9 @@ func (d *driver) Step(id clock.ID, by time.Duration) (clock.Timestamp, error) {
 	return at, nil
 }
 
-func (d *driver) Compare(id clock.ID) {
-	if i, ok := id.PHCIndex(); ok {
+// Compare compares a PHC with the system clock, which each simulated host has, and no other clocks.
+func (d *driver) Compare(a, b clock.ID) {
+	if i, ok := a.PHCIndex(); ok && b == clock.System {
 		d.push(event{at: crossingTime, kind: crossing, n: int32(i)})
 	}
 }

@@ -53,7 +53,7 @@ type Snapshot struct {
 	MaxError time.Duration `json:"max_error_ns,omitzero"`
 	// UTC tells where TAI − UTC comes from.
 	UTC UTCOffset `json:"utc"`
-	// Clocks of this host, the root of the tree first; Sources in the order of the configuration.
+	// Clocks of this host, the root of the clock graph first; Sources in the order of the configuration.
 	Clocks  []Clock  `json:"clocks"`
 	Sources []Source `json:"sources"`
 	Ports   []Port   `json:"ports"`
@@ -81,7 +81,7 @@ type UTCOffset struct {
 	ListExpires time.Time `json:"list_expires,omitzero"`
 }
 
-// Clock is one clock of the tree.
+// Clock is one clock of the host.
 type Clock struct {
 	// Name: "system", "ptp0"; Device: "CLOCK_REALTIME", "/dev/ptp0", "virtual".
 	Name   string `json:"name"`

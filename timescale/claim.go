@@ -104,7 +104,7 @@ func (o Origin) String() string {
 	return "unknown"
 }
 
-// Clocks are the clocks of the host, as far as time scales concern them. *discipline.Tree implements it.
+// Clocks are the clocks of the host, as far as time scales concern them.
 type Clocks interface {
 	// Frequency returns about what the clock reads now, and its frequency correction in ppb.
 	Frequency(now clock.Mono, id clock.ID) (at clock.Timestamp, ppb float64, ok bool)

@@ -22,6 +22,7 @@ import (
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/internal/sdnotify"
 	"github.com/lockstep-time/lockstep/internal/version"
+	"github.com/lockstep-time/lockstep/platform"
 )
 
 // defaultConfig is read if it is there and no other is named.
@@ -52,9 +53,9 @@ func command() *cobra.Command {
 				return err
 			}
 			if check {
-				return describe(c.OutOrStdout(), file, nic.Discover)
+				return describe(c.OutOrStdout(), file, platform.Local().Interfaces)
 			}
-			return run(file)
+			return run(file, platform.Local())
 		},
 	}
 	c.Flags().StringVarP(&config, "config", "c", "", "configuration file")
@@ -80,7 +81,7 @@ func configFile(config string, given, check bool, args []string) (string, error)
 	return config, nil
 }
 
-// discover returns all interfaces, as nic.Discover does.
+// discover returns all interfaces, as platform.Host.Interfaces does.
 type discover func() ([]nic.Capabilities, error)
 
 func describe(w io.Writer, file string, discover discover) error {
@@ -122,12 +123,12 @@ func nics(all []nic.Capabilities) (names []string) {
 	return names
 }
 
-func run(file string) error {
+func run(file string, host platform.Host) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second one ends the program at once
 	reload := hangups(ctx)
-	load := func() (*configs.Config, error) { return load(file, nic.Discover) }
+	load := func() (*configs.Config, error) { return load(file, host.Interfaces) }
 	cfg, err := load()
 	if err != nil {
 		return err
@@ -141,8 +142,8 @@ func run(file string) error {
 	if err != nil {
 		return err
 	}
-	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(os.Stderr, cfg.Log), Version: version.String(),
-		Notify: notify, Watchdog: watchdog, Reload: reload})
+	return daemon.Run(ctx, daemon.Options{Config: cfg, Load: load, Platform: host, Log: logger(os.Stderr, cfg.Log),
+		Version: version.String(), Notify: notify, Watchdog: watchdog, Reload: reload})
 }
 
 // hangups turns SIGHUP into what the daemon reloads by.
