@@ -57,7 +57,8 @@ func runSlowly(t *testing.T, cfg *configs.Config, f func(r *slowRun)) (r *slowRu
 		if err := r.prepare(); err != nil {
 			t.Fatal(err)
 		}
-		go func() { r.run(); close(r.ended) }()
+		running := r
+		go func() { running.run(); close(running.ended) }()
 		go r.probe()
 		f(r)
 		cancel()

@@ -82,10 +82,14 @@ func TestAbsurdState(t *testing.T) {
 // TestPartlyAbsurdState leaves out what cannot be, and nothing else.
 func TestPartlyAbsurdState(t *testing.T) {
 	for text, want := range map[string]engine.Saved{
-		`{"frequencies_ppb": {"system": 17, "ptp0": 4}, "utc_offset": 100000}`: {Frequencies: map[string]float64{"system": 17, "ptp0": 4}},
-		`{"frequencies_ppb": {"system": 17}, "utc_offset": -37}`:               {Frequencies: map[string]float64{"system": 17}},
-		`{"frequencies_ppb": {"system": 17, "ptp0": 1e9}, "utc_offset": 37}`:   {Frequencies: map[string]float64{"system": 17}, UTCOffset: 37},
-		`{"frequencies_ppb": {"ptp0": -1e7}, "utc_offset": 256}`:               {Frequencies: map[string]float64{}},
+		`{"frequencies_ppb": {"system": 17, "ptp0": 4}, "utc_offset": 100000}`: {
+			Frequencies: map[string]float64{"system": 17, "ptp0": 4}},
+		`{"frequencies_ppb": {"system": 17}, "utc_offset": -37}`: {
+			Frequencies: map[string]float64{"system": 17}},
+		`{"frequencies_ppb": {"system": 17, "ptp0": 1e9}, "utc_offset": 37}`: {
+			Frequencies: map[string]float64{"system": 17}, UTCOffset: 37},
+		`{"frequencies_ppb": {"ptp0": -1e7}, "utc_offset": 256}`: {
+			Frequencies: map[string]float64{}},
 	} {
 		path := filepath.Join(t.TempDir(), "state.json")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

@@ -29,7 +29,8 @@ func TestDeniedForAWhile(t *testing.T) {
 		s.world.Run(400 * second)
 		s.follows(399, status.Holdover, "")
 		got := s.source("ntp:192.0.2.1")
-		if got.State != "unreachable" || !regexp.MustCompile(`^it denies its service \(`+code+`\), and is asked again in (5[6-9]|1h[0-3])m[0-9]+s$`).MatchString(got.Reason) {
+		want := regexp.MustCompile(`^it denies its service \(` + code + `\), and is asked again in (5[6-9]|1h[0-3])m[0-9]+s$`)
+		if got.State != "unreachable" || !want.MatchString(got.Reason) {
 			t.Errorf("%s: it is %s: %s", code, got.State, got.Reason)
 		}
 		asked := s.servers[0].Answers().Requests

@@ -274,20 +274,20 @@ const watchPoll = 6
 
 // Need implements engine.Source. A server is asked as often as it may be while it stands in for a source that ranks higher,
 // and less often while its samples are as expected: a source that ranks higher may be back soon.
-func (c *association) Need(now clock.Mono, n source.Need) {
+func (c *association) Need(_ clock.Mono, n source.Need) {
 	if (n.Role == source.StandBy) != (c.role == source.StandBy) && c.connected {
 		poll := c.cfg.LogMinPoll()
 		if least := c.spread.Min(); n.Role != source.StandBy && least > 0 && least < nearby {
 			poll = c.cfg.LogStandInPoll()
 		}
-		c.core.SetMinPoll(now, poll)
+		c.core.SetMinPoll(poll)
 	}
 	c.role = n.Role
 	if !n.Compared || n.Role == source.Idle || n.Role == source.StandIn ||
 		n.Role == source.StandBy && c.core.Status().Poll >= watchPoll {
 		return
 	}
-	c.core.Hint(now, n.Miss, n.Jitter)
+	c.core.Hint(n.Miss, n.Jitter)
 }
 
 // nearby is the delay there and back, in ns, below which a server is one of the same site.

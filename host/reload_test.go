@@ -48,9 +48,9 @@ func TestSavedFrequencies(t *testing.T) {
 	if !worth || saved.UTCOffset != 37 {
 		t.Errorf("saved %+v, worth it: %v", saved, worth)
 	}
-	for name, error := range map[string]float64{"system": -30000, "ptp0": 20000} {
-		if got := saved.Frequencies[name]; math.Abs(got+error) > 100 {
-			t.Errorf("correction of %s saved as %g ppb, its oscillator is off by about %g", name, got, error)
+	for name, off := range map[string]float64{"system": -30000, "ptp0": 20000} {
+		if got := saved.Frequencies[name]; math.Abs(got+off) > 100 {
+			t.Errorf("correction of %s saved as %g ppb, its oscillator is off by about %g", name, got, off)
 		}
 	}
 }

@@ -380,21 +380,21 @@ func (c *Client) Transmitted(now clock.Mono, id uint32, ts clock.Timestamp) {
 }
 
 // SetPoll sets the poll interval, as an exponent of two in seconds, within the limits of Config and the server's own.
-func (c *Client) SetPoll(now clock.Mono, poll int8) {
+func (c *Client) SetPoll(poll int8) {
 	c.poll.set(poll)
 	c.hasten()
 }
 
 // SetMinPoll asks at poll, an exponent of two in seconds, and makes that the shortest interval in place of the one of
 // Config, until it is set again or the client is reset.
-func (c *Client) SetMinPoll(now clock.Mono, poll int8) {
+func (c *Client) SetMinPoll(poll int8) {
 	c.poll.min = min(max(poll, minPoll), c.poll.max)
-	c.SetPoll(now, poll)
+	c.SetPoll(poll)
 }
 
 // Hint tells how well the sample just measured was predicted: by how much it was missed, and the noise of samples,
 // as one standard deviation. The poll interval is lengthened while predictions hold and shortened when they fail.
-func (c *Client) Hint(now clock.Mono, miss, noise time.Duration) {
+func (c *Client) Hint(miss, noise time.Duration) {
 	c.poll.hint(miss, noise)
 	c.hasten()
 }

@@ -339,7 +339,7 @@ func TestClientSameSeedSameRun(t *testing.T) {
 	run := func() *rig {
 		r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 6, Burst: true})
 		r.loss, r.jitter = 0.2, time.Millisecond
-		r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, 1, 2) }
+		r.onSample = func(*ntp.Measurement) { r.client.Hint(1, 2) }
 		r.start(time.Hour)
 		return r
 	}

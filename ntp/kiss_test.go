@@ -247,8 +247,8 @@ func TestKissDeny(t *testing.T) {
 			if len(r.replaced) != i+1 {
 				t.Errorf("%s: replaced %d times", kiss, len(r.replaced))
 			}
-			r.client.Hint(r.now, 0, 1)
-			r.client.SetPoll(r.now, 0)
+			r.client.Hint(0, 1)
+			r.client.SetPoll(0)
 			r.run(s.Until.Sub(r.now) - time.Millisecond)
 			if !r.client.Status().Stopped {
 				t.Errorf("%s: not stopped any more", kiss)

@@ -102,10 +102,10 @@ func kissRateWearsOff(t *testing.T, miss time.Duration) {
 	if s := r.client.Status(); s.Poll != 6 || len(r.replaced) != 1 {
 		t.Errorf("poll %d, replaced %v", s.Poll, r.replaced)
 	}
-	r.client.SetPoll(r.now, 0)
+	r.client.SetPoll(0)
 	var polls []int8
 	r.onSample = func(*ntp.Measurement) {
-		r.client.Hint(r.now, miss, 1)
+		r.client.Hint(miss, 1)
 		polls = append(polls, r.client.Status().Poll)
 	}
 	r.run(20 * time.Minute)
@@ -126,7 +126,7 @@ func TestKissRateAndHints(t *testing.T) {
 	r.server.Kiss, r.server.Poll = "RATE", 17
 	r.start(2 * time.Second)
 	r.server.Kiss = ""
-	r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, 10, 1) } // predictions fail
+	r.onSample = func(*ntp.Measurement) { r.client.Hint(10, 1) } // predictions fail
 	r.run(30 * time.Minute)
 	if s := r.client.Status(); s.Poll != 0 {
 		t.Errorf("poll %d while predictions fail", s.Poll)
@@ -134,7 +134,7 @@ func TestKissRateAndHints(t *testing.T) {
 	r.server.Kiss = "RATE"
 	r.run(3 * time.Second)
 	r.server.Kiss = ""
-	r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, 1, 1) } // predictions hold
+	r.onSample = func(*ntp.Measurement) { r.client.Hint(1, 1) } // predictions hold
 	r.run(2 * time.Hour)
 	if s := r.client.Status(); s.Poll != 4 {
 		t.Errorf("poll %d while predictions hold", s.Poll)

@@ -39,8 +39,8 @@ type pollControl struct {
 	tried           bool
 }
 
-func (p *pollControl) reset(min, max int8) {
-	*p = pollControl{min: min, max: max, floor: minPoll - 1, own: min, current: min, needed: rateAnswers}
+func (p *pollControl) reset(least, most int8) {
+	*p = pollControl{min: least, max: most, floor: minPoll - 1, own: least, current: least, needed: rateAnswers}
 }
 
 // set moves to poll as far as the limits allow, those of the server first.

@@ -16,7 +16,7 @@ import (
 func TestPollFollowsHints(t *testing.T) {
 	r := newRig(t, ntp.Config{MinPoll: 2, MaxPoll: 5})
 	miss := time.Microsecond
-	r.onSample = func(*ntp.Measurement) { r.client.Hint(r.now, miss, time.Microsecond) }
+	r.onSample = func(*ntp.Measurement) { r.client.Hint(miss, time.Microsecond) }
 	r.start(20 * time.Minute)
 	if got := r.client.Status().Poll; got != 5 {
 		t.Errorf("poll %d while predictions hold", got)
@@ -53,7 +53,7 @@ func TestPollFollowsEstimator(t *testing.T) {
 			base, est := e.At(int64(r.now))
 			miss := offset + float64(s.Offset) - float64(base) - est.Offset
 			if e.Known() {
-				r.client.Hint(r.now, time.Duration(miss), noise)
+				r.client.Hint(time.Duration(miss), noise)
 			}
 			if e.Observe(estimate.Observation{Time: int64(r.now), Offset: int64(offset) + int64(s.Offset),
 				Variance: float64(noise) * float64(noise)}) == estimate.Jumped {
@@ -77,14 +77,14 @@ func TestPollIsSetWithinLimits(t *testing.T) {
 	r := newRig(t, ntp.Config{MinPoll: 2, MaxPoll: 10})
 	r.start(time.Minute)
 	for _, c := range []struct{ set, want int8 }{{9, 9}, {17, 10}, {-4, 2}} {
-		r.client.SetPoll(r.now, c.set)
+		r.client.SetPoll(c.set)
 		if got := r.client.Status(); got.Poll != c.want || got.Interval != wire.Log2(c.want) {
 			t.Errorf("set to %d: poll %d, interval %v", c.set, got.Poll, got.Interval)
 		}
 	}
-	r.client.SetPoll(r.now, 10)
+	r.client.SetPoll(10)
 	r.run(10 * time.Second)
-	r.client.SetPoll(r.now, 2)
+	r.client.SetPoll(2)
 	n := len(r.sent)
 	r.run(5 * time.Second)
 	if len(r.sent) == n {
@@ -95,7 +95,7 @@ func TestPollIsSetWithinLimits(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	r := newRig(t, ntp.Config{MinPoll: 0, MaxPoll: 10})
 	r.start(time.Minute)
-	r.client.SetPoll(r.now, 8)
+	r.client.SetPoll(8)
 	r.server.Dead = true
 	r.run(time.Hour)
 	s := r.client.Status()

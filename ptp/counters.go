@@ -2,7 +2,11 @@
 
 package ptp
 
-import "github.com/lockstep-time/lockstep/ptp/wire"
+import (
+	"errors"
+
+	"github.com/lockstep-time/lockstep/ptp/wire"
+)
 
 // Reason is why a message or a sample was not used. None of them is a fault of the port.
 type Reason uint8
@@ -131,20 +135,20 @@ var reasonNames = [Reasons]string{
 
 // reasonOf returns the reason that stands for an error of the codec.
 func reasonOf(err error) Reason {
-	switch err { //nolint:errorlint // wire returns its errors as they are, and this is done for each message
-	case nil:
+	switch {
+	case err == nil:
 		return accepted
-	case wire.ErrTruncated:
+	case errors.Is(err, wire.ErrTruncated):
 		return ReasonTruncated
-	case wire.ErrLength:
+	case errors.Is(err, wire.ErrLength):
 		return ReasonLength
-	case wire.ErrVersion:
+	case errors.Is(err, wire.ErrVersion):
 		return ReasonVersion
-	case wire.ErrTimestamp:
+	case errors.Is(err, wire.ErrTimestamp):
 		return ReasonTimestamp
-	case wire.ErrTLV:
+	case errors.Is(err, wire.ErrTLV):
 		return ReasonTLV
-	case wire.ErrRange:
+	case errors.Is(err, wire.ErrRange):
 		return ReasonRange
 	}
 	return ReasonType

@@ -182,7 +182,7 @@ func (p *Port) expireExchanges(now clock.Mono) {
 
 // Transmitted tells when the event message left for which SendEvent returned id. The zero Timestamp says that this will
 // never be known.
-func (p *Port) Transmitted(now clock.Mono, id uint32, ts clock.Timestamp) {
+func (p *Port) Transmitted(_ clock.Mono, id uint32, ts clock.Timestamp) {
 	for i := range p.delay.slot {
 		e := &p.delay.slot[i]
 		if !e.used || e.sent || e.id != id {

@@ -172,12 +172,12 @@ func TestRealtimeReadsTheRealKernel(t *testing.T) {
 }
 
 func TestRealtimeAllocatesNothing(t *testing.T) {
-	real := NewRealtime()
+	r := NewRealtime()
 	if n := testing.AllocsPerRun(100, func() {
-		if _, err := real.Now(); err != nil {
+		if _, err := r.Now(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := real.ReadKernel(); err != nil {
+		if _, err := r.ReadKernel(); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {
