@@ -8,13 +8,14 @@ FUZZ    ?= 10s
 BENCH   ?= .
 SEEDS   ?= 10
 S       ?=
+COST    ?=
 
 export CGO_ENABLED ?= 0
 # Fused multiplications and additions, which GOAMD64=v3 brings, would make simulations differ from the documented ones.
 export GOAMD64 := v1
 
 .DEFAULT_GOAL := help
-.PHONY: build test race lint fuzz bench bed sim sim-diff run clean help
+.PHONY: build test race lint fuzz bench cost bed sim sim-diff run clean help
 
 build: ## the three binaries, static, into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -40,6 +41,9 @@ fuzz: ## each fuzz target for FUZZ=10s
 
 bench: ## benchmarks matching BENCH=., with allocations
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+cost: build ## processor time, context switches and memory beside ptp4l and chronyd; as root, with linuxptp, chrony, iproute2
+	$(GO) run ./test/cost $(COST)
 
 bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" for these only (see test/bed/README.md)
 	./test/bed/scenario $(S)
