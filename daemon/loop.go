@@ -4,9 +4,10 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
@@ -121,22 +122,32 @@ type waker interface {
 
 // run handles events and timers until ctx is done.
 func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mono, e *event)) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	alarm, err := newAlarm()
+	if err != nil {
+		return fmt.Errorf("daemon: %w", err)
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(alarm.wait)
+	defer waiting.Wait()
+	defer alarm.close()
 	for {
 		if ctx.Err() != nil { // in the select below a flood would be taken instead of the end, every other time
 			return nil
 		}
-		now := sysclock.Monotonic()
-		if w().NextWake() <= now {
+		next := w().NextWake()
+		if now := sysclock.Monotonic(); next <= now {
 			w().Wake(now)
+			next = w().NextWake()
 		}
-		timer.Reset(max(0, w().NextWake().Sub(sysclock.Monotonic())))
+		if err := alarm.set(next); err != nil {
+			return fmt.Errorf("daemon: %w", err)
+		}
 		var e event
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-timer.C:
+		case <-alarm.rang:
+			alarm.heard()
 			continue
 		case e = <-l.urgent:
 		case e = <-l.events:
