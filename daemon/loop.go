@@ -55,6 +55,36 @@ type buffer struct {
 
 func (b *buffer) data() []byte { return b.bytes[:b.n] }
 
+// pool has the buffers that are not in use. The one that came back last is taken first: its memory is in the cache, and
+// what a flood has needed is left alone afterwards.
+type pool struct {
+	mu   sync.Mutex
+	free []*buffer
+	made int // so far
+}
+
+// take returns a buffer, nil if all are in use.
+func (p *pool) take() *buffer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		b := p.free[n-1]
+		p.free = p.free[:n-1]
+		return b
+	}
+	if p.made == buffers {
+		return nil
+	}
+	p.made++
+	return new(buffer)
+}
+
+func (p *pool) put(b *buffer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, b)
+}
+
 const (
 	queueLength = 512 // events that wait; more datagrams than that are dropped
 	buffers     = 512
@@ -65,24 +95,17 @@ const (
 type loop struct {
 	events  chan event
 	urgent  chan event // what must not be lost behind a flood of datagrams
-	free    chan *buffer
+	pool    pool
 	dropped atomic.Uint64
 }
 
 func newLoop() *loop {
-	l := &loop{events: make(chan event, queueLength), urgent: make(chan event, queueLength),
-		free: make(chan *buffer, buffers)}
-	for range buffers {
-		l.free <- new(buffer)
-	}
-	return l
+	return &loop{events: make(chan event, queueLength), urgent: make(chan event, queueLength)}
 }
 
 // datagram posts a datagram; it is dropped if the loop is that far behind.
 func (l *loop) datagram(e event, b []byte) {
-	select {
-	case e.buffer = <-l.free:
-	default:
+	if e.buffer = l.pool.take(); e.buffer == nil {
 		l.dropped.Add(1)
 		return
 	}
@@ -90,7 +113,7 @@ func (l *loop) datagram(e event, b []byte) {
 	select {
 	case l.events <- e:
 	default:
-		l.free <- e.buffer
+		l.pool.put(e.buffer)
 		l.dropped.Add(1)
 	}
 }
@@ -179,7 +202,7 @@ func (l *loop) next(e *event) bool {
 func (l *loop) handle(e *event, handle func(now clock.Mono, e *event)) {
 	handle(sysclock.Monotonic(), e)
 	if e.buffer != nil {
-		l.free <- e.buffer
+		l.pool.put(e.buffer)
 		e.buffer = nil
 	}
 }
