@@ -65,29 +65,25 @@ type Daemon struct {
 	control      net.Listener      // nil if there is none
 	metrics      net.Listener      // nil if there is none
 	snapshot     atomic.Pointer[status.Snapshot]
-	watched      atomic.Int64 // clock.Mono at which somebody last looked at the snapshot
+	looking      sync.Mutex // guards looked
+	looked       clock.Mono // when a snapshot was last asked for, 0 if never
 	exporter     *metrics.Exporter
 	names        map[clock.ID]string // of clocks in the histograms
+	started      clock.Mono
+	nextChores   clock.Mono
+	nextWatchdog clock.Mono   // clock.Never if there is none
+	state        status.State // as of the last chores
+	toldState    toldState
 	ready        bool
 	saved        clock.Mono
 	saving       atomic.Bool // at this moment; a disk may be slow, or full
 	resteer      bool        // the clocks are to be steered otherwise, as soon as that does not disturb them
-	published    clock.Mono
-	told         clock.Mono // that the network has changed, 0 if never
-	untold       bool       // it has since
-	inspected    clock.Mono // when the NICs were last looked at
-	inspecting   bool       // at this moment
-	arrived      bool       // an interface that has no port, since the host was last searched for such
+	told         clock.Mono  // that the network has changed, 0 if never
+	untold       bool        // it has since
+	inspected    clock.Mono  // when the NICs were last looked at
+	inspecting   bool        // at this moment
+	arrived      bool        // an interface that has no port, since the host was last searched for such
 }
-
-const (
-	publishInterval = 200 * time.Millisecond // while somebody looks
-	idleInterval    = time.Second
-	watchedFor      = 5 * time.Second
-	saveInterval    = time.Minute
-	// readyPatience is how long the service manager is kept waiting for a source: a host without one has to boot too.
-	readyPatience = 3 * time.Minute
-)
 
 // Run runs until ctx is done, then leaves the clocks as they are and puts back how the NICs were configured. It fails
 // only if it cannot start.
@@ -125,7 +121,7 @@ func Run(ctx context.Context, opt Options) error {
 	if err != nil {
 		return errors.Join(err, d.closeStatus())
 	}
-	err = d.loop.run(ctx, func() waker { return d.host }, d.handle)
+	err = d.loop.run(ctx, d, d.handle)
 	d.stop(cancel)
 	return err
 }
@@ -137,6 +133,10 @@ func (d *Daemon) start(ctx context.Context) error {
 		d.log.Warn("state file", "err", err)
 	}
 	now := sysclock.Monotonic()
+	d.started, d.nextChores, d.nextWatchdog = now, now.Add(choresInterval), clock.Never
+	if d.opt.Watchdog > 0 {
+		d.nextWatchdog = now.Add(d.opt.Watchdog)
+	}
 	d.host = host.New(d.cfg, d.env(now, saved), (*driver)(d))
 	info, err := d.clocks.info(d.cfg)
 	if err != nil {
@@ -149,28 +149,10 @@ func (d *Daemon) start(ctx context.Context) error {
 		d.workers.Go(d.notify)
 	}
 	d.workers.Go(func() { d.watchLinks(ctx) })
-	if d.opt.Watchdog > 0 {
-		d.workers.Go(func() { d.every(ctx, d.opt.Watchdog, func(clock.Mono) { d.tell(d.opt.Notify.Watchdog) }) })
-	}
-	d.workers.Go(func() { d.every(ctx, publishInterval, d.publish) })
 	if d.opt.Reload != nil {
 		d.workers.Go(func() { d.reloads(ctx) })
 	}
 	return nil
-}
-
-// every has the loop call f once per interval.
-func (d *Daemon) every(ctx context.Context, interval time.Duration, f func(now clock.Mono)) {
-	t := time.NewTicker(interval)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			d.loop.post(ctx, event{kind: called, call: f})
-		}
-	}
 }
 
 // env is what an engine starts from.

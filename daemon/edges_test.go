@@ -404,7 +404,7 @@ func TestContainersComeAndGo(t *testing.T) {
 		{10 * networkPause, "veth3", status.Locked, false},
 		{2*time.Second + networkPause + lockedNetworkPause, "", status.Locked, true},
 	} {
-		r.snapshot.Store(&status.Snapshot{State: c.state})
+		r.state = c.state
 		if got := told(c.after, c.name); got != c.want {
 			t.Errorf("%v, %q while %s: told %v", c.after, c.name, c.state, got)
 		}

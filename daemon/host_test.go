@@ -135,8 +135,9 @@ func (f *fakeHost) lockOf(device string) string { return filepath.Join(f.locks, 
 // rig is a daemon on such a host whose loop is the test.
 type rig struct {
 	*Daemon
-	t   *testing.T
-	log *bytes.Buffer
+	t      *testing.T
+	log    *bytes.Buffer
+	cancel context.CancelFunc
 }
 
 const virtual = "state_file = \"\"\n[utc]\nleap_seconds_list = \"\"\noffset = 37\n"
@@ -155,7 +156,7 @@ func newRig(t *testing.T, f *fakeHost, text string) *rig {
 	t.Helper()
 	cfg := parse(t, text)
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &rig{t: t, log: &bytes.Buffer{}}
+	r := &rig{t: t, log: &bytes.Buffer{}, cancel: cancel}
 	d := &Daemon{log: slog.New(slog.NewTextHandler(r.log, nil)), cfg: cfg, ctx: ctx, loop: newLoop(), machine: f.machine(),
 		nics: map[string]configurator{}, quiet: map[string]*repetition{}}
 	r.Daemon = d

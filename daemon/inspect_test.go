@@ -70,7 +70,7 @@ func TestNICsAreInspectedNowAndThen(t *testing.T) {
 	at := r.now()
 	r.inspected = at
 	for s := range 1 + 3*inspectInterval/time.Second {
-		r.publish(at.Add(s * time.Second))
+		r.chores(at.Add(s * time.Second))
 		if r.inspecting {
 			e := <-r.loop.urgent
 			r.handle(r.now(), &e)

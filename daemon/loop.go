@@ -144,7 +144,7 @@ type waker interface {
 }
 
 // run handles events and timers until ctx is done.
-func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mono, e *event)) error {
+func (l *loop) run(ctx context.Context, w waker, handle func(now clock.Mono, e *event)) error {
 	alarm, err := newAlarm()
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
@@ -157,10 +157,10 @@ func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mo
 		if ctx.Err() != nil { // in the select below a flood would be taken instead of the end, every other time
 			return nil
 		}
-		next := w().NextWake()
+		next := w.NextWake()
 		if now := sysclock.Monotonic(); next <= now {
-			w().Wake(now)
-			next = w().NextWake()
+			w.Wake(now)
+			next = w.NextWake()
 		}
 		if err := alarm.set(next); err != nil {
 			return fmt.Errorf("daemon: %w", err)

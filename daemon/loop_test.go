@@ -19,7 +19,7 @@ func (idle) NextWake() clock.Mono { return clock.Never }
 func serve(t *testing.T, l *loop, handle func(e *event) (more bool)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	err := l.run(ctx, func() waker { return idle{} }, func(_ clock.Mono, e *event) {
+	err := l.run(ctx, idle{}, func(_ clock.Mono, e *event) {
 		if !handle(e) {
 			cancel()
 		}
@@ -118,7 +118,7 @@ func TestTimersRunBesideAFlood(t *testing.T) {
 	handled := 0
 	post := func() { l.datagram(event{kind: ntpReceived}, []byte{1}) }
 	post()
-	_ = l.run(ctx, func() waker { return w }, func(clock.Mono, *event) {
+	_ = l.run(ctx, w, func(clock.Mono, *event) {
 		if handled++; w.n == 0 || handled > 100*batch {
 			cancel()
 		}
@@ -137,7 +137,7 @@ func TestEndsBesideAFlood(t *testing.T) {
 		handled := 0
 		post := func() { l.datagram(event{kind: ptpReceived}, []byte{1}) }
 		post()
-		err := l.run(ctx, func() waker { return idle{} }, func(clock.Mono, *event) {
+		err := l.run(ctx, idle{}, func(clock.Mono, *event) {
 			if handled++; handled == 1 {
 				cancel()
 			}
