@@ -131,6 +131,7 @@ type event struct {
 const (
 	selectInterval  = time.Second
 	kernelInterval  = time.Second
+	kernelSlack     = kernelInterval / 4 // how much earlier the kernel is told if there is a wake-up anyhow
 	keptEvents      = 32
 	compareInterval = 125 * time.Millisecond
 	answerTimeout   = 2 * time.Second // after which a comparison is asked for again
@@ -252,7 +253,7 @@ func (e *Engine) Wake(now clock.Mono) {
 	if e.nextSelect <= now {
 		e.choose(now)
 	}
-	if e.nextKernel <= now {
+	if e.nextKernel <= now.Add(kernelSlack) {
 		e.nextKernel = now.Add(kernelInterval)
 		e.tellKernel(now)
 	}
@@ -267,13 +268,13 @@ func (e *Engine) NextWake() clock.Mono {
 	return next
 }
 
-// compare has the PHCs compared with the system clock.
+// compare has the PHCs compared with the system clock. Where there are none nothing is due until one is added.
 func (e *Engine) compare(now clock.Mono) {
-	e.nextCompare = now.Add(compareInterval)
-	if !e.tree.Has(clock.System) {
+	if e.nextCompare = clock.Never; !e.tree.Has(clock.System) {
 		return
 	}
 	for id := range e.tree.PHCs() {
+		e.nextCompare = now.Add(compareInterval)
 		if e.comparing[id] && now.Sub(e.asked[id]) < answerTimeout {
 			continue // one at a time: there must be no doubt which one is from before a step
 		}
