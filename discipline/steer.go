@@ -4,6 +4,7 @@ package discipline
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -262,8 +263,9 @@ func (t *Tree) Tick(now clock.Mono) {
 	if now < t.due {
 		return
 	}
-	t.due = now.Add(t.cfg.Interval)
+	t.due, t.resting = now.Add(t.cfg.Interval), false
 	if t.root == nil || !t.ref.Known() {
+		t.rest(t.root, now, maxRest)
 		return
 	}
 	if est, ok := t.estimate(t.root, now); ok {
@@ -281,11 +283,42 @@ func (t *Tree) Tick(now clock.Mono) {
 // NextWake returns when the tree wants to be woken by Tick.
 func (t *Tree) NextWake() clock.Mono { return t.next }
 
+// maxRest is the longest time between updates.
+const maxRest = 2 * time.Second
+
+// rest has the next update be d after the one now, if that was of the root. Where there are PHCs updates stay regular: the
+// crossings are, which steer too.
+func (t *Tree) rest(n *node, now clock.Mono, d time.Duration) {
+	if n != t.root || slices.ContainsFunc(t.nodes, func(n *node) bool { return n.edge != nil }) {
+		return
+	}
+	t.due, t.resting = now.Add(max(t.cfg.Interval, min(d, maxRest))), true
+	t.next = t.due
+}
+
+// rouse ends a rest.
+func (t *Tree) rouse(now clock.Mono) {
+	if t.next = min(t.next, now); t.resting {
+		t.due, t.resting = now, false
+	}
+}
+
+// enough returns for how long the frequency that is in force will do for a clock that is where est says. The law has the offset
+// decay, and the frequency with it: to keep it for d makes an error of slew² d² / 2 offset.
+func (n *node) enough(est estimate.State) time.Duration {
+	slew, tolerable := n.applied+est.Frequency, max(1, est.Sigma()/restPart) // ppb, ns
+	return clock.Nanoseconds(min(1e9*math.Sqrt(2*tolerable*math.Abs(est.Offset))/max(math.Abs(slew), 1e-3), float64(maxRest)))
+}
+
+// restPart is the part of the standard deviation of a clock's offset that longer intervals between updates may be wrong by.
+const restPart = 16
+
 // steer brings the clock towards the source: by a step if it is far off and may be stepped, else by its frequency.
 // measured says that offset, in ns, is new; without, it is extrapolated.
 func (t *Tree) steer(n *node, now clock.Mono, offset, interval float64, measured bool) {
 	est, ok := t.estimate(n, now)
 	if !ok || n.servo == nil || t.panicked {
+		t.rest(n, now, maxRest)
 		return
 	}
 	if measured {
@@ -298,6 +331,7 @@ func (t *Tree) steer(n *node, now clock.Mono, offset, interval float64, measured
 		if n == t.root && !t.leading && n.applied != n.servo.Hold() {
 			t.apply(n, now, n.servo.Hold())
 		}
+		t.rest(n, now, maxRest)
 		return
 	}
 	// the law is to see the clock as it would be without the frequency's quantum: that is made up for in apply
@@ -309,6 +343,7 @@ func (t *Tree) steer(n *node, now clock.Mono, offset, interval float64, measured
 		hold = n.servo.Hold()
 	}
 	t.apply(n, now, max(hold-t.maxSlew(), min(hold+t.maxSlew(), ppb)))
+	t.rest(n, now, n.enough(est))
 }
 
 // maxSlew is the rate at which an offset is taken away at most, in ppb.

@@ -92,6 +92,7 @@ type Tree struct {
 	panicked       bool
 	next           clock.Mono
 	due            clock.Mono // of the next regular update
+	resting        bool       // that is later than the regular interval
 }
 
 // New returns a tree without clocks.
@@ -164,7 +165,7 @@ func (t *Tree) Add(now clock.Mono, in Info) {
 	} else {
 		t.nodes = append(t.nodes, n)
 	}
-	t.next = now
+	t.rouse(now)
 }
 
 // Remove takes a clock out: its device is gone. If it was the root, the system clock takes its place.
@@ -212,7 +213,9 @@ func (t *Tree) lead(n *node) int64 {
 func (t *Tree) Follow(now clock.Mono, id clock.ID) {
 	n := t.node(id)
 	if n == nil {
-		t.leading = false
+		if t.leading = false; t.resting {
+			t.rouse(now)
+		}
 		return
 	}
 	if t.root == nil {
@@ -226,7 +229,7 @@ func (t *Tree) Follow(now clock.Mono, id clock.ID) {
 		t.ref.SetFrequency(-n.servoHold(), unknownFrequency)
 	}
 	t.leading, t.doubt, t.misgiving = true, 0, 0
-	t.next = min(t.next, now)
+	t.rouse(now)
 }
 
 // presumed returns what an oscillator's frequency error is taken to be before it has been measured, in ppb: what cancels the

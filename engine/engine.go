@@ -102,6 +102,7 @@ type Engine struct {
 	nextSelect  clock.Mono
 	nextCompare clock.Mono
 	nextKernel  clock.Mono
+	nextLeap    clock.Mono // unless the tree wants to be woken sooner
 
 	leader      *tracked
 	frequencies map[string]float64 // learned, by the names of the clocks
@@ -129,9 +130,12 @@ type event struct {
 }
 
 const (
-	selectInterval  = time.Second
-	kernelInterval  = time.Second
-	kernelSlack     = kernelInterval / 4 // how much earlier the kernel is told if there is a wake-up anyhow
+	selectInterval = time.Second
+	// kernelInterval is how often the kernel is told of the system clock, and leapInterval how often leap seconds are looked for
+	// while none is armed, at least. Both may be done earlier by slack if there is a wake-up anyhow: that of the selection is.
+	kernelInterval  = selectInterval + selectInterval/4
+	leapInterval    = kernelInterval
+	slack           = selectInterval / 2
 	keptEvents      = 32
 	compareInterval = 125 * time.Millisecond
 	answerTimeout   = 2 * time.Second // after which a comparison is asked for again
@@ -243,8 +247,11 @@ func (e *Engine) Wake(now clock.Mono) {
 			s.source.Wake(now)
 		}
 	}
-	if e.tree.NextWake() <= now {
-		e.scales.CheckLeap(now, e.leader != nil, e.witnesses(now))
+	ticks := e.tree.NextWake() <= now
+	if ticks || e.nextLeap <= now || e.scales.Armed() == clock.NoLeap && e.nextLeap <= now.Add(slack) {
+		e.checkLeap(now)
+	}
+	if ticks {
 		e.tree.Tick(now)
 	}
 	if e.nextCompare <= now {
@@ -253,15 +260,29 @@ func (e *Engine) Wake(now clock.Mono) {
 	if e.nextSelect <= now {
 		e.choose(now)
 	}
-	if e.nextKernel <= now.Add(kernelSlack) {
+	if e.nextKernel <= now.Add(slack) {
 		e.nextKernel = now.Add(kernelInterval)
 		e.tellKernel(now)
 	}
 }
 
+// checkLeap looks for leap seconds: often while one is armed, since the system clock is a second off as soon as it has passed.
+// For a while after that the kernel is told nothing: it may not have carried it out yet, and would not any more.
+func (e *Engine) checkLeap(now clock.Mono) {
+	armed := e.scales.Armed()
+	e.scales.CheckLeap(now, e.leader != nil, e.witnesses(now))
+	e.nextLeap = now.Add(leapInterval)
+	switch {
+	case e.scales.Armed() != clock.NoLeap:
+		e.nextLeap = now.Add(compareInterval)
+	case armed != clock.NoLeap:
+		e.nextKernel = now.Add(kernelInterval)
+	}
+}
+
 // NextWake returns when Wake has to be called next.
 func (e *Engine) NextWake() clock.Mono {
-	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextKernel)
+	next := min(e.nextCompare, e.tree.NextWake(), e.nextSelect, e.nextKernel, e.nextLeap)
 	for _, s := range e.sources {
 		next = min(next, s.source.NextWake())
 	}
