@@ -11,10 +11,11 @@ import (
 )
 
 const (
-	choresInterval = time.Second
-	// choresSlack is how much earlier they are done if the loop is awake anyhow: they hardly ever take a wake-up of their own.
-	choresSlack  = choresInterval / 4
-	saveInterval = time.Minute
+	// choresInterval is more than that of the engine's selections, and choresSlack how much earlier the chores are done if the
+	// loop is awake anyhow: so they are done with each selection, and take no wake-up of their own.
+	choresInterval = 1250 * time.Millisecond
+	choresSlack    = 500 * time.Millisecond
+	saveInterval   = time.Minute
 	// readyPatience is how long the service manager is kept waiting for a source: a host without one has to boot too.
 	readyPatience = 3 * time.Minute
 )
