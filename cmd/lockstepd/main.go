@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -127,6 +128,7 @@ func nics(all []nic.Capabilities) (names []string) {
 func run(file string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	shareNoWork()
 	context.AfterFunc(ctx, stop) // a second one ends the program at once
 	reload := hangups(ctx)
 	load := func() (*configs.Config, error) { return load(file, nic.Discover) }
@@ -145,6 +147,15 @@ func run(file string) error {
 	}
 	return daemon.Run(ctx, daemon.Options{Load: load, Log: logger(os.Stderr, cfg.Log), Version: version, Notify: notify,
 		Watchdog: watchdog, Reload: reload})
+}
+
+// shareNoWork has one thread at a time run Go code, unless the environment says otherwise. One goroutine decides everything,
+// and the others wait for it: a second thread that is woken with each of them finds nothing to do. System calls that take
+// long are no part of it.
+func shareNoWork() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 }
 
 // hangups turns SIGHUP into what the daemon reloads by.
