@@ -106,6 +106,13 @@ func (d *driver) Compare(id clock.ID) {
 	if h == nil {
 		return
 	}
+	if h.quick.Load() >= quickAfter {
+		select {
+		case d.loop.urgent <- d.clocks.compare(h, id):
+		default: // the loop is that far behind; it is asked again
+		}
+		return
+	}
 	select {
 	case h.compare <- struct{}{}:
 	default: // the last comparison is still under way

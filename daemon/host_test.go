@@ -35,6 +35,7 @@ type fakeHost struct {
 	nics map[string]*fakeNIC
 	// gone are the clocks whose devices are not there; it changes while they are compared.
 	gone [4]atomic.Bool
+	slow atomic.Bool // they take longer to be compared than the loop may
 	// acquire is what configuring a NIC fails with, open what opening a clock does.
 	acquire, open error
 	opened        int // clocks, so far
@@ -121,6 +122,9 @@ func (f *fakeHost) machine() machine {
 				Rand: rand.New(rand.NewPCG(1, 2)), Fault: func(phctest.Call) error {
 					if f.gone[index].Load() {
 						return unix.ENODEV
+					}
+					if f.slow.Load() {
+						time.Sleep(2 * quickComparison)
 					}
 					return nil
 				}})
