@@ -246,21 +246,22 @@ const discernible = int64(50 * time.Millisecond)
 func abs(v int64) int64 { return max(v, -v) }
 
 // Tick steers what is due. The caller wakes the tree at NextWake, and answers by Cross for the PHCs that it compares
-// at each tick.
+// at each regular one.
 func (t *Tree) Tick(now clock.Mono) {
-	if now < t.next {
+	early := now.Add(tolerance)
+	if early < t.next {
 		return
 	}
 	t.next = now.Add(t.cfg.Interval)
 	for _, n := range t.nodes {
 		if n.coarse {
 			t.next = min(t.next, now.Add(t.cfg.Interval/ditherRate))
-			if now < t.due {
+			if early < t.due {
 				t.apply(n, now, n.wanted)
 			}
 		}
 	}
-	if now < t.due {
+	if early < t.due {
 		return
 	}
 	t.due, t.resting = now.Add(t.cfg.Interval), false
@@ -280,8 +281,20 @@ func (t *Tree) Tick(now clock.Mono) {
 	}
 }
 
+// tolerance is how much earlier something may be done that is due, if there is a wake-up anyhow.
+const tolerance = 4 * time.Millisecond
+
 // NextWake returns when the tree wants to be woken by Tick.
 func (t *Tree) NextWake() clock.Mono { return t.next }
+
+// NextCrossing returns when the PHCs should be compared next that are compared now: with the next regular update if there is
+// one at about that time, so that both take one wake-up.
+func (t *Tree) NextCrossing(now clock.Mono) clock.Mono {
+	if wait := t.due.Sub(now); wait > t.cfg.Interval/2 && wait < 3*t.cfg.Interval/2 {
+		return t.due
+	}
+	return now.Add(t.cfg.Interval)
+}
 
 // maxRest is the longest time between updates.
 const maxRest = 2 * time.Second

@@ -138,7 +138,8 @@ const (
 	slack           = selectInterval / 2
 	keptEvents      = 32
 	compareInterval = 125 * time.Millisecond
-	answerTimeout   = 2 * time.Second // after which a comparison is asked for again
+	tolerance       = 4 * time.Millisecond // by how much an update or a comparison may be early, if there is a wake-up anyhow
+	answerTimeout   = 2 * time.Second      // after which a comparison is asked for again
 )
 
 // New returns an engine without clocks and sources. Sources are registered before anything else, clocks added as they are
@@ -247,14 +248,14 @@ func (e *Engine) Wake(now clock.Mono) {
 			s.source.Wake(now)
 		}
 	}
-	ticks := e.tree.NextWake() <= now
+	ticks := e.tree.NextWake() <= now.Add(tolerance)
 	if ticks || e.nextLeap <= now || e.scales.Armed() == clock.NoLeap && e.nextLeap <= now.Add(slack) {
 		e.checkLeap(now)
 	}
 	if ticks {
 		e.tree.Tick(now)
 	}
-	if e.nextCompare <= now {
+	if e.nextCompare <= now.Add(tolerance) {
 		e.compare(now)
 	}
 	if e.nextSelect <= now {
@@ -295,7 +296,7 @@ func (e *Engine) compare(now clock.Mono) {
 		return
 	}
 	for id := range e.tree.PHCs() {
-		e.nextCompare = now.Add(compareInterval)
+		e.nextCompare = e.tree.NextCrossing(now)
 		if e.comparing[id] && now.Sub(e.asked[id]) < answerTimeout {
 			continue // one at a time: there must be no doubt which one is from before a step
 		}
