@@ -14,12 +14,14 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/daemon"
 	"github.com/lockstep-time/lockstep/hwts/nic"
+	"github.com/lockstep-time/lockstep/internal/footprint"
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/internal/sdnotify"
 )
@@ -29,6 +31,9 @@ var version = "devel"
 
 // defaultConfig is read if it is there and no other is named.
 const defaultConfig = "/etc/lockstep/lockstepd.toml"
+
+// settled is how long after the start nothing more of it is going on.
+const settled = 20 * time.Second
 
 func main() {
 	if err := command().Execute(); err != nil {
@@ -129,7 +134,8 @@ func run(file string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	shareNoWork()
-	context.AfterFunc(ctx, stop) // a second one ends the program at once
+	time.AfterFunc(settled, func() { _ = footprint.Unmap() }) // it only saves memory
+	context.AfterFunc(ctx, stop)                              // a second one ends the program at once
 	reload := hangups(ctx)
 	load := func() (*configs.Config, error) { return load(file, nic.Discover) }
 	cfg, err := load()
