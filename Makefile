@@ -8,6 +8,7 @@ FUZZ    ?= 500000x
 BENCH   ?= .
 SEEDS   ?= 10
 S       ?=
+COST    ?=
 
 MODULE  := github.com/lockstep-time/lockstep
 # VERSION is for packagers. Without it the programs print the version of the sources and the revision that Go recorded.
@@ -23,7 +24,7 @@ export CGO_ENABLED ?= 0
 export GOAMD64 := v1
 
 .DEFAULT_GOAL := help
-.PHONY: build test race lint fuzz bench bed sim sim-diff generate run clean help
+.PHONY: build test race lint fuzz bench cost bed sim sim-diff generate run clean help
 
 build: ## the four binaries, static, into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
@@ -48,6 +49,9 @@ fuzz: ## each fuzz target with FUZZ=500000x inputs
 
 bench: ## benchmarks matching BENCH=., with allocations
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+cost: build ## processor time, context switches and memory beside ptp4l and chronyd; as root, with linuxptp, chrony, iproute2
+	$(GO) run ./test/cost $(COST)
 
 bed: ## scenarios on emulated hosts with real PTP clocks; S="lock-8 failover" for these only (see test/bed/README.md)
 	./test/bed/scenario $(S)

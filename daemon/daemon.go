@@ -79,31 +79,27 @@ type Daemon struct {
 	control      net.Listener      // nil if there is none
 	metrics      net.Listener      // nil if there is none
 	snapshot     atomic.Pointer[status.Snapshot]
-	watched      atomic.Int64 // clock.Mono at which somebody last looked at the snapshot
+	looking      sync.Mutex // guards looked
+	looked       clock.Mono // when a snapshot was last asked for, 0 if never
 	exporter     *metrics.Exporter
 	names        map[clock.ID]string // of clocks in the histograms
+	started      clock.Mono
+	nextChores   clock.Mono
+	nextWatchdog clock.Mono   // clock.Never if there is none
+	state        status.State // as of the last chores
+	toldState    toldState
 	ready        bool
 	saved        clock.Mono
 	saving       atomic.Bool // at this moment; a disk may be slow, or full
 	resteer      bool        // the clocks are to be steered otherwise, as soon as that does not disturb them
-	published    clock.Mono
-	told         clock.Mono // that the network has changed, 0 if never
-	untold       bool       // it has since
-	inspected    clock.Mono // when the NICs were last looked at
-	arrived      bool       // an interface that has no port, since the host was last searched for such
+	told         clock.Mono  // that the network has changed, 0 if never
+	untold       bool        // it has since
+	inspected    clock.Mono  // when the NICs were last looked at
+	arrived      bool        // an interface that has no port, since the host was last searched for such
 }
 
-const (
-	publishInterval = 200 * time.Millisecond // while somebody looks
-	idleInterval    = time.Second
-	watchedFor      = 5 * time.Second
-	saveInterval    = time.Minute
-	// readyPatience is how long the service manager is kept waiting for a source: a host without one has to boot too.
-	readyPatience = 3 * time.Minute
-)
-
 // Run runs until ctx is done. Then it leaves the clocks at their learned frequencies and puts back how the NICs were
-// configured. It fails only if it cannot start.
+// configured. It fails only if it cannot start, or if the kernel has no timer for it.
 func Run(ctx context.Context, opt Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -111,8 +107,7 @@ func Run(ctx context.Context, opt Options) error {
 	if err := d.prepare(); err != nil {
 		return err
 	}
-	d.run()
-	return nil
+	return d.run()
 }
 
 func newDaemon(ctx context.Context, cancel context.CancelFunc, opt Options) *Daemon {
@@ -159,6 +154,10 @@ func (d *Daemon) start() error {
 		d.log.Warn("state file", "err", err)
 	}
 	now := sysclock.Monotonic()
+	d.started, d.nextChores, d.nextWatchdog = now, now.Add(choresInterval), clock.Never
+	if d.opt.Watchdog > 0 {
+		d.nextWatchdog = now.Add(d.opt.Watchdog)
+	}
 	d.host = host.New(d.cfg, d.env(now, saved), driver{d})
 	info, err := d.clocks.info(d.cfg)
 	if err != nil {
@@ -171,10 +170,6 @@ func (d *Daemon) start() error {
 		d.workers.Go(d.notify)
 	}
 	d.workers.Go(d.watchLinks)
-	if d.opt.Watchdog > 0 {
-		d.workers.Go(func() { d.every(d.opt.Watchdog, func(clock.Mono) { d.tell(d.opt.Notify.Watchdog) }) })
-	}
-	d.workers.Go(func() { d.every(publishInterval, d.publish) })
 	if d.opt.Reload != nil {
 		d.workers.Go(d.reloads)
 	}
@@ -182,29 +177,16 @@ func (d *Daemon) start() error {
 }
 
 // run is the loop, until ctx is done.
-func (d *Daemon) run() {
+func (d *Daemon) run() error {
 	d.proceed(sysclock.Monotonic())
-	d.loop.run(d.ctx, func() waker { return d.host }, d.handle)
+	err := d.loop.run(d.ctx, d, d.handle)
 	d.stop()
+	return err
 }
 
 // call has the loop call f soon, unless the daemon ends before. It waits while the loop is behind.
 func (d *Daemon) call(f func(now clock.Mono)) {
 	d.loop.post(d.ctx, event{kind: called, call: f})
-}
-
-// every has the loop call f once per interval.
-func (d *Daemon) every(interval time.Duration, f func(now clock.Mono)) {
-	t := time.NewTicker(interval)
-	defer t.Stop()
-	for {
-		select {
-		case <-d.ctx.Done():
-			return
-		case <-t.C:
-			d.call(f)
-		}
-	}
 }
 
 // env is what an engine starts from.

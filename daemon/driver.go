@@ -108,6 +108,13 @@ func (d driver) Compare(a, b clock.ID) {
 	if h == nil || b != clock.System {
 		return
 	}
+	if h.quick.Load() >= quickAfter {
+		select {
+		case d.loop.urgent <- d.clocks.compare(h, a):
+		default: // the loop is that far behind; it is asked again
+		}
+		return
+	}
 	select {
 	case h.compare <- struct{}{}:
 	default: // the last comparison is still under way

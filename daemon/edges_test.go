@@ -406,7 +406,7 @@ func TestContainersComeAndGo(t *testing.T) {
 		{10 * networkPause, "veth3", status.Locked, false},
 		{2*time.Second + networkPause + lockedNetworkPause, "", status.Locked, true},
 	} {
-		r.snapshot.Store(&status.Snapshot{State: c.state})
+		r.state = c.state
 		if got := told(c.after, c.name); got != c.want {
 			t.Errorf("%v, %q while %s: told %v", c.after, c.name, c.state, got)
 		}
@@ -476,5 +476,39 @@ func TestReloadTakesARestart(t *testing.T) {
 	}
 	if s := r.status(); s.Time.Sub(s.Started) > time.Minute {
 		t.Errorf("started %v", s.Started)
+	}
+}
+
+// TestQuickDriversAreComparedByTheLoop has a driver that answers at once, until it does not any more.
+func TestQuickDriversAreComparedByTheLoop(t *testing.T) {
+	f := twoNICs(t)
+	r := newRig(t, f, port0)
+	r.clocks.virtual = nil // the fake clocks do not know the machine's time
+	h := r.clocks.phcs[ptp0]
+	compare := func() (byLoop bool) {
+		t.Helper()
+		before := h.quick.Load()
+		driver{r.Daemon}.Compare(ptp0, clock.System)
+		byLoop = len(h.compare) == 0 && len(r.loop.urgent) == 1 && before >= quickAfter
+		if e := <-r.loop.urgent; e.err != nil || e.serial != h.serial || e.crossing.A.Clock() != ptp0 {
+			t.Fatalf("event %+v", e)
+		}
+		return byLoop
+	}
+	for range 100 * quickAfter { // this machine may be slow at times
+		if compare() {
+			break
+		}
+	}
+	if h.quick.Load() < quickAfter {
+		t.Fatalf("%d comparisons in a row were quick", h.quick.Load())
+	}
+	f.SetSlow(2 * quickComparison)
+	for !compare() || h.quick.Load() > 0 {
+	}
+	for range quickAfter {
+		if compare() || h.quick.Load() != 0 {
+			t.Fatal("the loop does slow comparisons")
+		}
 	}
 }

@@ -27,8 +27,9 @@ func newFakeHost(t *testing.T) *platformtest.Host {
 // rig is a daemon on such a host whose loop is the test.
 type rig struct {
 	*Daemon
-	t   *testing.T
-	log *bytes.Buffer
+	t      *testing.T
+	log    *bytes.Buffer
+	cancel context.CancelFunc
 }
 
 const virtual = "state_file = \"\"\n[utc]\nleap_seconds_list = \"\"\noffset = 37\n"
@@ -47,7 +48,7 @@ func newRig(t *testing.T, f *platformtest.Host, text string) *rig {
 	t.Helper()
 	cfg := parse(t, text)
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &rig{t: t, log: &bytes.Buffer{}}
+	r := &rig{t: t, log: &bytes.Buffer{}, cancel: cancel}
 	d := newDaemon(ctx, cancel, Options{Config: cfg, Platform: f, Log: slog.New(slog.NewTextHandler(r.log, nil))})
 	r.Daemon = d
 	var err error
@@ -92,7 +93,7 @@ func (r *rig) settleAt(now clock.Mono) {
 
 func (r *rig) handle(now clock.Mono, e *event) { r.Daemon.handle(now, e); r.settle() }
 func (r *rig) retry(now clock.Mono)            { r.Daemon.retry(now); r.settle() }
-func (r *rig) publish(now clock.Mono)          { r.Daemon.publish(now); r.settle() }
+func (r *rig) chores(now clock.Mono)           { r.Daemon.chores(now); r.settle() }
 func (r *rig) resteerClocks()                  { r.Daemon.resteerClocks(); r.settle() }
 
 func (r *rig) linkChanged(now clock.Mono, e nic.Event) { r.Daemon.linkChanged(now, e); r.settle() }

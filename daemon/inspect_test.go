@@ -67,7 +67,7 @@ func TestNICsAreInspectedNowAndThen(t *testing.T) {
 	at := r.now()
 	r.inspected = at
 	for s := range 1 + 3*inspectInterval/time.Second {
-		r.publish(at.Add(s * time.Second))
+		r.chores(at.Add(s * time.Second))
 	}
 	if n := f.NIC("eth0").State(); n.Asked != 3 || n.Reapplied != 0 {
 		t.Errorf("the NIC was looked at %d times in %v, configured %d times, want 3, 0", n.Asked, 3*inspectInterval, n.Reapplied)

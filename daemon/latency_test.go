@@ -54,11 +54,17 @@ func runSlowly(t *testing.T, cfg *configs.Config, f func(r *slowRun)) (r *slowRu
 				time.Sleep(slowly)
 				return r.cfg.Load(), nil
 			}})
+		r.loop.alarm = func() (ringer, error) { return newSleeper(), nil }
 		if err := r.prepare(); err != nil {
 			t.Fatal(err)
 		}
 		running := r
-		go func() { running.run(); close(running.ended) }()
+		go func() {
+			if err := running.run(); err != nil {
+				t.Error(err)
+			}
+			close(running.ended)
+		}()
 		go r.probe()
 		f(r)
 		cancel()
@@ -72,6 +78,33 @@ func runSlowly(t *testing.T, cfg *configs.Config, f func(r *slowRun)) (r *slowRu
 	})
 	return r
 }
+
+// sleeper is an alarm by the time of the bubble, in which a timer of the kernel never rings.
+type sleeper struct {
+	timer *time.Timer
+	rang  chan struct{}
+}
+
+func newSleeper() *sleeper {
+	s := &sleeper{rang: make(chan struct{}, 1)}
+	s.timer = time.AfterFunc(time.Hour, func() {
+		select {
+		case s.rang <- struct{}{}:
+		default:
+		}
+	})
+	return s
+}
+
+func (s *sleeper) set(at clock.Mono) error {
+	s.timer.Reset(max(0, at.Sub(sysclock.Monotonic())))
+	return nil
+}
+
+func (s *sleeper) rings() <-chan struct{} { return s.rang }
+func (s *sleeper) heard()                 {}
+func (s *sleeper) wait()                  {}
+func (s *sleeper) close()                 { s.timer.Stop() }
 
 // probe posts an event every few milliseconds, and sees how long it takes until it is handled.
 func (r *slowRun) probe() {

@@ -165,7 +165,7 @@ const (
 // networkChanged tells the engine that servers may be reached otherwise than before; soon if that is urgent, or rare.
 func (d *Daemon) networkChanged(now clock.Mono, urgent bool) {
 	pause := networkPause
-	if s := d.snapshot.Load(); s != nil && s.State == status.Locked {
+	if d.state == status.Locked {
 		pause = lockedNetworkPause
 	}
 	if d.untold = !urgent && d.told != 0 && now.Sub(d.told) < pause; d.untold {

@@ -4,9 +4,10 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/clock/sysclock"
@@ -54,6 +55,36 @@ type buffer struct {
 
 func (b *buffer) data() []byte { return b.bytes[:b.n] }
 
+// pool has the buffers that are not in use. The one that came back last is taken first: its memory is in the cache, and
+// what a flood has needed is left alone afterwards.
+type pool struct {
+	mu   sync.Mutex
+	free []*buffer
+	made int // so far
+}
+
+// take returns a buffer, nil if all are in use.
+func (p *pool) take() *buffer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		b := p.free[n-1]
+		p.free = p.free[:n-1]
+		return b
+	}
+	if p.made == buffers {
+		return nil
+	}
+	p.made++
+	return new(buffer)
+}
+
+func (p *pool) put(b *buffer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, b)
+}
+
 const (
 	queueLength = 512 // events that wait; more datagrams than that are dropped
 	buffers     = 512
@@ -64,24 +95,19 @@ const (
 type loop struct {
 	events  chan event
 	urgent  chan event // what must not be lost behind a flood of datagrams
-	free    chan *buffer
+	pool    pool
 	dropped atomic.Uint64
+	alarm   func() (ringer, error) // makes the timer that the loop waits for
 }
 
 func newLoop() *loop {
-	l := &loop{events: make(chan event, queueLength), urgent: make(chan event, queueLength),
-		free: make(chan *buffer, buffers)}
-	for range buffers {
-		l.free <- new(buffer)
-	}
-	return l
+	return &loop{events: make(chan event, queueLength), urgent: make(chan event, queueLength),
+		alarm: func() (ringer, error) { return newAlarm() }}
 }
 
 // datagram posts a datagram; it is dropped if the loop is that far behind.
 func (l *loop) datagram(e event, b []byte) {
-	select {
-	case e.buffer = <-l.free:
-	default:
+	if e.buffer = l.pool.take(); e.buffer == nil {
 		l.dropped.Add(1)
 		return
 	}
@@ -89,7 +115,7 @@ func (l *loop) datagram(e event, b []byte) {
 	select {
 	case l.events <- e:
 	default:
-		l.free <- e.buffer
+		l.pool.put(e.buffer)
 		l.dropped.Add(1)
 	}
 }
@@ -119,24 +145,43 @@ type waker interface {
 	NextWake() clock.Mono
 }
 
+// ringer is the timer that the loop waits for, see alarm.
+type ringer interface {
+	set(at clock.Mono) error
+	rings() <-chan struct{}
+	heard()
+	wait()
+	close()
+}
+
 // run handles events and timers until ctx is done.
-func (l *loop) run(ctx context.Context, w func() waker, handle func(now clock.Mono, e *event)) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+func (l *loop) run(ctx context.Context, w waker, handle func(now clock.Mono, e *event)) error {
+	alarm, err := l.alarm()
+	if err != nil {
+		return fmt.Errorf("daemon: %w", err)
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(alarm.wait)
+	defer waiting.Wait()
+	defer alarm.close()
 	for {
 		if ctx.Err() != nil { // in the select below a flood would be taken instead of the end, every other time
-			return
+			return nil
 		}
-		now := sysclock.Monotonic()
-		if w().NextWake() <= now {
-			w().Wake(now)
+		next := w.NextWake()
+		if now := sysclock.Monotonic(); next <= now {
+			w.Wake(now)
+			next = w.NextWake()
 		}
-		timer.Reset(max(0, w().NextWake().Sub(sysclock.Monotonic())))
+		if err := alarm.set(next); err != nil {
+			return fmt.Errorf("daemon: %w", err)
+		}
 		var e event
 		select {
 		case <-ctx.Done():
-			return
-		case <-timer.C:
+			return nil
+		case <-alarm.rings():
+			alarm.heard()
 			continue
 		case e = <-l.urgent:
 		case e = <-l.events:
@@ -168,7 +213,7 @@ func (l *loop) next(e *event) bool {
 func (l *loop) handle(e *event, handle func(now clock.Mono, e *event)) {
 	handle(sysclock.Monotonic(), e)
 	if e.buffer != nil {
-		l.free <- e.buffer
+		l.pool.put(e.buffer)
 		e.buffer = nil
 	}
 }

@@ -19,11 +19,14 @@ func (idle) NextWake() clock.Mono { return clock.Never }
 func serve(t *testing.T, l *loop, handle func(e *event) (more bool)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l.run(ctx, func() waker { return idle{} }, func(_ clock.Mono, e *event) {
+	err := l.run(ctx, idle{}, func(_ clock.Mono, e *event) {
 		if !handle(e) {
 			cancel()
 		}
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestFloodIsDropped posts more datagrams than are kept while nobody handles them: the rest is counted, and what is
@@ -65,8 +68,8 @@ func TestFloodIsDropped(t *testing.T) {
 	if urgent != 2 {
 		t.Errorf("the first events were %v", kinds)
 	}
-	if got := len(l.free); got != buffers {
-		t.Errorf("%d of %d buffers came back", got, buffers)
+	if free, made := len(l.pool.free), l.pool.made; free != made || made == 0 || made > buffers {
+		t.Errorf("%d of %d buffers came back", free, made)
 	}
 }
 
@@ -115,7 +118,7 @@ func TestTimersRunBesideAFlood(t *testing.T) {
 	handled := 0
 	post := func() { l.datagram(event{kind: ntpReceived}, []byte{1}) }
 	post()
-	l.run(ctx, func() waker { return w }, func(clock.Mono, *event) {
+	_ = l.run(ctx, w, func(clock.Mono, *event) {
 		if handled++; w.n == 0 || handled > 100*batch {
 			cancel()
 		}
@@ -134,14 +137,14 @@ func TestEndsBesideAFlood(t *testing.T) {
 		handled := 0
 		post := func() { l.datagram(event{kind: ptpReceived}, []byte{1}) }
 		post()
-		l.run(ctx, func() waker { return idle{} }, func(clock.Mono, *event) {
+		err := l.run(ctx, idle{}, func(clock.Mono, *event) {
 			if handled++; handled == 1 {
 				cancel()
 			}
 			post()
 		})
-		if handled > batch+1 {
-			t.Fatalf("%d events after the end", handled-1)
+		if err != nil || handled > batch+1 {
+			t.Fatalf("%d events after the end, %v", handled-1, err)
 		}
 	}
 }

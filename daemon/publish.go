@@ -3,7 +3,7 @@
 package daemon
 
 import (
-	"fmt"
+	"context"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -12,45 +12,42 @@ import (
 	"github.com/lockstep-time/lockstep/status"
 )
 
-// look returns the latest snapshot, nil if there is none yet, and has it renewed often while somebody does so. It may be
-// called from any goroutine.
+const (
+	// snapshotAge is up to what age a snapshot does for those who look.
+	snapshotAge = 100 * time.Millisecond
+	// lookPatience is how long the loop is waited for that makes one.
+	lookPatience = time.Second
+)
+
+// look returns a snapshot, made now or less than snapshotAge ago; an older one, or nil, if the loop makes none in time. It may
+// be called from any goroutine, but not from the loop.
 func (d *Daemon) look() *status.Snapshot {
-	d.watched.Store(int64(sysclock.Monotonic()))
+	d.looking.Lock()
+	defer d.looking.Unlock()
+	if d.looked != 0 && sysclock.Monotonic().Sub(d.looked) < snapshotAge {
+		return d.snapshot.Load()
+	}
+	ctx, cancel := context.WithTimeout(d.ctx, lookPatience)
+	defer cancel()
+	made := make(chan struct{})
+	if d.loop.post(ctx, event{kind: called, call: func(clock.Mono) { d.publish(); close(made) }}) {
+		select {
+		case <-made:
+		case <-ctx.Done():
+		}
+	}
+	d.looked = sysclock.Monotonic()
 	return d.snapshot.Load()
 }
 
-// publish makes a new snapshot for everybody outside, and does what is due now and then.
-func (d *Daemon) publish(now clock.Mono) {
-	if now.Sub(d.published) < idleInterval && now.Sub(clock.Mono(d.watched.Load())) > watchedFor {
-		return
-	}
+// publish makes a new snapshot for everybody outside.
+func (d *Daemon) publish() {
 	when, at, err := d.clocks.now()
 	if err != nil {
 		return
 	}
 	s := d.host.Snapshot(when, time.Unix(0, at.Nanoseconds()).UTC(), d.clocks.devices())
 	d.snapshot.Store(s)
-	if !d.ready && (s.State == status.Locked || s.Time.Sub(s.Started) > readyPatience) {
-		d.ready = true
-		d.tell(d.opt.Notify.Ready)
-	}
-	if now.Sub(d.published) >= time.Second {
-		d.published = now
-		text := fmt.Sprintf("%s: %s", s.State, s.Reason)
-		if s.MaxError > 0 {
-			text += fmt.Sprintf(", maximum error %v", s.MaxError)
-		}
-		d.tell(func() error { return d.opt.Notify.Status(text) })
-		d.retry(now)
-		d.resteerClocks()
-		if now.Sub(d.inspected) >= inspectInterval {
-			d.inspect(now)
-			d.search()
-		}
-	}
-	if now.Sub(d.saved) >= saveInterval || d.saved == 0 && s.State == status.Locked {
-		d.save(now)
-	}
 }
 
 func socketStatus(c hwts.Counters) status.Socket {

@@ -91,6 +91,7 @@ type Graph struct {
 	panicked bool
 	next     clock.Mono
 	due      clock.Mono // of the next regular update
+	resting  bool       // that is later than the regular interval
 	hops     []hop      // scratch of path, as found
 	found    []*node
 }
@@ -165,7 +166,7 @@ func (g *Graph) Add(now clock.Mono, in Info) {
 	} else {
 		g.nodes = append(g.nodes, n)
 	}
-	g.next = now
+	g.rouse(now)
 }
 
 // Remove takes a clock out, and its edges with it: its device is gone. If it was the root, a clock that it has an edge with
@@ -240,7 +241,7 @@ func (g *Graph) Follow(now clock.Mono, id clock.ID) {
 		g.ref.SetFrequency(-n.servoHold(), unknownFrequency)
 	}
 	g.leading = true
-	g.next = min(g.next, now)
+	g.rouse(now)
 }
 
 // presumedFrequency returns what an oscillator's frequency error is taken to be before it has been measured, in ppb: what

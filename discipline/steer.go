@@ -4,6 +4,7 @@ package discipline
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
@@ -12,25 +13,27 @@ import (
 )
 
 // Tick steers what is due. The caller wakes the graph at NextWake, and answers by Cross for the PHCs that it compares
-// at each tick.
+// at each regular one.
 func (g *Graph) Tick(now clock.Mono) {
-	if now < g.next {
+	early := now.Add(tolerance)
+	if early < g.next {
 		return
 	}
 	g.next = now.Add(g.cfg.Interval)
 	for _, n := range g.nodes {
 		if n.coarse {
 			g.next = min(g.next, now.Add(g.cfg.Interval/ditherRate))
-			if now < g.due {
+			if early < g.due {
 				g.apply(n, now, n.wanted)
 			}
 		}
 	}
-	if now < g.due {
+	if early < g.due {
 		return
 	}
-	g.due = now.Add(g.cfg.Interval)
+	g.due, g.resting = now.Add(g.cfg.Interval), false
 	if g.root == nil || !g.ref.Known() {
+		g.rest(g.root, now, maxRest)
 		return
 	}
 	if est, ok := g.estimate(g.root, now); ok {
@@ -45,14 +48,58 @@ func (g *Graph) Tick(now clock.Mono) {
 	}
 }
 
+// tolerance is how much earlier something may be done that is due, if there is a wake-up anyhow.
+const tolerance = 4 * time.Millisecond
+
 // NextWake returns when the graph wants to be woken by Tick.
 func (g *Graph) NextWake() clock.Mono { return g.next }
+
+// NextCrossing returns when the clocks should be compared next that are compared now: with the next regular update if there
+// is one at about that time, so that both take one wake-up.
+func (g *Graph) NextCrossing(now clock.Mono) clock.Mono {
+	if wait := g.due.Sub(now); wait > g.cfg.Interval/2 && wait < 3*g.cfg.Interval/2 {
+		return g.due
+	}
+	return now.Add(g.cfg.Interval)
+}
+
+// maxRest is the longest time between updates.
+const maxRest = 2 * time.Second
+
+// rest has the next update be d after the one now, if that was of the root. Where there are PHCs updates stay regular: the
+// crossings are, which steer too.
+func (g *Graph) rest(n *node, now clock.Mono, d time.Duration) {
+	if n != g.root || slices.ContainsFunc(g.nodes, func(n *node) bool { return n.id != clock.System }) {
+		return
+	}
+	g.due, g.resting = now.Add(max(g.cfg.Interval, min(d, maxRest))), true
+	g.next = g.due
+}
+
+// rouse ends a rest.
+func (g *Graph) rouse(now clock.Mono) {
+	if g.next = min(g.next, now); g.resting {
+		g.due, g.resting = now, false
+	}
+}
+
+// enough returns for how long the frequency that is in force will do for a clock that is where est says. The law has the
+// offset decay, and the frequency with it: to keep it for d makes an error of slew² d² / 2 offset.
+func (n *node) enough(est estimate.State) time.Duration {
+	slew, tolerable := n.applied+est.Frequency, max(1, est.Sigma()/restPart) // ppb, ns
+	d := 1e9 * math.Sqrt(2*tolerable*math.Abs(est.Offset)) / max(math.Abs(slew), 1e-3)
+	return clock.Nanoseconds(min(d, float64(maxRest)))
+}
+
+// restPart is the part of the standard deviation of a clock's offset that longer intervals between updates may be wrong by.
+const restPart = 16
 
 // steer brings the clock towards the source: by a step if it is far off and may be stepped, else by its frequency.
 // measured says that offset, in ns, is new; without, it is extrapolated.
 func (g *Graph) steer(n *node, now clock.Mono, offset, interval float64, measured bool) {
 	est, ok := g.estimate(n, now)
 	if !ok || n.servo == nil || g.panicked {
+		g.rest(n, now, maxRest)
 		return
 	}
 	if measured {
@@ -65,6 +112,7 @@ func (g *Graph) steer(n *node, now clock.Mono, offset, interval float64, measure
 		if n == g.root && !g.leading && n.applied != n.servo.Hold() {
 			g.apply(n, now, n.servo.Hold())
 		}
+		g.rest(n, now, maxRest)
 		return
 	}
 	// the law is to see the clock as it would be without the frequency's quantum: that is made up for in apply
@@ -76,6 +124,7 @@ func (g *Graph) steer(n *node, now clock.Mono, offset, interval float64, measure
 		hold = n.servo.Hold()
 	}
 	g.apply(n, now, max(hold-g.maxSlew(), min(hold+g.maxSlew(), ppb)))
+	g.rest(n, now, n.enough(est))
 }
 
 // maxSlew is the rate at which an offset is taken away at most, in ppb.

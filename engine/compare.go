@@ -28,9 +28,10 @@ type comparison struct {
 	underWay, stale bool
 }
 
-// compare has each PHC compared with the system clock. Without one that is the first PHC for the others.
+// compare has each PHC compared with the system clock. Without one that is the first PHC for the others. Where there is
+// nothing to compare nothing is due until a clock is added.
 func (e *Engine) compare(now clock.Mono) {
-	e.nextCompare = now.Add(compareInterval)
+	e.nextCompare = clock.Never
 	middle := clock.ID(0)
 	if e.graph.Has(clock.System) {
 		middle = clock.System
@@ -40,6 +41,7 @@ func (e *Engine) compare(now clock.Mono) {
 			middle = id
 			continue
 		}
+		e.nextCompare = e.graph.NextCrossing(now)
 		p := pairOf(id, middle)
 		c := e.comparisons[p]
 		if c.underWay && now.Sub(c.asked) < answerTimeout {

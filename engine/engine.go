@@ -106,6 +106,7 @@ type Engine struct {
 	nextSelect  clock.Mono
 	nextCompare clock.Mono
 	nextOffer   clock.Mono
+	nextLeap    clock.Mono // unless the graph wants to be woken sooner
 	offer       atomic.Pointer[offer.Offer]
 	epochs      map[clock.ID]uint64 // of the clocks, see offer.Line
 	leapPassed  bool                // the system clock has passed a leap second, at leapAt
@@ -136,7 +137,13 @@ type pastEvent struct {
 
 const (
 	selectInterval = time.Second
-	keptEvents     = 32
+	// leapInterval is how often leap seconds are looked for while none is armed, at least, and slack how much earlier that and
+	// an offer may be done if there is a wake-up anyhow: that of the selection is.
+	leapInterval = offerInterval
+	slack        = selectInterval / 2
+	// tolerance is how much earlier an update or a comparison may be, if there is a wake-up anyhow.
+	tolerance  = 4 * time.Millisecond
+	keptEvents = 32
 )
 
 // New returns an engine without clocks and sources. Sources are registered before anything else, clocks added as they are
@@ -228,24 +235,37 @@ func (e *Engine) Wake(now clock.Mono) {
 			s.source.Wake(now)
 		}
 	}
-	if e.graph.NextWake() <= now {
-		e.scales.CheckLeap(now, e.leader != nil, e.witnesses(now))
+	ticks := e.graph.NextWake() <= now.Add(tolerance)
+	if ticks || e.nextLeap <= now || e.scales.Armed() == clock.NoLeap && e.nextLeap <= now.Add(slack) {
+		e.checkLeap(now)
+	}
+	if ticks {
 		e.graph.Tick(now)
 	}
-	if e.nextCompare <= now {
+	if e.nextCompare <= now.Add(tolerance) {
 		e.compare(now)
 	}
 	if e.nextSelect <= now {
 		e.choose(now)
 	}
-	if e.nextOffer <= now {
+	if e.nextOffer <= now.Add(slack) {
 		e.tellKernel(e.makeOffer(now))
+	}
+}
+
+// checkLeap looks for leap seconds: often while one is armed, since the system clock is a second off as soon as it has
+// passed.
+func (e *Engine) checkLeap(now clock.Mono) {
+	e.scales.CheckLeap(now, e.leader != nil, e.witnesses(now))
+	e.nextLeap = now.Add(leapInterval)
+	if e.scales.Armed() != clock.NoLeap {
+		e.nextLeap = now.Add(compareInterval)
 	}
 }
 
 // NextWake returns when Wake has to be called next.
 func (e *Engine) NextWake() clock.Mono {
-	next := min(e.nextCompare, e.graph.NextWake(), e.nextSelect, e.nextOffer)
+	next := min(e.nextCompare, e.graph.NextWake(), e.nextSelect, e.nextOffer, e.nextLeap)
 	for _, s := range e.sources {
 		next = min(next, s.source.NextWake())
 	}

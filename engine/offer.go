@@ -3,18 +3,17 @@
 package engine
 
 import (
-	"time"
-
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/offer"
 	"github.com/lockstep-time/lockstep/status"
 )
 
 const (
-	// offerInterval is how often an offer is made at least. The frequency of a clock may change by the largest slew within it.
-	offerInterval = time.Second
+	// offerInterval is how often an offer is made at least; it may be made earlier by slack if there is a wake-up anyhow: that
+	// of the selection is. The frequency of a clock may change by the largest slew within it.
+	offerInterval = selectInterval + selectInterval/4
 	// offerValidity is how long one may be used: a loop that is late by three intervals has stopped.
-	offerValidity = 4 * offerInterval
+	offerValidity = 4 * selectInterval
 )
 
 // Offer returns what this host's time is worth to others, nil before it is known. It may be called from any goroutine.

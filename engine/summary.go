@@ -3,6 +3,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/lockstep-time/lockstep/clock"
 	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/source"
@@ -27,4 +29,10 @@ func (e *Engine) Summary(now clock.Mono, s *Summary) {
 		s.Selected = e.leader.ID
 	}
 	s.Clocks = e.graph.Reports(now, s.Clocks[:0])
+}
+
+// State returns how the host's time is kept and why, as the status has it, and the maximum error: 0 if nothing is known.
+func (e *Engine) State(now clock.Mono) (s status.State, why string, maxError time.Duration) {
+	maxError, _ = e.graph.MaxError(now, e.shown())
+	return e.state, e.reason.String(), maxError
 }

@@ -86,13 +86,14 @@ func bigEndian32(v uint32) uint32 {
 	return binary.NativeEndian.Uint32(b[:])
 }
 
-// recvmsg and sendmsg are those of x/sys without its allocations. m, and what it points to, must be on the heap.
+// recvmsg and sendmsg are those of x/sys without its allocations. m, and what it points to, must be on the heap. Neither
+// waits, so the Go runtime is not told of the system call: for that it wakes its monitor, a thread of its own.
 func recvmsg(fd uintptr, m *unix.Msghdr, flags int) (int, syscall.Errno) {
-	n, _, errno := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(m)), uintptr(flags))
+	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(m)), uintptr(flags))
 	return int(n), errno
 }
 
 func sendmsg(fd uintptr, m *unix.Msghdr) syscall.Errno {
-	_, _, errno := unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(m)), unix.MSG_NOSIGNAL)
+	_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(m)), unix.MSG_NOSIGNAL)
 	return errno
 }

@@ -45,6 +45,39 @@ type device struct {
 	raw  syscall.RawConn
 	// fd is valid until close; Device's lock keeps calls away from a closed one.
 	fd uintptr
+	// comparing, adjusting and reading are what is done all the time.
+	comparing, adjusting, reading pace
+}
+
+// pace tells how fast a driver answers one kind of call. Of a system call that takes long the Go runtime has to be told, so
+// that other goroutines go on meanwhile; for each that it is told of it may wake its monitor, a thread of its own, which
+// costs more than a driver takes that answers at once.
+type pace struct{ quick int }
+
+const (
+	quickAnswer = 200 * time.Microsecond
+	quickAfter  = 16 // answers in a row
+)
+
+// call does a system call. Pointers among its arguments are to be converted in the call.
+//
+//go:uintptrescapes
+func (p *pace) call(trap, a1, a2, a3 uintptr) (r uintptr, errno unix.Errno) {
+	began := time.Now()
+	if p.quick < quickAfter {
+		r, _, errno = unix.Syscall(trap, a1, a2, a3)
+	} else {
+		r, _, errno = unix.RawSyscall(trap, a1, a2, a3)
+	}
+	p.judge(time.Since(began))
+	return r, errno
+}
+
+// judge takes in how long an answer took.
+func (p *pace) judge(took time.Duration) {
+	if p.quick++; took > quickAnswer {
+		p.quick = 0
+	}
 }
 
 // openDevice opens /dev/ptpN by the flag, O_RDWR or O_RDONLY, the former becoming the latter where that is all that is
@@ -85,7 +118,12 @@ func errno(err error) error {
 }
 
 func (d *device) Ioctl(req uint, arg unsafe.Pointer) error {
-	if _, _, e := unix.Syscall(unix.SYS_IOCTL, d.fd, uintptr(req), uintptr(arg)); e != 0 {
+	p := &pace{} // of a request that may wait
+	switch req {
+	case unix.PTP_SYS_OFFSET, unix.PTP_SYS_OFFSET_EXTENDED, unix.PTP_SYS_OFFSET_PRECISE:
+		p = &d.comparing
+	}
+	if _, e := p.call(unix.SYS_IOCTL, d.fd, uintptr(req), uintptr(arg)); e != 0 {
 		return e
 	}
 	return nil
@@ -101,11 +139,14 @@ func (d *device) IoctlValue(req uint, arg uintptr) error {
 func (d *device) clockID() int32 { return unix.FdToClockID(int(d.fd)) }
 
 func (d *device) AdjTime(t *unix.Timex) error {
-	_, err := unix.ClockAdjtime(d.clockID(), t)
-	if err == unix.EACCES && t.Modes == 0 && d.path != "" {
+	_, e := d.adjusting.call(unix.SYS_CLOCK_ADJTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0)
+	switch {
+	case e == unix.EACCES && t.Modes == 0 && d.path != "":
 		return d.readByWriter(t)
+	case e != 0:
+		return e
 	}
-	return err
+	return nil
 }
 
 // readByWriter is for kernels that want write access for merely reading the state.
@@ -119,7 +160,13 @@ func (d *device) readByWriter(t *unix.Timex) error {
 	return err
 }
 
-func (d *device) GetTime(t *unix.Timespec) error { return unix.ClockGettime(d.clockID(), t) }
+func (d *device) GetTime(t *unix.Timespec) error {
+	if _, e := d.reading.call(unix.SYS_CLOCK_GETTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0); e != 0 {
+		return e
+	}
+	return nil
+}
+
 func (d *device) SetTime(t *unix.Timespec) error { return unix.ClockSettime(d.clockID(), t) }
 func (d *device) GetRes(t *unix.Timespec) error  { return unix.ClockGetres(d.clockID(), t) }
 func (d *device) Close() error                   { return d.file.Close() }

@@ -5,6 +5,7 @@ package sysclock
 import (
 	"math"
 	"time"
+	"unsafe"
 
 	"github.com/lockstep-time/lockstep/clock"
 	"golang.org/x/sys/unix"
@@ -35,7 +36,14 @@ type kernel interface {
 
 type linux struct{}
 
-func (linux) adjtime(tx *unix.Timex) (int, error) { return unix.ClockAdjtime(unix.CLOCK_REALTIME, tx) }
+// adjtime does not wait, as gettime does not.
+func (linux) adjtime(tx *unix.Timex) (int, error) {
+	state, _, errno := unix.RawSyscall(unix.SYS_CLOCK_ADJTIME, unix.CLOCK_REALTIME, uintptr(unsafe.Pointer(tx)), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(state), nil
+}
 
 func (linux) gettime() (int64, error) { return readRealtime() }
 

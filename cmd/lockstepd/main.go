@@ -12,13 +12,16 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/daemon"
 	"github.com/lockstep-time/lockstep/hwts/nic"
+	"github.com/lockstep-time/lockstep/internal/footprint"
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/internal/sdnotify"
 	"github.com/lockstep-time/lockstep/internal/version"
@@ -27,6 +30,9 @@ import (
 
 // defaultConfig is read if it is there and no other is named.
 const defaultConfig = "/etc/lockstep/lockstepd.toml"
+
+// settled is how long after the start nothing more of it is going on.
+const settled = 20 * time.Second
 
 func main() {
 	if err := command().Execute(); err != nil {
@@ -126,7 +132,9 @@ func nics(all []nic.Capabilities) (names []string) {
 func run(file string, host platform.Host) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second one ends the program at once
+	shareNoWork()
+	time.AfterFunc(settled, func() { _ = footprint.Unmap() }) // it only saves memory
+	context.AfterFunc(ctx, stop)                              // a second one ends the program at once
 	reload := hangups(ctx)
 	load := func() (*configs.Config, error) { return load(file, host.Interfaces) }
 	cfg, err := load()
@@ -144,6 +152,15 @@ func run(file string, host platform.Host) error {
 	}
 	return daemon.Run(ctx, daemon.Options{Config: cfg, Load: load, Platform: host, Log: logger(os.Stderr, cfg.Log),
 		Version: version.String(), Notify: notify, Watchdog: watchdog, Reload: reload})
+}
+
+// shareNoWork has one thread at a time run Go code, unless the environment says otherwise. One goroutine decides everything,
+// and the others wait for it: a second thread that is woken with each of them finds nothing to do. System calls that take
+// long are no part of it.
+func shareNoWork() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 }
 
 // hangups turns SIGHUP into what the daemon reloads by.

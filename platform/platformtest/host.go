@@ -48,6 +48,7 @@ type Host struct {
 	interfaces map[string]nic.Capabilities
 	nics       map[string]*NIC
 	gone       map[int]bool // PHCs
+	slow       time.Duration
 	faults     Faults
 	watchers   map[chan nic.Event]context.Context
 	calls      map[string]int
@@ -119,6 +120,13 @@ func (h *Host) SetGone(index int, gone bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.gone[index] = gone
+}
+
+// SetSlow has each call of an open PHC take d.
+func (h *Host) SetSlow(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slow = d
 }
 
 // Add puts an interface there, up and at 1 Gbit/s, on top of another (a VLAN) or of itself, whose NIC has that clock; -1 for
@@ -306,8 +314,10 @@ func (h *Host) OpenPHC(index int) (platform.PHC, error) {
 // fault is what the calls of an open PHC fail with.
 func (h *Host) fault(index int) error {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.gone[index] {
+	gone, slow := h.gone[index], h.slow
+	h.mu.Unlock()
+	time.Sleep(slow)
+	if gone {
 		return unix.ENODEV
 	}
 	return nil

@@ -137,10 +137,15 @@ poll_status() {
 
 alive() { kill -0 "$LOCKSTEPD" || fail "lockstepd died: $(tail -n 5 lockstepd.log)"; }
 
-# usage WHEN NAME PID...: a line of memory (kB, now and at most) and of processor time (1/100 s) of these together
+# usage WHEN NAME PID...: a line of memory (kB, now and at most), of processor time (1/100 s) and of context switches of
+# these together
 usage() {
 	when=$1 name=$2; shift 2
-	for p; do cat "/proc/$p/status" "/proc/$p/stat"; done | awk -v head="usage $when $name" '
+	for p; do
+		cat "/proc/$p/status" "/proc/$p/stat"
+		cat /proc/$p/task/*/status | sed -n 's/.*ctxt_switches/SWITCHES/p'
+	done | awk -v head="usage $when $name" '
 		$1 == "VmRSS:" { rss += $2 } $1 == "VmHWM:" { top += $2 } /^[0-9]+ \(/ { sub(/.*\) /, ""); cpu += $12 + $13 }
-		END { print head, rss, top, cpu }'
+		$1 == "SWITCHES:" { switches += $2 }
+		END { print head, rss, top, cpu, switches }'
 }
