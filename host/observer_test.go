@@ -89,8 +89,8 @@ func TestObserver(t *testing.T) {
 	b.host.AddClock(b.now, engine.ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 500000,
 		Reading: b.read()})
 	b.run(time.Minute)
-	if n := testing.AllocsPerRun(1, func() { b.run(100 * time.Second) }); n > 100*perOffer {
-		t.Errorf("%g allocations in 100 s, with 100 offers", n)
+	if n := testing.AllocsPerRun(1, func() { b.run(100 * time.Second) }); n > allocationsForOffers(100*second) {
+		t.Errorf("%g allocations in 100 s", n)
 	}
 	shot := b.host.Snapshot(b.now, time.Unix(0, benchTrue), nil)
 	got := int(shot.Sources[0].Samples)
