@@ -108,7 +108,7 @@ func (g *Graph) steer(n *node, now clock.Mono, offset, interval float64, measure
 	if g.panics(n, now, est) || g.step(n, now, est) {
 		return
 	}
-	if !measured && n.servo.Name() == servo.NamePI {
+	if !measured && n.servo.Traits().ByMeasurement {
 		if n == g.root && !g.leading && n.applied != n.servo.Hold() {
 			g.apply(n, now, n.servo.Hold())
 		}
@@ -120,7 +120,7 @@ func (g *Graph) steer(n *node, now clock.Mono, offset, interval float64, measure
 	est.Offset -= n.residual
 	hold := -est.Frequency
 	ppb := n.servo.Update(servo.Input{Interval: interval, Offset: offset, Estimate: est})
-	if n.servo.Name() == servo.NamePI {
+	if n.servo.Traits().ByMeasurement {
 		hold = n.servo.Hold()
 	}
 	g.apply(n, now, max(hold-g.maxSlew(), min(hold+g.maxSlew(), ppb)))

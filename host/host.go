@@ -17,6 +17,7 @@ import (
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 	"github.com/lockstep-time/lockstep/status"
 )
@@ -64,7 +65,8 @@ type Host struct {
 	pools  []*pool
 	assocs []*association
 	ids    map[source.ID]bool
-	now    clock.Mono // of the event being handled
+	law    servo.Traits // by which the clocks are steered
+	now    clock.Mono   // of the event being handled
 }
 
 // kinds are the kinds of sources, in the order in which the status shows them. Each registers the sources that the
@@ -83,7 +85,8 @@ func (h *Host) Successor(now clock.Mono, cfg *configs.Config, env Env, driver Dr
 }
 
 func assemble(e *engine.Engine, cfg *configs.Config, env Env, driver Driver) *Host {
-	h := &Host{Engine: e, cfg: cfg, rand: env.Rand, driver: driver, ids: map[source.ID]bool{}, now: env.Start}
+	h := &Host{Engine: e, cfg: cfg, rand: env.Rand, driver: driver, ids: map[source.ID]bool{}, now: env.Start,
+		law: servo.New(string(cfg.Steering.Servo), true).Traits()}
 	for _, add := range kinds {
 		add(h)
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/discipline"
 	"github.com/lockstep-time/lockstep/ptp"
 	"github.com/lockstep-time/lockstep/source"
@@ -77,7 +76,7 @@ func (p *port) ways(m *ptp.Measurement) (w ways) {
 	drift, sigma := h.Clocks().Drift(h.now, p.backward.at, m.At)
 	there, _ := m.Forward.Add(p.backward.span)
 	w.both, w.sigma = spanNanoseconds(there)-drift, sigma+p.backward.off
-	w.near = h.cfg.Steering.Servo == configs.ServoAdaptive && age < 4*m.Interval+time.Second && age > -time.Second &&
+	w.near = !h.law.ByMeasurement && age < 4*m.Interval+time.Second && age > -time.Second &&
 		w.sigma < discipline.WellKnown*math.Abs(age.Seconds()) &&
 		w.both > -2*float64(delayTolerance(p.info.Hardware)) // else the master's time has jumped between the two
 	return w

@@ -31,6 +31,9 @@ func NewAdaptive() *Adaptive { return &Adaptive{limit: math.Inf(1)} }
 // Name returns "adaptive".
 func (*Adaptive) Name() string { return NameAdaptive }
 
+// Traits implements Servo.
+func (*Adaptive) Traits() Traits { return Traits{} }
+
 // Update implements Servo. Input.Offset is not used: it is in the estimate already.
 func (a *Adaptive) Update(in Input) float64 {
 	a.learned = clamp(-in.Estimate.Frequency, a.limit)

@@ -42,6 +42,9 @@ func NewPI(g Gains) *PI { return &PI{gains: g, limit: math.Inf(1)} }
 // Name returns "pi".
 func (*PI) Name() string { return NamePI }
 
+// Traits implements Servo.
+func (*PI) Traits() Traits { return Traits{ByMeasurement: true} }
+
 // Update implements Servo.
 func (p *PI) Update(in Input) float64 {
 	if p.count == 0 || in.Interval <= 0 {

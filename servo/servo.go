@@ -22,6 +22,8 @@ type Input struct {
 type Servo interface {
 	// Name of the law, as the configuration spells it.
 	Name() string
+	// Traits of the law never change.
+	Traits() Traits
 	// Update returns the frequency correction, in ppb, with which the clock is to run until the next update. It stays
 	// within the limit given to SetLimit.
 	Update(in Input) (ppb float64)
@@ -33,6 +35,14 @@ type Servo interface {
 	Stepped(d float64)
 	// SetLimit bounds |Update| to ppb.
 	SetLimit(ppb float64)
+}
+
+// Traits are what a law needs of those who use it.
+type Traits struct {
+	// ByMeasurement: the law works by Input.Offset, so it is updated with each measurement and not between two, and what its
+	// integrator has learned is the frequency that it deviates from to take an offset away. Other laws work by Input.Estimate:
+	// they may be updated at any time, and deviate from the estimated frequency.
+	ByMeasurement bool
 }
 
 // Names of the steering laws.

@@ -58,7 +58,7 @@ var house = []floor{
 	{"status/control", "internal/httpserve internal/lockfile internal/plain source status"},
 	{"offer", "clock timescale"},
 	{"engine", "clock discipline estimate offer servo source status timescale"},
-	{"host", "clock configs discipline engine estimate ntp ptp ptp/wire source status timescale"},
+	{"host", "clock configs discipline engine estimate ntp ptp ptp/wire servo source status timescale"},
 	{"daemon", "clock clock/sysclock configs engine host hwts hwts/nic internal/files internal/sdnotify ntp phc platform " +
 		"ptp ptp/wire source status status/control status/metrics"},
 	{"sim/expr", ""},
