@@ -14,14 +14,12 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/daemon"
 	"github.com/lockstep-time/lockstep/hwts/nic"
-	"github.com/lockstep-time/lockstep/internal/footprint"
 	"github.com/lockstep-time/lockstep/internal/plain"
 	"github.com/lockstep-time/lockstep/internal/sdnotify"
 	"github.com/lockstep-time/lockstep/internal/version"
@@ -30,9 +28,6 @@ import (
 
 // defaultConfig is read if it is there and no other is named.
 const defaultConfig = "/etc/lockstep/lockstepd.toml"
-
-// settled is how long after the start nothing more of it is going on.
-const settled = 20 * time.Second
 
 func main() {
 	if err := command().Execute(); err != nil {
@@ -133,8 +128,7 @@ func run(file string, host platform.Host) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	shareNoWork()
-	time.AfterFunc(settled, func() { _ = footprint.Unmap() }) // it only saves memory
-	context.AfterFunc(ctx, stop)                              // a second one ends the program at once
+	context.AfterFunc(ctx, stop) // a second one ends the program at once
 	reload := hangups(ctx)
 	load := func() (*configs.Config, error) { return load(file, host.Interfaces) }
 	cfg, err := load()

@@ -27,7 +27,6 @@ type floor struct {
 // house has the floors from the ground up: each imports only what comes before it.
 var house = []floor{
 	{"internal/files", ""},
-	{"internal/footprint", ""},
 	{"internal/httpserve", ""},
 	{"internal/nstest", ""},
 	{"internal/plain", ""},
@@ -64,7 +63,7 @@ var house = []floor{
 	{"sim/expr", ""},
 	{"sim", "clock configs engine host ntp ntp/wire phc ptp ptp/wire sim/expr source status"},
 	{"sim/report", "clock internal/files sim source"},
-	{"cmd/lockstepd", "configs daemon hwts/nic internal/footprint internal/plain internal/sdnotify internal/version platform"},
+	{"cmd/lockstepd", "configs daemon hwts/nic internal/plain internal/sdnotify internal/version platform"},
 	{"cmd/lockstepctl", "internal/plain internal/version status status/control status/text"},
 	{"cmd/lockstep-sim", "internal/files internal/plain internal/version sim sim/report"},
 	{"cmd/phcctl", "clock clock/sysclock hwts hwts/nic internal/files internal/plain internal/version phc phc/stability"},
