@@ -17,6 +17,7 @@ import (
 	"github.com/lockstep-time/lockstep/clock/sysclock"
 	"github.com/lockstep-time/lockstep/configs"
 	"github.com/lockstep-time/lockstep/engine"
+	"github.com/lockstep-time/lockstep/internal/pace"
 	"github.com/lockstep-time/lockstep/phc"
 	"github.com/lockstep-time/lockstep/platform"
 	"github.com/lockstep-time/lockstep/status/control"
@@ -45,7 +46,7 @@ type hardwareClock struct {
 	quantum    float64   // of its frequency, ppb; 0 if it is fine enough
 	interfaces []string
 	compare    chan struct{}
-	quick      atomic.Int64 // comparisons in a row that took little time
+	pace       pace.Pace // of comparisons
 	done       sync.WaitGroup
 	stop       context.CancelFunc
 }
@@ -162,24 +163,15 @@ func (h *hardwareClock) endComparing() {
 	}
 }
 
-const (
-	// quickComparison is how long a comparison may take that the loop does itself, which spares a hand-over between threads and
-	// back. That it keeps the loop from other things for as long does no harm: no timestamp depends on it.
-	quickComparison = 250 * time.Microsecond
-	quickAfter      = 16 // comparisons in a row
-)
-
-// compare compares a PHC with the clock that stands for the system clock, and notes whether the driver is quick.
+// compare compares a PHC with the clock that stands for the system clock, and notes how long that takes.
 func (c *clocks) compare(h *hardwareClock, id clock.ID) event {
 	e := event{kind: crossed, serial: h.serial}
 	began := sysclock.Monotonic()
 	e.crossing, e.err = c.cross(h, int(c.readings.Load()))
 	e.crossing.A = clock.At(id, e.crossing.A.Nanoseconds())
 	e.crossing.B = clock.At(clock.System, e.crossing.B.Nanoseconds())
-	if sysclock.Monotonic().Sub(began) > quickComparison || e.err != nil {
-		h.quick.Store(0)
-	} else {
-		h.quick.Add(1)
+	if h.pace.Took(sysclock.Monotonic().Sub(began)); e.err != nil {
+		h.pace.Reset()
 	}
 	return e
 }

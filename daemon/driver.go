@@ -108,7 +108,7 @@ func (d driver) Compare(a, b clock.ID) {
 	if h == nil || b != clock.System {
 		return
 	}
-	if h.quick.Load() >= quickAfter {
+	if h.pace.AtOnce() { // the loop compares them, which spares a hand-over to another thread and back
 		select {
 		case d.loop.urgent <- d.clocks.compare(h, a):
 		default: // the loop is that far behind; it is asked again

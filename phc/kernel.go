@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-time/lockstep/internal/pace"
 )
 
 // Kernel is what a [Device] asks of the operating system about one clock. Its errors are bare errno values, but for those
@@ -46,38 +48,23 @@ type device struct {
 	// fd is valid until close; Device's lock keeps calls away from a closed one.
 	fd uintptr
 	// comparing, adjusting and reading are what is done all the time.
-	comparing, adjusting, reading pace
+	comparing, adjusting, reading pace.Pace
 }
 
-// pace tells how fast a driver answers one kind of call. Of a system call that takes long the Go runtime has to be told, so
-// that other goroutines go on meanwhile; for each that it is told of it may wake its monitor, a thread of its own, which
-// costs more than a driver takes that answers at once.
-type pace struct{ quick int }
-
-const (
-	quickAnswer = 200 * time.Microsecond
-	quickAfter  = 16 // answers in a row
-)
-
-// call does a system call. Pointers among its arguments are to be converted in the call.
+// call does a system call. Of one that takes long the Go runtime has to be told, so that other goroutines go on meanwhile;
+// for each that it is told of it may wake its monitor, a thread of its own, which costs more than a driver takes that answers
+// at once. Pointers among the arguments are to be converted in the call.
 //
 //go:uintptrescapes
-func (p *pace) call(trap, a1, a2, a3 uintptr) (r uintptr, errno unix.Errno) {
+func call(p *pace.Pace, trap, a1, a2, a3 uintptr) (r uintptr, errno unix.Errno) {
 	began := time.Now()
-	if p.quick < quickAfter {
-		r, _, errno = unix.Syscall(trap, a1, a2, a3)
-	} else {
+	if p.AtOnce() {
 		r, _, errno = unix.RawSyscall(trap, a1, a2, a3)
+	} else {
+		r, _, errno = unix.Syscall(trap, a1, a2, a3)
 	}
-	p.judge(time.Since(began))
+	p.Took(time.Since(began))
 	return r, errno
-}
-
-// judge takes in how long an answer took.
-func (p *pace) judge(took time.Duration) {
-	if p.quick++; took > quickAnswer {
-		p.quick = 0
-	}
 }
 
 // openDevice opens /dev/ptpN by the flag, O_RDWR or O_RDONLY, the former becoming the latter where that is all that is
@@ -118,12 +105,12 @@ func errno(err error) error {
 }
 
 func (d *device) Ioctl(req uint, arg unsafe.Pointer) error {
-	p := &pace{} // of a request that may wait
+	p := &pace.Pace{} // of a request that may wait
 	switch req {
 	case unix.PTP_SYS_OFFSET, unix.PTP_SYS_OFFSET_EXTENDED, unix.PTP_SYS_OFFSET_PRECISE:
 		p = &d.comparing
 	}
-	if _, e := p.call(unix.SYS_IOCTL, d.fd, uintptr(req), uintptr(arg)); e != 0 {
+	if _, e := call(p, unix.SYS_IOCTL, d.fd, uintptr(req), uintptr(arg)); e != 0 {
 		return e
 	}
 	return nil
@@ -139,7 +126,7 @@ func (d *device) IoctlValue(req uint, arg uintptr) error {
 func (d *device) clockID() int32 { return unix.FdToClockID(int(d.fd)) }
 
 func (d *device) AdjTime(t *unix.Timex) error {
-	_, e := d.adjusting.call(unix.SYS_CLOCK_ADJTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0)
+	_, e := call(&d.adjusting, unix.SYS_CLOCK_ADJTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0)
 	switch {
 	case e == unix.EACCES && t.Modes == 0 && d.path != "":
 		return d.readByWriter(t)
@@ -161,7 +148,7 @@ func (d *device) readByWriter(t *unix.Timex) error {
 }
 
 func (d *device) GetTime(t *unix.Timespec) error {
-	if _, e := d.reading.call(unix.SYS_CLOCK_GETTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0); e != 0 {
+	if _, e := call(&d.reading, unix.SYS_CLOCK_GETTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0); e != 0 {
 		return e
 	}
 	return nil
