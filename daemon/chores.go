@@ -20,11 +20,9 @@ const (
 	readyPatience = 3 * time.Minute
 )
 
-// Wake implements waker: it does what is due of the host's and of the daemon's own.
+// Wake implements waker: it does what is due of the host's and of the daemon's own, and some of what is due soon.
 func (d *Daemon) Wake(now clock.Mono) {
-	if d.host.NextWake() <= now {
-		d.host.Wake(now)
-	}
+	d.host.Wake(now)
 	if d.nextWatchdog <= now {
 		d.nextWatchdog = now.Add(d.opt.Watchdog)
 		d.tell(d.opt.Notify.Watchdog)

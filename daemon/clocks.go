@@ -85,6 +85,13 @@ func (c *clocks) info(cfg *configs.Config) (engine.ClockInfo, error) {
 	return info, err
 }
 
+// info of the PHC for the engine.
+func (h *hardwareClock) info(steer bool) (engine.ClockInfo, error) {
+	info, err := infoOf(h.device, steer, true)
+	info.Quantum = h.quantum
+	return info, err
+}
+
 func infoOf(c clock.Clock, steer, hardware bool) (engine.ClockInfo, error) {
 	ppb, err := c.Frequency()
 	if err != nil {

@@ -139,7 +139,7 @@ func (l *loop) post(ctx context.Context, e event) bool {
 	}
 }
 
-// waker is what is due at certain times.
+// waker is what is due at certain times. Wake may be called at others as well.
 type waker interface {
 	Wake(now clock.Mono)
 	NextWake() clock.Mono
@@ -164,35 +164,29 @@ func (l *loop) run(ctx context.Context, w waker, handle func(now clock.Mono, e *
 	waiting.Go(alarm.wait)
 	defer waiting.Wait()
 	defer alarm.close()
-	for {
-		if ctx.Err() != nil { // in the select below a flood would be taken instead of the end, every other time
-			return nil
-		}
-		next := w.NextWake()
-		if now := sysclock.Monotonic(); next <= now {
-			w.Wake(now)
-			next = w.NextWake()
-		}
-		if err := alarm.set(next); err != nil {
-			return fmt.Errorf("daemon: %w", err)
-		}
-		var e event
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-alarm.rings():
-			alarm.heard()
-			continue
-		case e = <-l.urgent:
-		case e = <-l.events:
-		}
-		for i := 0; ; i++ {
-			l.handle(&e, handle)
-			if i == batch || !l.next(&e) {
-				break
+	var e event
+	for ctx.Err() == nil { // in the select below a flood would be taken instead of the end, every other time
+		w.Wake(sysclock.Monotonic())
+		if !l.next(&e) { // a comparison that Wake has made, for example
+			if err := alarm.set(w.NextWake()); err != nil {
+				return fmt.Errorf("daemon: %w", err)
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-alarm.rings():
+				alarm.heard()
+				continue
+			case e = <-l.urgent:
+			case e = <-l.events:
 			}
 		}
+		l.handle(&e, handle)
+		for n := 1; n < batch && l.next(&e); n++ {
+			l.handle(&e, handle)
+		}
 	}
+	return nil
 }
 
 // next takes an event that waits already, urgent ones first.

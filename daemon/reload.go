@@ -131,7 +131,7 @@ func (c *clocks) infos(cfg *configs.Config) ([]engine.ClockInfo, error) {
 	}
 	all := []engine.ClockInfo{system}
 	for _, h := range c.phcs {
-		info, err := infoOf(h.device, cfg.Steering.PHC, true)
+		info, err := h.info(cfg.Steering.PHC)
 		if err != nil {
 			return nil, err
 		}

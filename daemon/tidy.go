@@ -44,7 +44,7 @@ func (d *Daemon) adopt(now clock.Mono, s *stamped) error {
 		return fmt.Errorf("%v is gone again: %w", id, clock.ErrGone)
 	}
 	// If the configuration has changed since, resteerClocks has been asked for since as well.
-	info, err := infoOf(s.phc.device, s.phc.claimed() && d.cfg.Steering.PHC, true)
+	info, err := s.phc.info(s.phc.claimed() && d.cfg.Steering.PHC)
 	if err != nil {
 		s.stamping.clock = clock.System
 		d.closeClock(s.phc)

@@ -89,8 +89,8 @@ type Graph struct {
 	utc      int        // TAI − UTC
 	utcKnown bool
 	panicked bool
-	next     clock.Mono
 	due      clock.Mono // of the next regular update
+	updated  clock.Mono // at the last one
 	resting  bool       // that is later than the regular interval
 	hops     []hop      // scratch of path, as found
 	found    []*node
@@ -139,8 +139,9 @@ func (g *Graph) setLearned(n *node, now clock.Mono) {
 	if est, ok := g.estimate(n, now); n.everLocked || ok && est.FrequencyVar < WellKnown*WellKnown {
 		ppb = n.servo.Hold()
 	}
-	n.residual = 0
-	g.apply(n, now, ppb)
+	n.steered, n.residual = now, 0
+	ppb = max(-n.maxFrequency, min(n.maxFrequency, ppb))
+	g.set(n, now, ppb, ppb) // with a quantum, the nearest multiple
 }
 
 // Info is what a graph has to know of a clock.
@@ -151,7 +152,9 @@ type Info struct {
 	Servo servo.Servo
 	// MaxFrequency that it takes, in ppb; Frequency in force now, and what the clock reads.
 	MaxFrequency, Frequency float64
-	Reading                 clock.Timestamp
+	// Quantum is the smallest change of its frequency, in ppb; 0 if that is too small to matter.
+	Quantum float64
+	Reading clock.Timestamp
 	// Sigma says how well Frequency is known to cancel the oscillator's error, in ppb; 0 if it is not.
 	Sigma float64
 	// Trusted: it has been locked before, and goes on from there.

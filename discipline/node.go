@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	historySize = 4096 // changes of a clock that are remembered: two minutes of dithering 32 times a second
+	historySize = 4096 // changes of a clock that are remembered: six minutes of a frequency with a quantum
 	rmsSize     = 64   // updates of which the root mean square is shown
 )
 
@@ -35,11 +35,13 @@ type node struct {
 	goodMono   clock.Mono // the same for the last crossing that was as expected; goodFree is without steering
 	goodFree   int64
 
-	coarse      bool    // its frequency has a quantum that matters
-	residual    float64 // ns that the quantised frequency has put it ahead of where it was wanted
-	wanted      float64 // correction that was wanted when applied was set, ppb
+	quantum     float64    // of its frequency, ppb; 0 if it is fine enough
+	choice      clock.Mono // of the next multiple of the quantum
+	residual    float64    // ns that the quantised frequency has put it ahead of where it was wanted
+	wanted      float64    // correction that was wanted when applied was set, ppb
 	steered     clock.Mono
-	offset      float64 // against the source at the last update, ns
+	set         clock.Mono // when its frequency was
+	offset      float64    // against the source at the last update, ns
 	squares     [rmsSize]float64
 	updates     int
 	locked      bool
@@ -52,7 +54,7 @@ type node struct {
 func newNode(in Info, now clock.Mono) *node {
 	n := &node{id: in.ID, scale: in.Scale, servo: in.Servo, maxFrequency: in.MaxFrequency, applied: in.Frequency,
 		initialPPB: in.Frequency, frequencySigma: in.Sigma, history: clock.NewHistory(in.ID, historySize),
-		anchorMono: now, anchor: in.Reading,
+		anchorMono: now, anchor: in.Reading, quantum: in.Quantum, choice: clock.Never,
 		wanted: in.Frequency, steered: now, everLocked: in.Trusted}
 	n.history.SetFrequency(in.Reading.Add(-time.Hour), in.Frequency)
 	if n.servo != nil {

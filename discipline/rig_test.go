@@ -33,6 +33,7 @@ type oscillator struct {
 	wander  float64 // ppb per root second
 	applied float64 // ppb
 	quantum float64
+	sets    int // of its frequency
 	broken  bool
 }
 
@@ -90,7 +91,7 @@ func (r *rig) has(id clock.ID, c *oscillator) {
 func (r *rig) add(id clock.ID) {
 	c := r.clocks[id]
 	r.graph.Add(r.now, Info{ID: id, Scale: c.scale, Servo: servo.NewAdaptive(), MaxFrequency: 5e5, Frequency: c.applied,
-		Reading: clock.At(id, c.ns)})
+		Quantum: c.quantum, Reading: clock.At(id, c.ns)})
 }
 
 // true returns what a perfect clock of the scale shows, and error how far the clock is ahead of it, in ns.
@@ -117,6 +118,7 @@ func (r *rig) SetFrequency(id clock.ID, ppb float64) (float64, clock.Timestamp, 
 		ppb = math.Round(ppb/c.quantum) * c.quantum
 	}
 	c.applied = ppb
+	c.sets++
 	return ppb, clock.At(id, c.ns), nil
 }
 

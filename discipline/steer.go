@@ -12,26 +12,26 @@ import (
 	"github.com/lockstep-time/lockstep/servo"
 )
 
-// Tick steers what is due. The caller wakes the graph at NextWake, and answers by Cross for the PHCs that it compares
-// at each regular one.
-func (g *Graph) Tick(now clock.Mono) {
-	early := now.Add(tolerance)
-	if early < g.next {
-		return
+// Tick steers what is due. The caller wakes the graph at NextWake, and may call Tick at any other time as well: what is due soon
+// is done then, which saves a wake-up. Tick reports whether there was a regular update; then the caller compares the clocks,
+// and answers by Cross.
+func (g *Graph) Tick(now clock.Mono) (regular bool) {
+	if regular = g.isDue(now); regular {
+		g.due, g.updated, g.resting = max(g.due, now).Add(g.cfg.Interval), now, false
+		g.update(now)
 	}
-	g.next = now.Add(g.cfg.Interval)
-	for _, n := range g.nodes {
-		if n.coarse {
-			g.next = min(g.next, now.Add(g.cfg.Interval/ditherRate))
-			if early < g.due {
-				g.apply(n, now, n.wanted)
-			}
-		}
-	}
-	if early < g.due {
-		return
-	}
-	g.due, g.resting = now.Add(g.cfg.Interval), false
+	g.chooseMultiples(now)
+	return regular
+}
+
+// isDue reports whether a regular update is due. It may be up to an interval early if there is a wake-up anyhow, but not right
+// after the last one. The one after it is due as if it had been on time, so that there are no more of them.
+func (g *Graph) isDue(now clock.Mono) bool {
+	return now >= g.due || now.Add(g.cfg.Interval) >= g.due && now.Sub(g.updated) >= g.cfg.Interval/4
+}
+
+// update steers the clocks by what they are estimated to be off.
+func (g *Graph) update(now clock.Mono) {
 	if g.root == nil || !g.ref.Known() {
 		g.rest(g.root, now, maxRest)
 		return
@@ -48,19 +48,13 @@ func (g *Graph) Tick(now clock.Mono) {
 	}
 }
 
-// tolerance is how much earlier something may be done that is due, if there is a wake-up anyhow.
-const tolerance = 4 * time.Millisecond
-
 // NextWake returns when the graph wants to be woken by Tick.
-func (g *Graph) NextWake() clock.Mono { return g.next }
-
-// NextCrossing returns when the clocks should be compared next that are compared now: with the next regular update if there
-// is one at about that time, so that both take one wake-up.
-func (g *Graph) NextCrossing(now clock.Mono) clock.Mono {
-	if wait := g.due.Sub(now); wait > g.cfg.Interval/2 && wait < 3*g.cfg.Interval/2 {
-		return g.due
+func (g *Graph) NextWake() clock.Mono {
+	next := g.due
+	for _, n := range g.nodes {
+		next = min(next, n.choice)
 	}
-	return now.Add(g.cfg.Interval)
+	return next
 }
 
 // maxRest is the longest time between updates.
@@ -73,12 +67,11 @@ func (g *Graph) rest(n *node, now clock.Mono, d time.Duration) {
 		return
 	}
 	g.due, g.resting = now.Add(max(g.cfg.Interval, min(d, maxRest))), true
-	g.next = g.due
 }
 
 // rouse ends a rest.
 func (g *Graph) rouse(now clock.Mono) {
-	if g.next = min(g.next, now); g.resting {
+	if g.resting {
 		g.due, g.resting = now, false
 	}
 }
@@ -205,28 +198,37 @@ func (g *Graph) step(n *node, now clock.Mono, est estimate.State) bool {
 	return true
 }
 
-// accrueResidual reckons what the quantum of the frequency has added to the clock since it was last set.
-func (n *node) accrueResidual(now clock.Mono) {
-	n.residual += (n.applied - n.wanted) * now.Sub(n.steered).Seconds()
-	n.steered = now
-	if math.Abs(n.residual) > maxResidual {
-		n.residual = 0
-	}
-}
-
-// apply sets the frequency. What the clock's quantum adds to or takes from it is made good at the next times.
+// apply has the clock run by the frequency that is wanted, in the mean if that has a quantum.
 func (g *Graph) apply(n *node, now clock.Mono, want float64) {
 	n.accrueResidual(now)
 	want = max(-n.maxFrequency, min(n.maxFrequency, want))
-	ppb := max(-n.maxFrequency, min(n.maxFrequency, want-n.dither(g.cfg.Interval)))
+	ppb := want
+	if n.quantum > 0 {
+		if ppb = n.multiple(want); ppb == n.applied && now.Sub(n.set) < setAnewAfter {
+			n.wanted = want
+			n.choice = n.nextChoice(now)
+			return
+		}
+	}
+	g.set(n, now, ppb, want)
+}
+
+// set sets the frequency to ppb, want being wanted.
+func (g *Graph) set(n *node, now clock.Mono, ppb, want float64) {
+	n.set = now
+	if n.quantum > 0 {
+		n.choice = now.Add(g.cfg.Interval) // if it fails
+	}
 	applied, at, err := g.act.SetFrequency(n.id, ppb)
 	if n.failed(err) {
 		return
 	}
 	n.history.SetFrequency(at, applied)
 	n.applied, n.wanted = applied, want
-	if n.coarse = math.Abs(applied-ppb) > negligible; !n.coarse {
-		n.wanted, n.residual = applied, 0
+	if n.quantum > 0 {
+		n.choice = n.nextChoice(now)
+	} else {
+		n.wanted = applied
 	}
 	if off, _ := at.Sub(n.reading(now)); off.Abs() < maxLateness { // else somebody has set it: crossings will tell
 		n.anchorAt(now, at)
@@ -235,26 +237,6 @@ func (g *Graph) apply(n *node, now clock.Mono, want float64) {
 
 // maxLateness is by how much a reading may be other than expected if only this daemon was late: chosen by simulation.
 const maxLateness = 100 * time.Millisecond
-
-const (
-	// ditherRate is how often, per Interval, the frequency of a clock with a coarse quantum is chosen anew, so that its mean
-	// is the one wanted: it keeps an Intel 82576 within 3 ns rms, where its quantum alone makes 15 ns of sawtooth.
-	ditherRate = 4
-	// negligible is a difference between the frequency wanted and taken that needs no making good, ppb: 12.5 ps in an
-	// Interval.
-	negligible = 0.1
-	// maxResidual is the offset, in ns, beyond which the steering law may see what the quantum has done: the daemon was kept
-	// from running.
-	maxResidual = 25
-	// maxDither bounds what is added to a frequency to make a quantum good, ppb: more than the coarsest quantum known, 119 ppb
-	// of an Intel 82576.
-	maxDither = 150
-)
-
-// dither returns the frequency that makes good within one choice what the quantum has done so far.
-func (n *node) dither(interval time.Duration) float64 {
-	return max(-maxDither, min(maxDither, n.residual*ditherRate/interval.Seconds()))
-}
 
 // failed notes an error of the clock, and whether there was one.
 func (n *node) failed(err error) bool {

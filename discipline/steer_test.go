@@ -168,20 +168,6 @@ func TestLeapSecond(t *testing.T) {
 	}
 }
 
-// TestQuantum has a clock that takes its frequency in coarse steps: in the mean it runs right.
-func TestQuantum(t *testing.T) {
-	r := newRig(t, nil)
-	r.clocks[phc].quantum, r.clocks[phc].wander, r.noise = 119.2, 0, 1
-	r.clocks[phc].error = 20037.7
-	r.locked()
-	r.run(60 * second)
-	before, seconds := r.error(phc), 100.0
-	r.within(phc, 30, 100*second)
-	if ppb := (r.error(phc) - before) / seconds; math.Abs(ppb) > 1 {
-		t.Errorf("in the mean it runs %.2f ppb wrong", ppb)
-	}
-}
-
 // TestHoldover runs on without a source: the maximum error grows, and covers what the clocks are off.
 func TestHoldover(t *testing.T) {
 	r := newRig(t, nil).locked()

@@ -28,10 +28,8 @@ type comparison struct {
 	underWay, stale bool
 }
 
-// compare has each PHC compared with the system clock. Without one that is the first PHC for the others. Where there is
-// nothing to compare nothing is due until a clock is added.
+// compare has each PHC compared with the system clock. Without one that is the first PHC for the others.
 func (e *Engine) compare(now clock.Mono) {
-	e.nextCompare = clock.Never
 	middle := clock.ID(0)
 	if e.graph.Has(clock.System) {
 		middle = clock.System
@@ -41,7 +39,6 @@ func (e *Engine) compare(now clock.Mono) {
 			middle = id
 			continue
 		}
-		e.nextCompare = e.graph.NextCrossing(now)
 		p := pairOf(id, middle)
 		c := e.comparisons[p]
 		if c.underWay && now.Sub(c.asked) < answerTimeout {
@@ -63,7 +60,7 @@ func (e *Engine) Crossed(now clock.Mono, c clock.Crossing, err error) {
 	stale := asked.stale
 	asked.stale, asked.underWay = false, false
 	e.comparisons[p] = asked
-	if err != nil || stale {
+	if err != nil || stale || e.paused(now) {
 		return
 	}
 	e.graph.Cross(now, c)

@@ -177,3 +177,37 @@ func TestComparisonsWithoutAnAnswerAreAskedForAgain(t *testing.T) {
 		t.Errorf("asked %d times within 10 s, want 5", n)
 	}
 }
+
+// TestPausesForALeapSecond has the kernel carry out a leap second at any time between two comparisons: none is made, nor is a
+// frequency set, while it does not show whether the clock has passed it.
+func TestPausesForALeapSecond(t *testing.T) {
+	const day = int64(24 * time.Hour)
+	for phase := time.Duration(0); phase < compareInterval; phase += 5 * time.Millisecond {
+		nic, now := clock.PHC(0), int64(time.Hour)
+		midnight := (rackEpoch+now)/day*day + day
+		r := newRack(map[clock.ID]*rackClock{nic: {}, clock.System: {}}, nic)
+		system := r.clocks[clock.System]
+		system.ahead = float64(midnight - int64(time.Second+phase) - rackEpoch - now)
+		r.AddClock(r.now, ClockInfo{ID: clock.System, Scale: clock.UTC, Steer: true, MaxFrequency: 5e5, Leap: clock.LeapInsert,
+			Reading: r.read(clock.System)})
+		compared := 0
+		for end, passed := r.now.Add(2*time.Second), false; r.now < end; {
+			r.advance(max(r.NextWake(), r.now+1))
+			left := midnight - r.read(clock.System).Nanoseconds()
+			if !passed && left <= -int64(10*time.Millisecond) {
+				passed = true
+				system.ahead -= 1e9
+			}
+			before := len(r.asked)
+			r.Wake(r.now)
+			if n := len(r.asked) - before; n > 0 && !passed && left < int64(10*time.Millisecond) {
+				t.Fatalf("phase %v: compared %v before the leap second", phase, time.Duration(left))
+			}
+			compared += len(r.asked) - before
+			r.answer()
+		}
+		if leap := r.scales.Armed(); leap != clock.NoLeap || compared < 14 {
+			t.Fatalf("phase %v: %d comparisons in 2 s, armed %v", phase, compared, leap)
+		}
+	}
+}

@@ -100,17 +100,17 @@ type Engine struct {
 	selector *source.Selector
 	sources  []*tracked // in the order of the configuration
 
-	candidates  []source.Candidate
-	weighed     []timescale.Witness
-	own         source.Own
-	nextSelect  clock.Mono
-	nextCompare clock.Mono
-	nextOffer   clock.Mono
-	nextLeap    clock.Mono // unless the graph wants to be woken sooner
-	offer       atomic.Pointer[offer.Offer]
-	epochs      map[clock.ID]uint64 // of the clocks, see offer.Line
-	leapPassed  bool                // the system clock has passed a leap second, at leapAt
-	leapAt      clock.Mono
+	candidates []source.Candidate
+	weighed    []timescale.Witness
+	own        source.Own
+	nextSelect clock.Mono
+	nextOffer  clock.Mono
+	nextLeap   clock.Mono // when leap seconds are looked for
+	offer      atomic.Pointer[offer.Offer]
+	epochs     map[clock.ID]uint64 // of the clocks, see offer.Line
+	resume     clock.Mono          // until then a leap second may be under way
+	leapPassed bool                // the system clock has passed a leap second, at leapAt
+	leapAt     clock.Mono
 
 	leader      *tracked
 	frequencies map[string]float64 // learned, by the names of the clocks
@@ -141,9 +141,9 @@ const (
 	// an offer may be done if there is a wake-up anyhow: that of the selection is.
 	leapInterval = offerInterval
 	slack        = selectInterval / 2
-	// tolerance is how much earlier an update or a comparison may be, if there is a wake-up anyhow.
-	tolerance  = 4 * time.Millisecond
-	keptEvents = 32
+	// selectSlack is the same for a selection: that of a regular update mostly.
+	selectSlack = compareInterval / 2
+	keptEvents  = 32
 )
 
 // New returns an engine without clocks and sources. Sources are registered before anything else, clocks added as they are
@@ -158,8 +158,8 @@ func New(cfg Config, env Env, driver Driver) *Engine {
 func newEngine(cfg Config, env Env, driver Driver, graph *discipline.Graph) *Engine {
 	cfg.Graph.Interval = compareInterval
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
-		nextSelect: env.Start, nextCompare: env.Start,
-		nextOffer: env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{}, comparisons: map[pair]comparison{},
+		nextSelect: env.Start,
+		nextOffer:  env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{}, comparisons: map[pair]comparison{},
 		now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
 	if e.frequencies == nil {
 		e.frequencies = map[string]float64{}
@@ -188,16 +188,23 @@ type ClockInfo struct {
 	// MaxFrequency and Frequency in force, ppb; Reading is what it reads now.
 	MaxFrequency, Frequency float64
 	Reading                 clock.Timestamp
+	// Quantum is the smallest change of its frequency, in ppb; 0 if that is too small to matter.
+	Quantum float64
 	// Leap second that the kernel is armed to do at the end of the UTC day, if it is the system clock.
 	Leap clock.Leap
+}
+
+// node returns the clock as the graph is to see it.
+func (c *ClockInfo) node() discipline.Info {
+	return discipline.Info{ID: c.ID, Scale: c.Scale, MaxFrequency: c.MaxFrequency, Frequency: c.Frequency, Quantum: c.Quantum,
+		Reading: c.Reading}
 }
 
 // AddClock tells of a clock that is there.
 func (e *Engine) AddClock(now clock.Mono, c ClockInfo) {
 	e.now = now
 	e.learn(now, c.ID)
-	in := discipline.Info{ID: c.ID, Scale: c.Scale, MaxFrequency: c.MaxFrequency, Frequency: c.Frequency,
-		Reading: c.Reading}
+	in := c.node()
 	if c.Steer {
 		in.Servo = servo.New(e.cfg.Servo, c.Hardware)
 		if saved, ok := e.frequencies[c.ID.String()]; ok {
@@ -208,7 +215,6 @@ func (e *Engine) AddClock(now clock.Mono, c ClockInfo) {
 	}
 	e.graph.Remove(now, c.ID)
 	e.graph.Add(now, in)
-	e.nextCompare = now
 	if c.ID == clock.System && c.Steer {
 		e.scales.TakeUp(now, c.Leap, in.Reading)
 	}
@@ -227,25 +233,25 @@ func (e *Engine) RemoveClock(now clock.Mono, id clock.ID) {
 	}
 }
 
-// Wake does what is due.
+// Wake does what is due. It is to be called at NextWake, and may be called whenever the caller is awake for another reason: what
+// is due soon is done then, which saves a wake-up.
 func (e *Engine) Wake(now clock.Mono) {
 	e.now = now
+	if e.paused(now) {
+		return
+	}
 	for _, s := range e.sources {
 		if s.source.NextWake() <= now {
 			s.source.Wake(now)
 		}
 	}
-	ticks := e.graph.NextWake() <= now.Add(tolerance)
-	if ticks || e.nextLeap <= now || e.scales.Armed() == clock.NoLeap && e.nextLeap <= now.Add(slack) {
+	if e.nextLeap <= now || e.scales.Armed() == clock.NoLeap && e.nextLeap <= now.Add(slack) {
 		e.checkLeap(now)
 	}
-	if ticks {
-		e.graph.Tick(now)
-	}
-	if e.nextCompare <= now.Add(tolerance) {
+	if e.graph.Tick(now) {
 		e.compare(now)
 	}
-	if e.nextSelect <= now {
+	if e.nextSelect <= now.Add(selectSlack) {
 		e.choose(now)
 	}
 	if e.nextOffer <= now.Add(slack) {
@@ -253,23 +259,38 @@ func (e *Engine) Wake(now clock.Mono) {
 	}
 }
 
-// checkLeap looks for leap seconds: often while one is armed, since the system clock is a second off as soon as it has
-// passed.
+// checkLeap looks for leap seconds: while one is armed as soon as it has passed, since the system clock is a second off then.
 func (e *Engine) checkLeap(now clock.Mono) {
 	e.scales.CheckLeap(now, e.leader != nil, e.witnesses(now))
 	e.nextLeap = now.Add(leapInterval)
-	if e.scales.Armed() != clock.NoLeap {
-		e.nextLeap = now.Add(compareInterval)
+	if left, ok := e.scales.UntilLeap(now); ok {
+		e.nextLeap = now.Add(max(0, min(left+leapPause, leapInterval)))
 	}
+}
+
+// leapPause is how long before and after the instant of a leap second nothing is done by the system clock: the kernel takes up
+// to one tick, 10 ms at the most, to carry it out, and until then a reading does not say whether it is of before or after.
+const leapPause = 11 * time.Millisecond
+
+// paused reports whether a leap second may be under way, and takes in one that has been carried out.
+func (e *Engine) paused(now clock.Mono) bool {
+	if left, ok := e.scales.UntilLeap(now); ok && left < leapPause {
+		if left <= -leapPause {
+			e.checkLeap(now)
+		} else {
+			e.resume = now.Add(left + leapPause)
+		}
+	}
+	return now < e.resume
 }
 
 // NextWake returns when Wake has to be called next.
 func (e *Engine) NextWake() clock.Mono {
-	next := min(e.nextCompare, e.graph.NextWake(), e.nextSelect, e.nextOffer, e.nextLeap)
+	next := min(e.graph.NextWake(), e.nextSelect, e.nextOffer, e.nextLeap)
 	for _, s := range e.sources {
 		next = min(next, s.source.NextWake())
 	}
-	return next
+	return max(next, e.resume)
 }
 
 // tell keeps an event for the status and tells the driver.

@@ -64,13 +64,12 @@ func (e *Engine) Resteer(now clock.Mono, clocks []ClockInfo) (done bool) {
 	if known {
 		e.takeUp(now, root, belief, bound)
 	}
-	e.nextCompare = now
 	return true
 }
 
 // anew returns a clock as the graph is to see it from now on, set to its learned frequency.
 func (e *Engine) anew(now clock.Mono, c ClockInfo, reports []discipline.Report) discipline.Info {
-	in := discipline.Info{ID: c.ID, Scale: c.Scale, MaxFrequency: c.MaxFrequency, Frequency: c.Frequency, Reading: c.Reading}
+	in := c.node()
 	if c.Steer {
 		in.Servo = servo.New(e.cfg.Servo, c.Hardware)
 		in.Trusted = e.graph.Trusted(c.ID)

@@ -86,6 +86,9 @@ func (e *Engine) Register(s Source) Sink {
 func (s *tracked) Sample(now clock.Mono, m *source.Sample) {
 	e := s.engine
 	e.now = now
+	if e.paused(now) {
+		return
+	}
 	s.delay = m.Delay
 	scaled, ok := e.onClockScale(now, s, *m)
 	if !ok {

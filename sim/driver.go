@@ -147,6 +147,7 @@ func (d *driver) Compare(a, b clock.ID) {
 }
 
 func (d *driver) SetKernel(s clock.Status) {
+	d.system.advance(d.world.now) // a leap second that is due has been carried out
 	if s.Leap != d.system.leapFor {
 		d.system.arm(s.Leap)
 	}

@@ -225,8 +225,9 @@ func (h *Host) openAll() {
 }
 
 func (h *Host) addClock(c *Clock, steer bool) {
-	h.daemon.AddClock(mono(h.world.now), engine.ClockInfo{ID: c.id, Scale: c.scale, Steer: steer, Hardware: true,
-		MaxFrequency: c.cfg.MaxFrequency, Frequency: c.ppb, Reading: c.read(h.world.now), Leap: c.leap})
+	info := h.ClockInfo(c.id)
+	info.Steer = steer
+	h.daemon.AddClock(mono(h.world.now), info)
 }
 
 // bind has the messages of an association stamped by the NIC of its interface, if that has a clock.
@@ -266,7 +267,6 @@ func (h *Host) handle(e *event) {
 	now := mono(h.world.now)
 	switch e.kind {
 	case wake:
-		h.daemon.Wake(now)
 		h.save()
 	case arrival:
 		h.arrived(e)
@@ -281,6 +281,7 @@ func (h *Host) handle(e *event) {
 	case resolve:
 		h.resolved(int(e.n))
 	}
+	h.daemon.Wake(now) // as the daemon does, which is awake now
 	h.schedule()
 }
 

@@ -32,7 +32,7 @@ func (h *Host) Reload(cfg *configs.Config) {
 func (h *Host) ClockInfo(id clock.ID) engine.ClockInfo {
 	c := h.Clock(id)
 	return engine.ClockInfo{ID: c.id, Scale: c.scale, Steer: true, Hardware: true, MaxFrequency: c.cfg.MaxFrequency,
-		Frequency: c.ppb, Reading: c.read(h.world.now), Leap: c.leap}
+		Frequency: c.ppb, Quantum: c.cfg.Quantum, Reading: c.read(h.world.now), Leap: c.leap}
 }
 
 // Open tells the running daemon that the interface of a port of its configuration is there.

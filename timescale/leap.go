@@ -170,7 +170,7 @@ func (k *Keeper) CheckLeap(now clock.Mono, following bool, witnesses []Witness) 
 		return
 	}
 	utc := at.Nanoseconds()
-	if k.armed.leap != clock.NoLeap && utc >= k.armed.at-leapLength(k.armed.leap) {
+	if left, ok := k.UntilLeap(now); ok && left <= 0 {
 		k.carriedOut(now) // the kernel does what it is armed for, with a source or without
 		return
 	}
@@ -194,6 +194,16 @@ func (k *Keeper) CheckLeap(now clock.Mono, following bool, witnesses []Witness) 
 		k.armed = armedLeap{a.Due, (utc/day + 1) * day, a.Why == Listed || a.Why == NotListed}
 		k.tell(now, Event{Kind: LeapArmed, Leap: a.Due, Advice: a})
 	}
+}
+
+// UntilLeap returns how long it is, by the system clock, until the kernel carries out the leap second that it is armed for;
+// negative if that should have happened. It is not ok if none is armed.
+func (k *Keeper) UntilLeap(now clock.Mono) (left time.Duration, ok bool) {
+	at, _, ok := k.clocks.Frequency(now, clock.System)
+	if !ok || k.armed.leap == clock.NoLeap {
+		return 0, false
+	}
+	return time.Duration(k.armed.at - leapLength(k.armed.leap) - at.Nanoseconds()), true
 }
 
 // TakeUp takes over what an earlier daemon, or another program, has armed in the kernel, when the system clock reads at.
