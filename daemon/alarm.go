@@ -39,8 +39,8 @@ func newAlarm() (*alarm, error) {
 	return a, nil
 }
 
-// set has the alarm ring at an instant, at once if that has passed, and not at all at clock.Never. A ring that was due before
-// may still come.
+// set has the alarm ring at an instant, at once if that has passed, and not at all at clock.Never. A ring that was due
+// before may still come.
 func (a *alarm) set(at clock.Mono) error {
 	if at == a.at {
 		return nil

@@ -19,8 +19,8 @@ const (
 	lookPatience = time.Second
 )
 
-// look returns a snapshot, made now or less than snapshotAge ago; an older one, or nil, if the loop makes none in time. It may
-// be called from any goroutine, but not from the loop.
+// look returns a snapshot, made now or less than snapshotAge ago; an older one, or nil, if the loop makes none in time. It
+// may be called from any goroutine, but not from the loop.
 func (d *Daemon) look() *status.Snapshot {
 	d.looking.Lock()
 	defer d.looking.Unlock()

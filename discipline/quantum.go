@@ -10,8 +10,8 @@ import (
 )
 
 // The frequency of some clocks is a multiple of a quantum: 119 ppb of an Intel 82576, which is 15 ns in each Interval. Such
-// a clock runs by the multiple next above the frequency that is wanted and by the one next below it in turn, so that it stays
-// where it would be without the quantum, but for its residual.
+// a clock runs by the multiple next above the frequency that is wanted and by the one next below it in turn, so that it
+// stays where it would be without the quantum, but for its residual.
 
 const (
 	// residualTime times the quantum is the residual at which the other multiple is chosen: for an 82576 3 ns. It takes

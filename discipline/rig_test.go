@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/lockstep-time/lockstep/clock"
-	"github.com/lockstep-time/lockstep/estimate"
 	"github.com/lockstep-time/lockstep/servo"
 	"github.com/lockstep-time/lockstep/source"
 )
@@ -193,7 +192,7 @@ func (r *rig) measurement() source.Sample {
 		Variance: r.noise*r.noise + 1, MaxError: time.Duration(4*r.noise) + 100, Interval: time.Second}
 }
 
-func (r *rig) sample() estimate.Verdict { return r.graph.Sample(r.now, r.measurement()) }
+func (r *rig) sample() { r.graph.Sample(r.now, r.measurement()) }
 
 // locked starts to follow the source and runs until both clocks are locked.
 func (r *rig) locked() *rig {

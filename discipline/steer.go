@@ -12,9 +12,9 @@ import (
 	"github.com/lockstep-time/lockstep/servo"
 )
 
-// Tick steers what is due. The caller wakes the graph at NextWake, and may call Tick at any other time as well: what is due soon
-// is done then, which saves a wake-up. Tick reports whether there was a regular update; then the caller compares the clocks,
-// and answers by Cross.
+// Tick steers what is due. The caller wakes the graph at NextWake, and may call Tick at any other time as well: what is due
+// soon is done then, which saves a wake-up. Tick reports whether there was a regular update; then the caller compares the
+// clocks, and answers by Cross.
 func (g *Graph) Tick(now clock.Mono) (regular bool) {
 	if regular = g.isDue(now); regular {
 		g.due, g.updated, g.resting = max(g.due, now).Add(g.cfg.Interval), now, false
@@ -24,8 +24,8 @@ func (g *Graph) Tick(now clock.Mono) (regular bool) {
 	return regular
 }
 
-// isDue reports whether a regular update is due. It may be up to an interval early if there is a wake-up anyhow, but not right
-// after the last one. The one after it is due as if it had been on time, so that there are no more of them.
+// isDue reports whether a regular update is due. It may be up to an interval early if there is a wake-up anyhow, but not
+// right after the last one. The one after it is due as if it had been on time, so that there are no more of them.
 func (g *Graph) isDue(now clock.Mono) bool {
 	return now >= g.due || now.Add(g.cfg.Interval) >= g.due && now.Sub(g.updated) >= g.cfg.Interval/4
 }

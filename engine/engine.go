@@ -233,8 +233,8 @@ func (e *Engine) RemoveClock(now clock.Mono, id clock.ID) {
 	}
 }
 
-// Wake does what is due. It is to be called at NextWake, and may be called whenever the caller is awake for another reason: what
-// is due soon is done then, which saves a wake-up.
+// Wake does what is due. It is to be called at NextWake, and may be called whenever the caller is awake for another reason:
+// what is due soon is done then, which saves a wake-up.
 func (e *Engine) Wake(now clock.Mono) {
 	e.now = now
 	if e.paused(now) {
@@ -259,7 +259,8 @@ func (e *Engine) Wake(now clock.Mono) {
 	}
 }
 
-// checkLeap looks for leap seconds: while one is armed as soon as it has passed, since the system clock is a second off then.
+// checkLeap looks for leap seconds: while one is armed as soon as it has passed, since the system clock is a second off
+// then.
 func (e *Engine) checkLeap(now clock.Mono) {
 	e.scales.CheckLeap(now, e.leader != nil, e.witnesses(now))
 	e.nextLeap = now.Add(leapInterval)
@@ -268,8 +269,9 @@ func (e *Engine) checkLeap(now clock.Mono) {
 	}
 }
 
-// leapPause is how long before and after the instant of a leap second nothing is done by the system clock: the kernel takes up
-// to one tick, 10 ms at the most, to carry it out, and until then a reading does not say whether it is of before or after.
+// leapPause is how long before and after the instant of a leap second nothing is done by the system clock: the kernel takes
+// up to one tick, 10 ms at the most, to carry it out, and until then a reading does not say whether it is of before or
+// after.
 const leapPause = 11 * time.Millisecond
 
 // paused reports whether a leap second may be under way, and takes in one that has been carried out.

@@ -136,8 +136,8 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// allocationsForOffers returns how many allocations offers take at most: each takes one for itself and one for its lines, and they are
-// made every 0.75 s at most.
+// allocationsForOffers returns how many allocations offers take at most: each takes one for itself and one for its lines,
+// and they are made every 0.75 s at most.
 func allocationsForOffers(d time.Duration) float64 { return 2 * math.Ceil(d.Seconds()/0.75) }
 
 // heap returns the bytes in use.

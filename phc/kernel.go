@@ -52,19 +52,19 @@ type device struct {
 }
 
 // call does a system call. Of one that takes long the Go runtime has to be told, so that other goroutines go on meanwhile;
-// for each that it is told of it may wake its monitor, a thread of its own, which costs more than a driver takes that answers
-// at once. Pointers among the arguments are to be converted in the call.
+// for each that it is told of it may wake its monitor, a thread of its own, which costs more than a driver takes that
+// answers at once. Pointers among the arguments are to be converted in the call.
 //
 //go:uintptrescapes
-func call(p *pace.Pace, trap, a1, a2, a3 uintptr) (r uintptr, errno unix.Errno) {
+func call(p *pace.Pace, trap, a1, a2, a3 uintptr) (errno unix.Errno) {
 	began := time.Now()
 	if p.AtOnce() {
-		r, _, errno = unix.RawSyscall(trap, a1, a2, a3)
+		_, _, errno = unix.RawSyscall(trap, a1, a2, a3)
 	} else {
-		r, _, errno = unix.Syscall(trap, a1, a2, a3)
+		_, _, errno = unix.Syscall(trap, a1, a2, a3)
 	}
 	p.Took(time.Since(began))
-	return r, errno
+	return errno
 }
 
 // openDevice opens /dev/ptpN by the flag, O_RDWR or O_RDONLY, the former becoming the latter where that is all that is
@@ -110,7 +110,7 @@ func (d *device) Ioctl(req uint, arg unsafe.Pointer) error {
 	case unix.PTP_SYS_OFFSET, unix.PTP_SYS_OFFSET_EXTENDED, unix.PTP_SYS_OFFSET_PRECISE:
 		p = &d.comparing
 	}
-	if _, e := call(p, unix.SYS_IOCTL, d.fd, uintptr(req), uintptr(arg)); e != 0 {
+	if e := call(p, unix.SYS_IOCTL, d.fd, uintptr(req), uintptr(arg)); e != 0 {
 		return e
 	}
 	return nil
@@ -126,7 +126,7 @@ func (d *device) IoctlValue(req uint, arg uintptr) error {
 func (d *device) clockID() int32 { return unix.FdToClockID(int(d.fd)) }
 
 func (d *device) AdjTime(t *unix.Timex) error {
-	_, e := call(&d.adjusting, unix.SYS_CLOCK_ADJTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0)
+	e := call(&d.adjusting, unix.SYS_CLOCK_ADJTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0)
 	switch {
 	case e == unix.EACCES && t.Modes == 0 && d.path != "":
 		return d.readByWriter(t)
@@ -148,7 +148,7 @@ func (d *device) readByWriter(t *unix.Timex) error {
 }
 
 func (d *device) GetTime(t *unix.Timespec) error {
-	if _, e := call(&d.reading, unix.SYS_CLOCK_GETTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0); e != 0 {
+	if e := call(&d.reading, unix.SYS_CLOCK_GETTIME, uintptr(d.clockID()), uintptr(unsafe.Pointer(t)), 0); e != 0 {
 		return e
 	}
 	return nil

@@ -41,9 +41,9 @@ func newGrandmaster(n *namespace, ifname string, nth, logRate int) (*grandmaster
 		return nil, fmt.Errorf("grandmaster: %w", err)
 	}
 	log := -int8(logRate)
-	g.master = ptptest.NewMaster(ptptest.Config{MinorVersion: 1, LogSyncInterval: log,
-		LogMinDelayReqInterval: log,
-		Identity:               wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, byte(nth)}), Port: 1}}, g)
+	identity := wire.PortIdentity{Clock: wire.ClockIdentityFromMAC([6]byte{2, 0, 0, 0, 0, byte(nth)}), Port: 1}
+	g.master = ptptest.NewMaster(ptptest.Config{MinorVersion: 1, LogSyncInterval: log, LogMinDelayReqInterval: log,
+		Identity: identity}, g)
 	g.master.Faults.Shift = taiOffset
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Cost measures what lockstepd takes of a machine beside ptp4l and chronyd that do the same work at the same time: processor
-// time, context switches and resident memory. Each has a network namespace and a cable of its own to a PTP grandmaster and an
-// NTP server. No clock of the machine is touched. It needs root, and chronyd, ptp4l and ip on PATH.
+// time, context switches and resident memory. Each has a network namespace and a cable of its own to a PTP grandmaster and
+// an NTP server. No clock of the machine is touched. It needs root, and chronyd, ptp4l and ip on PATH.
 package main
 
 import (
@@ -28,9 +28,11 @@ type options struct {
 type daemon struct{ name, path string }
 
 func main() {
-	o, err := parse()
+	o, daemons, rates := flags()
+	flag.Parse()
+	err := o.parse(*daemons, *rates)
 	if err == nil {
-		err = run(o)
+		err = run(*o)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cost:", err)
@@ -38,13 +40,16 @@ func main() {
 	}
 }
 
-func parse() (o options, err error) {
-	var daemons, rates string
-	flag.StringVar(&daemons, "lockstepd", "bin/lockstepd", "programs to measure, separated by commas; each may be NAME=PATH")
-	flag.StringVar(&rates, "rates", "1,8", "Sync messages per second, separated by commas: powers of two")
+func flags() (o *options, daemons, rates *string) {
+	o = new(options)
+	daemons = flag.String("lockstepd", "bin/lockstepd", "programs to measure, separated by commas; each may be NAME=PATH")
+	rates = flag.String("rates", "1,8", "Sync messages per second, separated by commas: powers of two")
 	flag.DurationVar(&o.warmUp, "warm-up", 30*time.Second, "time before the measurement")
 	flag.DurationVar(&o.span, "span", time.Minute, "time of the measurement")
-	flag.Parse()
+	return o, daemons, rates
+}
+
+func (o *options) parse(daemons, rates string) error {
 	for _, d := range strings.Split(daemons, ",") {
 		name, path, named := strings.Cut(d, "=")
 		if !named {
@@ -55,11 +60,11 @@ func parse() (o options, err error) {
 	for _, r := range strings.Split(rates, ",") {
 		rate, err := strconv.Atoi(r)
 		if err != nil || rate <= 0 || rate&(rate-1) != 0 {
-			return o, fmt.Errorf("-rates: %q is no power of two", r)
+			return fmt.Errorf("-rates: %q is no power of two", r)
 		}
 		o.rates = append(o.rates, rate)
 	}
-	return o, nil
+	return nil
 }
 
 func run(o options) error {

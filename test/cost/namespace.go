@@ -48,7 +48,8 @@ func onThread(f func() error) error {
 }
 
 // join lays a cable between an interface of n and one of another namespace.
-func (n *namespace) join(name string, address netip.Addr, other *namespace, otherName string, otherAddress netip.Addr) error {
+func (n *namespace) join(name string, address netip.Addr, other *namespace, otherName string,
+	otherAddress netip.Addr) error {
 	// ip takes a path for the namespace, and this process has no name for it but its descriptor
 	path := fmt.Sprintf("/proc/%d/fd/%d", unix.Getpid(), other.fd)
 	err := n.ip("link", "add", name, "type", "veth", "peer", "name", otherName, "netns", path)

@@ -59,8 +59,8 @@ var house = []floor{
 	{"offer", "clock timescale"},
 	{"engine", "clock discipline estimate offer servo source status timescale"},
 	{"host", "clock configs discipline engine estimate ntp ptp ptp/wire servo source status timescale"},
-	{"daemon", "clock clock/sysclock configs engine host hwts hwts/nic internal/files internal/pace internal/sdnotify ntp phc platform " +
-		"ptp ptp/wire source status status/control status/metrics"},
+	{"daemon", "clock clock/sysclock configs engine host hwts hwts/nic internal/files internal/pace internal/sdnotify ntp " +
+		"phc platform ptp ptp/wire source status status/control status/metrics"},
 	{"sim/expr", ""},
 	{"sim", "clock configs engine host ntp ntp/wire phc ptp ptp/wire sim/expr source status"},
 	{"sim/report", "clock internal/files sim source"},
