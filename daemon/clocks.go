@@ -177,7 +177,8 @@ func (c *clocks) compare(h *hardwareClock, id clock.ID) event {
 	e.crossing, e.err = c.cross(h, int(c.readings.Load()))
 	e.crossing.A = clock.At(id, e.crossing.A.Nanoseconds())
 	e.crossing.B = clock.At(clock.System, e.crossing.B.Nanoseconds())
-	if h.pace.Took(sysclock.Monotonic().Sub(began)); e.err != nil {
+	h.pace.Took(sysclock.Monotonic().Sub(began))
+	if e.err != nil {
 		h.pace.Reset()
 	}
 	return e

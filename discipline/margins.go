@@ -26,7 +26,7 @@ func (g *Graph) SetMargins(m Margins) {
 	g.margins = m
 }
 
-// Margins returns what maximum errors allow for now.
+// Margins returns what maximum errors allow for at present.
 func (g *Graph) Margins() Margins { return g.margins }
 
 // Unlimited is a maximum error that says nothing. The parts of one are bounded by it, so that the sum of all four is none

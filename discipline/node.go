@@ -40,7 +40,7 @@ type node struct {
 	residual    float64    // ns that the quantised frequency has put it ahead of where it was wanted
 	wanted      float64    // correction that was wanted when applied was set, ppb
 	steered     clock.Mono
-	set         clock.Mono // when its frequency was
+	setAt       clock.Mono // of its frequency
 	offset      float64    // against the source at the last update, ns
 	squares     [rmsSize]float64
 	updates     int

@@ -14,9 +14,8 @@ import (
 // stays where it would be without the quantum, but for its residual.
 
 const (
-	// residualTime times the quantum is the residual at which the other multiple is chosen: for an 82576 3 ns. It takes
-	// 10 wake-ups a second at most, those that are due for other reasons included; with 40 ms they are 6, and the clock is off
-	// by half as much again.
+	// residualTime times the quantum is the residual at which the other multiple is chosen: for an 82576 3 ns, less
+	// than a Sync a second leaves it off. It takes 10 wake-ups a second at most, those that are due for other reasons included.
 	residualTime = 25 * time.Millisecond
 	// awakePart of that residual is enough where nobody has to be woken for it.
 	awakePart = 2
@@ -59,11 +58,12 @@ func (n *node) multiple(want float64) (ppb float64) {
 	return max(-n.maxFrequency, min(n.maxFrequency, k*n.quantum))
 }
 
-// nextChoice returns when the residual will be as large as is kept.
+// nextChoice returns when the residual will be as large as is kept. If it is larger already, and grows, the clock cannot run
+// by the other multiple: then the regular updates are enough.
 func (n *node) nextChoice(now clock.Mono) clock.Mono {
 	slope := n.applied - n.wanted // ppb, that is ns per second
 	seconds := (n.maxKept() - math.Copysign(1, slope)*n.residual) / math.Abs(slope)
-	if !(seconds < 1e3) { // for the slope may be 0
+	if !(seconds >= 0 && seconds < 1e3) { // for the slope may be 0
 		return clock.Never
 	}
 	return now.Add(clock.Nanoseconds(max(seconds*1e9, float64(choiceTolerance))))

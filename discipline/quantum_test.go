@@ -72,3 +72,17 @@ func TestQuantumAtTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestQuantumBeyondTheRange has a clock that would have to run faster than it can: nobody is woken for what cannot be done.
+func TestQuantumBeyondTheRange(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.clocks[phc]
+	c.quantum, c.error = 119.1, -6e5 // it takes 5e5 at most, and the multiple next to that is below
+	r.graph.Remove(r.now, phc)
+	r.add(phc)
+	r.graph.Follow(r.now, phc)
+	r.run(30 * second)
+	if n := r.ticks(20 * second); n > 20*14 || r.clocks[phc].applied < 4.99e5 {
+		t.Errorf("%d wake-ups in 20 s, running by %g ppb", n, r.clocks[phc].applied)
+	}
+}

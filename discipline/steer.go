@@ -204,7 +204,7 @@ func (g *Graph) apply(n *node, now clock.Mono, want float64) {
 	want = max(-n.maxFrequency, min(n.maxFrequency, want))
 	ppb := want
 	if n.quantum > 0 {
-		if ppb = n.multiple(want); ppb == n.applied && now.Sub(n.set) < setAnewAfter {
+		if ppb = n.multiple(want); ppb == n.applied && now.Sub(n.setAt) < setAnewAfter {
 			n.wanted = want
 			n.choice = n.nextChoice(now)
 			return
@@ -215,7 +215,7 @@ func (g *Graph) apply(n *node, now clock.Mono, want float64) {
 
 // set sets the frequency to ppb, want being wanted.
 func (g *Graph) set(n *node, now clock.Mono, ppb, want float64) {
-	n.set = now
+	n.setAt = now
 	if n.quantum > 0 {
 		n.choice = now.Add(g.cfg.Interval) // if it fails
 	}

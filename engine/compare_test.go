@@ -178,8 +178,8 @@ func TestComparisonsWithoutAnAnswerAreAskedForAgain(t *testing.T) {
 	}
 }
 
-// TestPausesForALeapSecond has the kernel carry out a leap second at any time between two comparisons: none is made, nor is
-// a frequency set, while it does not show whether the clock has passed it.
+// TestPausesForALeapSecond has the kernel carry out a leap second at any time between two comparisons: none is made while it
+// does not show whether the clock has passed it.
 func TestPausesForALeapSecond(t *testing.T) {
 	const day = int64(24 * time.Hour)
 	for phase := time.Duration(0); phase < compareInterval; phase += 5 * time.Millisecond {

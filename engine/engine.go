@@ -141,7 +141,7 @@ const (
 	// an offer may be done if there is a wake-up anyhow: that of the selection is.
 	leapInterval = offerInterval
 	slack        = selectInterval / 2
-	// selectSlack is the same for a selection: that of a regular update mostly.
+	// selectSlack is how much earlier a selection may be: with a PTP clock it takes no wake-up of its own then, mostly.
 	selectSlack = compareInterval / 2
 	keptEvents  = 32
 )
@@ -158,9 +158,8 @@ func New(cfg Config, env Env, driver Driver) *Engine {
 func newEngine(cfg Config, env Env, driver Driver, graph *discipline.Graph) *Engine {
 	cfg.Graph.Interval = compareInterval
 	e := &Engine{cfg: cfg, env: env, driver: driver, state: status.Starting, changed: env.Start,
-		nextSelect: env.Start,
-		nextOffer:  env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{}, comparisons: map[pair]comparison{},
-		now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
+		nextSelect: env.Start, nextOffer: env.Start.Add(offerInterval), epochs: map[clock.ID]uint64{},
+		comparisons: map[pair]comparison{}, now: env.Start, frequencies: maps.Clone(env.Saved.Frequencies)}
 	if e.frequencies == nil {
 		e.frequencies = map[string]float64{}
 	}
